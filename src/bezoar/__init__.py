@@ -1,0 +1,36 @@
+"""Plant, find, measure and remove poison in machine learning."""
+
+from bezoar._lazy import lazy
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Data": "bezoar.core",
+        "Poison": "bezoar.core",
+        "Scores": "bezoar.core",
+        "Evidence": "bezoar.core",
+        "Rate": "bezoar.core",
+        "BezoarError": "bezoar.errors",
+        "load": "bezoar.data",
+        "split": "bezoar.data",
+        "Splits": "bezoar.data",
+        "Experiment": "bezoar.experiments",
+        "Record": "bezoar.experiments",
+        "run": "bezoar.experiments",
+        "replay": "bezoar.experiments",
+        "flag": "bezoar.evaluation.calibration",
+        **{
+            wing: f"bezoar.{wing}"
+            for wing in (
+                "attacks",
+                "defenses",
+                "evaluation",
+                "experiments",
+                "models",
+                "report",
+                "training",
+                "triggers",
+            )
+        },
+    },
+)

@@ -1,0 +1,206 @@
+"""Conformance: does an attack or a defense keep its contract? For the library's own and for yours.
+
+>>> from bezoar.checks import check_attack
+>>> from bezoar.attacks import Backdoor
+>>> from bezoar.triggers import Patch
+>>> check_attack(Backdoor(Patch(), target=3))  # silent, or a ViolationError that says what is wrong
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from bezoar.checks.common import (
+    ViolationError,
+    batches_of,
+    check_spec,
+    digest,
+    require,
+    same,
+    toy,
+    untouched,
+)
+from bezoar.core import Attack, Data, Detector, Inspector, Monitor, Poison, Repair, Scores, Trainer
+from bezoar.errors import BezoarError
+from bezoar.overlay import Rows
+from bezoar.registry import entry, name_of
+from bezoar.triggers import Trigger
+
+__all__ = [
+    "ViolationError",
+    "check",
+    "check_attack",
+    "check_detector",
+    "check_inspector",
+    "check_monitor",
+    "check_repair",
+    "check_trainer",
+    "check_trigger",
+]
+
+
+def check(obj: Any) -> None:
+    """Check a registered object by its contract."""
+    checks: dict[str, Callable[[Any], None]] = {
+        "trigger": check_trigger,
+        "attack": check_attack,
+        "trainer": check_trainer,
+        "detector": check_detector,
+        "inspector": check_inspector,
+        "repair": check_repair,
+        "monitor": check_monitor,
+    }
+    checks[entry(name_of(obj)).contract](obj)
+
+
+def check_trigger(trigger: Trigger) -> None:
+    """Seeded, same shape and dtype, nothing touched, spec round trip, on whichever modality it takes."""
+    words = np.array(["a plain row", "another one"] * 10, object)
+    table = np.random.default_rng(0).normal(size=(20, 64))
+    for x in (toy().test.x[:20], table, words):
+        try:
+            trigger.check(x)
+        except BezoarError:
+            continue
+        with untouched(x):
+            once, twice = trigger(x, seed=1), trigger(x, seed=1)
+        require(once.shape == x.shape and once.dtype == x.dtype, "A trigger must keep the shape and dtype of x.")
+        require(digest(once) == digest(twice), "Two calls with one seed differ.")
+        require(digest(once) != digest(x), "The trigger changed nothing.")
+        check_spec(trigger)
+        return
+    raise ViolationError("The trigger fits neither 8 x 8 images, nor 64 columns, nor text.")
+
+
+def check_attack(attack: Attack, train: Data | None = None) -> None:
+    """Seeded, data untouched, rows within range, a goal that can be measured, spec round trip."""
+    train = train or toy().train
+    with untouched(train):
+        once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
+        poisoned = once.apply(train)
+    require(_same_poison(once, twice), "Two calls with one seed differ.")
+    require(not _same_poison(once, other), "Another seed changes nothing.")
+    mask = once.mask(len(train))
+    require(bool(mask.any()), "No row was poisoned.")
+    kept = np.flatnonzero(~mask)
+    require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
+    rate = once.goal.success(toy().model, toy().test) if train is toy().train else None
+    require(rate is None or 0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
+    _refuses(lambda: attack(replace(train, y=train.y.astype(float), classes=()), seed=1), "a regression set")
+    check_spec(attack)
+
+
+def check_trainer(trainer: Trainer, train: Data | None = None) -> None:
+    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class."""
+    train = train or toy().train
+    with untouched(train):
+        once, twice = trainer(train, seed=1), trainer(train, seed=1)
+    rows = toy().test.x[:50]
+    probs = once.probs(rows)
+    require(probs.shape == (50, len(train.classes)), "probs must be (rows, classes).")
+    require(bool(np.allclose(probs.sum(1), 1)), "probs must sum to 1 in each row.")
+    same(probs, twice.probs(rows), "Two calls with one seed differ.")
+    with batches_of(7):
+        same(probs, once.probs(rows), "probs depend on the batch size.")
+    _refuses(lambda: trainer(_one_class(train), seed=1), "a single class")
+    check_spec(trainer)
+
+
+def check_detector(detector: Detector) -> None:
+    """Seeded, nothing touched, rows follow a permutation, batch size irrelevant, p-values from trusted rows only,
+    the clean twin scored like any data, refuses one class."""
+    t = toy()
+
+    def score(data: Data, clean: Data | None = t.inside) -> Scores:
+        return detector(t.model, data, clean=clean, seed=1)
+
+    with untouched(t.model, t.poisoned, t.inside):
+        once, twice = score(t.poisoned), score(t.poisoned)
+    require(once.values.shape == (len(t.poisoned),), "values must be one number a row.")
+    require(bool(np.isfinite(once.values).all()), "values must be finite.")
+    _valid_pvalues(once, len(t.poisoned))
+    same(once.values, twice.values, "Two calls with one seed differ.")
+    order = np.random.default_rng(0).permutation(len(t.poisoned))
+    same(once.values[order], score(t.poisoned.take(order)).values, "Scores do not follow their rows.")
+    with batches_of(100):
+        same(once.values, score(t.poisoned).values, "Scores depend on the batch size.")
+    require(score(t.poisoned, None).pvalues is None, "p-values without trusted rows are invented.")
+    _valid_pvalues(score(t.train), len(t.train))
+    _refuses(lambda: score(_one_class(t.poisoned)), "a single class")
+    check_spec(detector)
+
+
+def check_inspector(inspector: Inspector) -> None:
+    """Seeded, nothing touched, one statistic, p-value and finding a class, batch size irrelevant."""
+    t = toy()
+    with untouched(t.model, t.held):
+        once, twice = (inspector(t.model, t.held, seed=1) for _ in range(2))
+    k = len(t.train.classes)
+    require(
+        once.values.shape == once.pvalues.shape == (k,) and len(once.found) == k, "Evidence is one entry a class."
+    )
+    require(bool(((once.pvalues >= 0) & (once.pvalues <= 1)).all()), "p-values lie in [0, 1].")
+    same(once.values, twice.values, "Two calls with one seed differ.")
+    with batches_of(7):
+        same(once.values, inspector(t.model, t.held, seed=1).values, "Evidence depends on the batch size.")
+    _refuses(lambda: inspector(t.model, _one_class(t.held), seed=1), "trusted rows of a single class")
+    check_spec(inspector)
+
+
+def check_repair(repair: Repair) -> None:
+    """Seeded, the model given untouched, a working new model."""
+    t = toy()
+    with untouched(t.model, t.held):
+        once, twice = (repair(t.model, t.held, seed=1) for _ in range(2))
+    require(once is not t.model, "A repair must return a new model.")
+    rows = t.test.x[:50]
+    same(once.probs(rows), twice.probs(rows), "Two calls with one seed differ.")
+    require(bool(np.allclose(once.probs(rows).sum(1), 1)), "The mended model's probs must sum to 1.")
+    check_spec(repair)
+
+
+def check_monitor(monitor: Monitor) -> None:
+    """Seeded, nothing touched, an input's score independent of its neighbours, refuses other shapes."""
+    t = toy()
+    inputs = t.test.x[:40]
+
+    def score(x: Rows) -> Scores:
+        return monitor(t.model, x, clean=t.held, seed=1)
+
+    with untouched(t.model, inputs, t.held):
+        once, twice = score(inputs), score(inputs)
+    _valid_pvalues(once, 40)
+    same(once.values, twice.values, "Two calls with one seed differ.")
+    same(once.values[::-1], score(inputs[::-1].copy()).values, "Scores do not follow their rows.")
+    same(once.values[3:5], score(inputs[3:5]).values, "An input's score depends on its neighbours.")
+    with batches_of(7):
+        same(once.values, score(inputs).values, "Scores depend on the batch size.")
+    _refuses(lambda: score(inputs[:, :5, :5]), "inputs of another shape")
+    _refuses(lambda: score(inputs[:0]), "no inputs")
+    check_spec(monitor)
+
+
+def _same_poison(a: Poison, b: Poison) -> bool:
+    return all(digest(getattr(a, f.name)) == digest(getattr(b, f.name)) for f in fields(a) if f.name != "goal")
+
+
+def _valid_pvalues(scores: Scores, n: int) -> None:
+    p = scores.pvalues
+    require(p is not None and p.shape == (n,), "p-values must be one number a row when trusted rows are given.")
+    require(p is not None and bool(((p > 0) & (p <= 1)).all()), "p-values lie in (0, 1].")
+
+
+def _one_class(data: Data) -> Data:
+    return data.take(np.flatnonzero(data.y == data.y[0]))
+
+
+def _refuses(action: Callable[[], object], what: str) -> None:
+    try:
+        action()
+    except BezoarError:
+        return
+    raise ViolationError(f"It accepts {what}: raise BezoarError with one sentence that says what to do.")

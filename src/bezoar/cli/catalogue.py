@@ -1,0 +1,64 @@
+"""`bezoar list` and `bezoar describe`: what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bezoar.cli.options import Json, echo_json
+
+if TYPE_CHECKING:
+    from bezoar.registry import Entry
+
+Stage = Annotated[str | None, typer.Option(help="Only this stage: data, training, model, federated, inference.")]
+Side = Annotated[str | None, typer.Option(help="Only this side: attacks, defenses, triggers, training, models.")]
+
+
+def list_(stage: Stage = None, side: Side = None, as_json: Json = False) -> None:
+    """List every attack, defense, trigger, trainer and net.
+
+    Example: `bezoar list --side defenses`
+    """
+    from bezoar.registry import entries
+
+    found = [e for e in entries() if stage in (None, e.stage) and side in (None, e.side)]
+    if as_json:
+        echo_json([_facts(e) for e in found])
+        return
+    from bezoar.cli.show import table
+
+    columns = ("name", "what", "stage", "needs", "paper, or what it is")
+    table(columns, [[e.name, e.contract, e.stage, ", ".join(e.needs), e.paper or e.summary] for e in found])
+
+
+def describe(name: Annotated[str, typer.Argument(help="A name from `bezoar list`.")], as_json: Json = False) -> None:
+    """Say what an algorithm does, what it needs, its parameters with defaults, and its paper.
+
+    Example: `bezoar describe spectral-signatures`
+    """
+    from bezoar.registry import entry
+
+    found = entry(name)
+    if as_json:
+        echo_json({**_facts(found), "description": inspect.getdoc(found.cls)})
+        return
+    from bezoar.cli.show import heading, table, text
+
+    heading(f"{found.name}: {found.contract}, {found.side}, stage {found.stage}")
+    text(found.paper or found.summary)
+    text(f"Needs: {', '.join(found.needs) or 'nothing'}")
+    text(inspect.getdoc(found.cls) or "")
+    if found.parameters:
+        table(("parameter", "default"), [[k, v] for k, v in _defaults(found).items()])
+
+
+def _facts(found: Entry) -> dict[str, Any]:
+    facts = {k: getattr(found, k) for k in ("name", "side", "stage", "contract", "paper")}
+    return {**facts, "needs": list(found.needs), "parameters": _defaults(found)}
+
+
+def _defaults(found: Entry) -> dict[str, str]:
+    return {k: "required" if v is dataclasses.MISSING else repr(v) for k, v in found.parameters.items()}

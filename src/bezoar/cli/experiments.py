@@ -1,0 +1,105 @@
+"""`bezoar demo`, `run`, `replay` and `report`: experiments and their records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bezoar.cli.options import Json, Seed, echo_json, free, read_json
+
+if TYPE_CHECKING:
+    from bezoar.data import Splits
+    from bezoar.experiments import Experiment, Record
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="New folder for the record and the report.")]
+OneRecord = Annotated[Path, typer.Argument(help="A record's folder.")]
+
+
+def demo(out: Out = Path("bezoar-demo"), seed: Seed = 0, as_json: Json = False) -> None:
+    """Plant a backdoor in handwritten digits, find it, remove it, and write a report (about a minute).
+
+    An existing demo folder is written anew. Example: `bezoar demo --out my-demo`
+    """
+    from bezoar.experiments.demo import demo as prepare_demo
+
+    if (out / "record" / "record.json").is_file():
+        import shutil
+
+        shutil.rmtree(out)
+    _run(*prepare_demo(seed), free(out, "out"), as_json)
+
+
+def run(
+    spec: Annotated[str, typer.Argument(help="Path of a JSON spec, or the JSON itself.")],
+    out: Out = Path("bezoar-run"),
+    as_json: Json = False,
+) -> None:
+    """Run the experiment that a JSON spec describes; write its record and report.
+
+    A spec holds "data", "split" and "experiment"; `bezoar demo` writes one into `record/record.json` under "spec".
+
+    Example: `bezoar run spec.json --out mnist-badnets`
+    """
+    from bezoar.experiments import prepare
+
+    free(out, "out")
+    _run(*prepare(read_json(spec, "spec")), out, as_json)
+
+
+def _run(experiment: Experiment, splits: Splits, out: Path, as_json: bool) -> None:
+    from bezoar.experiments import run as run_experiment
+    from bezoar.report import write
+
+    record = run_experiment(experiment, splits)
+    folder = record.save(out / "record")
+    page = write([record], out / "report.html")
+    _tell(record, {"record": str(folder), "report": str(page)}, as_json)
+
+
+def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        echo_json({**record.summary(), **where})
+        return
+    from bezoar.cli import show
+
+    show.record(record)
+    for what, path in where.items():
+        show.text(f"{what}: {path}")
+
+
+def replay(folder: OneRecord, as_json: Json = False) -> None:
+    """Run a record's experiment again and compare every figure; exit status 1 when any differs.
+
+    Example: `bezoar replay bezoar-demo/record`
+    """
+    from bezoar.experiments import Record
+    from bezoar.experiments import replay as replay_record
+
+    record = Record.load(folder)
+    _again, differing = replay_record(record)
+    if as_json:
+        echo_json({"same": not differing, "differences": differing})
+    else:
+        typer.echo("\n".join(differing) or "Every figure is the same.")
+    raise typer.Exit(1 if differing else 0)
+
+
+def report(
+    records: Annotated[list[Path], typer.Argument(help="Records' folders.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about one or more records.
+
+    Example: `bezoar report run-1/record run-2/record --out both.html`
+    """
+    from bezoar.experiments import Record
+    from bezoar.report import write
+
+    page = write([Record.load(folder) for folder in records], out)
+    if as_json:
+        echo_json({"report": str(page)})
+    else:
+        typer.echo(f"report: {page}")

@@ -1,0 +1,65 @@
+"""Columns of labels, and published parts put end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy import ndarray
+
+from bezoar.core import Data
+from bezoar.errors import BezoarError
+
+
+def encode_labels(values: ndarray, name: str) -> tuple[ndarray, tuple[str, ...]]:
+    """Labels as class indices and class names; floats are a regression target and name no classes.
+
+    Raises BezoarError, naming the column ``name``, on missing values and on what is neither number nor string.
+
+    >>> encode_labels(np.array(["dog", "cat"]), "pet")
+    (array([1, 0]), ('cat', 'dog'))
+    """
+    if values.ndim != 1:
+        raise BezoarError(f"{name} has shape {values.shape}: labels are one number or string for each row.")
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise BezoarError(f"Column {name!r} has missing or infinite values: fill them in or drop those rows.")
+        return values.astype(np.float64), ()
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
+        values = values.astype(str)
+    if values.dtype.kind not in "biuU":
+        raise BezoarError(f"Column {name!r} cannot be labels: use strings, integers or floats without gaps.")
+    distinct, y = np.unique(values, return_inverse=True)
+    if "" in distinct.astype(str):
+        raise BezoarError(f"Column {name!r} has empty labels: fill them in or drop those rows.")
+    return y, tuple(str(value) for value in distinct)
+
+
+def as_texts(values: ndarray) -> ndarray:
+    """A unicode array as an (n,) object array of str; anything else as it is."""
+    return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def texts(rows: list[str]) -> ndarray:
+    """Strings as an (n,) object array."""
+    out = np.empty(len(rows), object)
+    out[:] = rows
+    return out
+
+
+def end_to_end(parts: Mapping[str, tuple[ndarray, ndarray]]) -> tuple[ndarray, ndarray, ndarray]:
+    """The (x, y) of each published part, end to end: x, y, and the name of the part that each row came from."""
+    shapes = {name: x.shape[1:] for name, (x, _) in parts.items()}
+    if len(set(shapes.values())) > 1:
+        raise BezoarError(f"The rows of the parts differ in shape, {shapes}: make them alike.")
+    for name, (x, y) in parts.items():
+        if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+            raise BezoarError(f"Part {name!r} has x {x.shape} and y {y.shape}: give as many labels as rows.")
+    x, y = (np.concatenate([part[axis] for part in parts.values()]) for axis in (0, 1))
+    return x, y, np.repeat(list(parts), [len(y) for _, y in parts.values()])
+
+
+def join(parts: Mapping[str, tuple[ndarray, ndarray]], classes: tuple[str, ...]) -> Data:
+    """Published parts whose labels index ``classes`` as one set with ``meta["part"]``."""
+    x, y, part = end_to_end(parts)
+    return Data(x, y.astype(np.int64), classes, {"part": part})

@@ -1,0 +1,61 @@
+"""Folders of class folders of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy import ndarray
+
+from bezoar.core import Data
+from bezoar.data.spool import stack
+from bezoar.errors import BezoarError
+from bezoar.progress import track
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def image_folder(folder: Path) -> Data:
+    """Images in ``folder/<class>/``, classes and files in the order of their names; hidden files do not count.
+
+    x is uint8, (n, h, w) for grayscale and (n, h, w, 3) for RGB, a memory map where it is large. Raises
+    BezoarError on a file that is no image and on the first image whose size or mode is not that of the others.
+    """
+    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    files = [(path, k) for k, c in enumerate(classes) for path in sorted(c.iterdir()) if path.name[0] != "."]
+    if not files:
+        raise BezoarError(f"{folder} holds no folders of images: make one folder for each class.")
+    for path, _ in files:
+        if path.is_dir():
+            raise BezoarError(f"{path} is a folder inside a class folder: put images right into {path.parent}.")
+    images = ((str(path), open_image(path)) for path, _ in track(files, "reading images"))
+    x = stack(alike(images), len(files))
+    return Data(x, np.array([k for _, k in files]), tuple(c.name for c in classes))
+
+
+def open_image(path: Path) -> Image:
+    """The decoded image; BezoarError with its path where it cannot be read."""
+    from PIL import Image  # noqa: PLC0415 (only images need it)
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except Exception as error:  # decoders raise whatever they stumble on
+        raise BezoarError(f"{path} cannot be read as an image ({error}): mend or remove it.") from error
+
+
+def alike(images: Iterable[tuple[str, Image]]) -> Iterator[ndarray]:
+    """The pixels of named images; BezoarError names the first whose size or mode differs from the first's."""
+    first: tuple[str, tuple[int, int]] | None = None
+    for name, image in images:
+        if image.mode not in ("L", "RGB"):
+            raise BezoarError(f"{name} has mode {image.mode}: convert it to RGB or to grayscale (L).")
+        first = first or (image.mode, image.size)
+        if (image.mode, image.size) != first:
+            found, wanted = (f"{size[0]} x {size[1]} {mode}" for mode, size in [(image.mode, image.size), first])
+            raise BezoarError(f"{name} is {found} but the first image is {wanted}: resize and convert them alike.")
+        yield np.asarray(image)

@@ -1,0 +1,14 @@
+"""Defenses, by the stage at which they act: data, training, model, federated, inference."""
+
+from bezoar._lazy import lazy
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "ActivationClustering": "bezoar.defenses.data.activation_clustering",
+        "SpectralSignatures": "bezoar.defenses.data.spectral_signatures",
+        "NeuralCleanse": "bezoar.defenses.model.neural_cleanse",
+        "FinePruning": "bezoar.defenses.model.fine_pruning",
+        "Strip": "bezoar.defenses.inference.strip",
+    },
+)

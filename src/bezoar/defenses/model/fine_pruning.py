@@ -1,0 +1,172 @@
+"""Fine-pruning. Liu, Dolan-Gavitt & Garg, RAID 2018, arXiv:1805.12185."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+
+from bezoar.core import Data, Model
+from bezoar.errors import BezoarError
+from bezoar.models.torch_model import TorchModel
+from bezoar.progress import track
+from bezoar.registry import register
+from bezoar.rng import child, torch_seed
+from bezoar.training.train import minibatches
+from bezoar.validate import check_two_classes
+
+_BATCH = 512  # rows a forward pass while activations are read; results do not depend on it
+
+
+def prune_order(activations: Float[ndarray, "n d"]) -> Int[ndarray, " d"]:
+    """The channels in order of rising mean activation after ReLU: what clean rows use least comes first.
+
+    >>> prune_order(np.array([[3.0, -9.0, 1.0], [3.0, 8.0, 1.0]]))
+    array([2, 0, 1])
+    """
+    return np.argsort(np.maximum(activations, 0).mean(0), kind="stable")
+
+
+def prune(
+    net: nn.Module, layer: str, order: Int[ndarray, " d"], accuracy: Callable[[nn.Module], float], bound: float
+) -> tuple[nn.Module, Int[ndarray, " p"]]:
+    """(the last copy of ``net`` before its accuracy fell by more than ``bound``, the channels pruned in it).
+
+    Channels of the submodule ``layer`` are pruned one by one in ``order``; the last of them is always kept.
+    """
+    trial = copy.deepcopy(net)
+    least = accuracy(trial) - bound
+    kept = 0
+    for count in track(range(1, len(order)), "pruning"):
+        silence(trial, layer, order[:count])
+        if accuracy(trial) < least - 1e-12:
+            break
+        kept = count
+    pruned = copy.deepcopy(net)
+    silence(pruned, layer, order[:kept])
+    return pruned, order[:kept]
+
+
+def silence(net: nn.Module, layer: str, channels: Int[ndarray, " p"]) -> None:
+    """Set the weights and biases that make these output channels of ``layer`` to zero, in place."""
+    module = net.get_submodule(layer)
+    with torch.no_grad():
+        for values in (module.weight, module.bias):
+            if isinstance(values, Tensor):
+                values[torch.from_numpy(channels).to(values.device)] = 0
+
+
+@register("repair", needs=("gradients", "trusted rows"))
+@dataclass(frozen=True)
+class FinePruning:
+    """Removes the channels that clean rows hardly use, where a backdoor hides, then trains the rest on clean rows.
+
+    Works against patches whose channels sleep on clean rows, and by its fine-tuning against most backdoors that a
+    patch calls up. Fails when trigger and clean rows share their channels (a pruning-aware attack, blended or
+    warped triggers), and with few clean rows, on which fine-tuning costs accuracy.
+
+    Channels are pruned in order of rising mean_i relu(a_c(x_i)) while the accuracy on validation rows, a seeded half
+    of ``clean``, is within ``bound`` of what it was; the other half ranks the channels and fine-tunes by gradient
+    descent with momentum 0.9, the step size falling as half a cosine to zero. Pruned channels stay zero.
+
+    - ``bound``: accuracy that pruning may cost on the validation rows, in (0, 1).
+    - ``layer``: dotted name of the submodule whose channels are pruned. None takes the last Conv2d, or the BatchNorm2d
+      after it, since that makes its activations; without convolutions the last Linear but one.
+    - ``epochs``: passes over the fine-tuning half, >= 0; 0 prunes alone.
+    - ``lr``: first step size, > 0.
+    - ``batch_size``: rows a gradient step, >= 2.
+
+    Raises BezoarError when the model is no TorchModel, has no such layer, ``clean`` has other classes or shapes, or
+    fewer than 2 / ``bound`` rows, with which one validation row alone would break the bound.
+    """
+
+    bound: float = 0.04
+    layer: str | None = None
+    epochs: int = 20
+    lr: float = 0.05
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0 < self.bound < 1:
+            raise BezoarError(f"bound must lie between 0 and 1, exclusive, not {self.bound}.")
+        if not self.lr > 0:
+            raise BezoarError(f"lr must be above 0, not {self.lr}.")
+        for name, least in (("epochs", 0), ("batch_size", 2)):
+            if getattr(self, name) < least:
+                raise BezoarError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+
+    def __call__(self, model: Model, clean: Data, *, seed: int) -> TorchModel:
+        """A new model, pruned and fine-tuned on ``clean``; ``model`` stays as it was."""
+        if not isinstance(model, TorchModel):
+            raise BezoarError(f"model is a {type(model).__name__}: fine-pruning changes weights, give a TorchModel.")
+        self._check(model, clean)
+        layer = _layer(model.net, self.layer)
+        rows = np.random.default_rng(child(seed, "validation")).permutation(len(clean))
+        valid, tune = (clean.take(np.sort(half)) for half in (rows[: len(clean) // 2], rows[len(clean) // 2 :]))
+
+        def accuracy(net: nn.Module) -> float:
+            return float((replace(model, net=net).logits(valid.x).argmax(1) == valid.y).mean())
+
+        net, channels = prune(model.net, layer, prune_order(_activations(model, layer, tune)), accuracy, self.bound)
+        mended = replace(model, net=net)
+        with torch_seed(child(seed, "tune")):
+            self._tune(mended, tune, layer, channels)
+        return mended
+
+    def _check(self, model: TorchModel, clean: Data) -> None:
+        check_two_classes(clean, "clean")
+        needed = 2 * ceil(round(1 / self.bound, 9))
+        if len(clean) < needed:
+            raise BezoarError(f"clean has {len(clean)} rows: a bound of {self.bound:g} needs at least {needed}.")
+        if len(clean.classes) != len(model.classes):
+            raise BezoarError(f"clean has {len(clean.classes)} classes but the model tells {len(model.classes)} apart.")
+        model.encode(clean.x[:1])
+
+    def _tune(self, model: TorchModel, rows: Data, layer: str, channels: Int[ndarray, " p"]) -> None:
+        net, y = model.net.requires_grad_(True), torch.from_numpy(np.asarray(rows.y, np.int64))
+        optimizer = torch.optim.SGD(net.parameters(), self.lr, momentum=0.9)
+        batches = -(-len(rows) // self.batch_size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self.epochs * batches))
+        net.train()
+        for _ in track(range(self.epochs), "fine-tuning"):
+            for batch in minibatches(torch.randperm(len(rows)).numpy(), self.batch_size):
+                logits = net(model.encode(rows.x[batch]).to(model.device))
+                loss = F.cross_entropy(logits, y[batch].to(model.device))
+                if not torch.isfinite(loss):
+                    raise BezoarError(f"lr={self.lr:g} made fine-tuning diverge: lower it.")
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                silence(net, layer, channels)
+        net.eval()
+
+
+def _layer(net: nn.Module, name: str | None) -> str:
+    modules = dict(net.named_modules())
+    maps = [n for n, m in modules.items() if isinstance(m, nn.Conv2d) or (isinstance(m, nn.BatchNorm2d) and m.affine)]
+    hidden = [n for n, m in modules.items() if isinstance(m, nn.Linear)][:-1]
+    if name is None and not maps + hidden:
+        raise BezoarError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
+    chosen = name or (maps or hidden)[-1]
+    if not isinstance(getattr(modules.get(chosen), "weight", None), Tensor):
+        raise BezoarError(f"layer {chosen!r} names no submodule with weights: give a Conv, Linear or BatchNorm of it.")
+    return chosen
+
+
+def _activations(model: TorchModel, layer: str, rows: Data) -> Float[ndarray, "n d"]:
+    """Each row's mean activation of each channel after ReLU."""
+    found = []
+    with model.evaluating(), torch.inference_mode():
+        for start in range(0, len(rows), _BATCH):
+            out = model.tap(model.encode(rows.x[start : start + _BATCH]).to(model.device), layer)[0]
+            found.append(out.clamp(min=0).flatten(2).mean(2) if out.ndim > 2 else out.clamp(min=0))
+    return torch.cat(found).cpu().numpy()

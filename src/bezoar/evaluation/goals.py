@@ -1,0 +1,81 @@
+"""What a backdoor's attacker wants, measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from bezoar.core import Data, Model, Rate
+from bezoar.errors import BezoarError
+from bezoar.evaluation.rates import accuracy
+from bezoar.registry import register
+from bezoar.rng import child
+from bezoar.triggers.base import Trigger
+
+
+@register("goal")
+@dataclass(frozen=True)
+class BackdoorGoal:
+    """Inputs that carry the trigger are given the label that the attacker chose.
+
+    The rate is over the rows that the attack addresses: those of another class than the target, so that a row
+    which is right by itself never counts as a success; of ``source`` alone when there is one; every row when
+    ``all_to_all``, where class y is to become (y + 1) mod k.
+
+    - ``trigger``: what is put on the inputs.
+    - ``target``: the class wanted, None exactly when ``all_to_all``.
+    - ``source``: the only class addressed, or None for all.
+
+    Raises BezoarError when these contradict each other, a class is out of range, or no row is addressed.
+    """
+
+    trigger: Trigger
+    target: int | None
+    source: int | None = None
+    all_to_all: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.target is None) != self.all_to_all:
+            raise BezoarError("target must be a class, or None when all_to_all.")
+        if self.source is not None and (self.all_to_all or self.source == self.target):
+            raise BezoarError("source must be another class than target, and None when all_to_all.")
+
+    def rows(self, test: Data) -> Int[ndarray, " m"]:
+        """The numbers of the rows of ``test`` that the attack addresses, sorted."""
+        k = len(test.classes)
+        if not k:
+            raise BezoarError("The data is a regression set: a backdoor to a class needs classes.")
+        for name, label in (("target", self.target), ("source", self.source)):
+            if label is not None and not 0 <= label < k:
+                raise BezoarError(f"{name} is {label} but there are {k} classes: use 0..{k - 1}.")
+        if self.source is not None:
+            found = np.flatnonzero(test.y == self.source)
+        else:
+            found = np.arange(len(test)) if self.target is None else np.flatnonzero(test.y != self.target)
+        if not len(found):
+            raise BezoarError(f"The data has no row of {self._addressed()}: give rows that the attack addresses.")
+        return found
+
+    def _addressed(self) -> str:
+        return f"another class than {self.target}" if self.source is None else f"class {self.source}"
+
+    def triggered(self, test: Data) -> Data:
+        """The addressed rows with the trigger, labelled with the truth."""
+        rows = test.take(self.rows(test))
+        return replace(rows, x=self.trigger(rows.x, seed=child(0, "trials")))
+
+    def trials(self, test: Data) -> Data:
+        """The addressed rows with the trigger, labelled with what the attacker wants."""
+        rows = self.triggered(test)
+        return replace(rows, y=self.wanted(rows.y, len(test.classes)))
+
+    def wanted(self, y: Int[ndarray, " m"], k: int) -> Int[ndarray, " m"]:
+        """The labels that the attacker wants for rows of the ``k`` classes' labels ``y``."""
+        return (y + 1) % k if self.target is None else np.full_like(y, self.target)
+
+    def success(self, model: Model, test: Data) -> Rate:
+        """The attack success rate: the share of addressed rows, triggered, that get the label wanted."""
+        return accuracy(model, self.trials(test))

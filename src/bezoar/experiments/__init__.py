@@ -1,0 +1,14 @@
+"""Experiments: known truth. An attack is planted, every defense is scored, the record can be replayed."""
+
+from bezoar._lazy import lazy
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Experiment": "bezoar.experiments.experiment",
+        "run": "bezoar.experiments.experiment",
+        "Record": "bezoar.experiments.record",
+        "replay": "bezoar.experiments.replay",
+        "prepare": "bezoar.experiments.replay",
+    },
+)

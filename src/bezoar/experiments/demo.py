@@ -1,0 +1,25 @@
+"""The demonstration: a square in the corner of handwritten digits, and one defense of each kind."""
+
+from __future__ import annotations
+
+from bezoar.attacks import Backdoor
+from bezoar.data import Splits, load, split
+from bezoar.defenses import ActivationClustering, FinePruning, NeuralCleanse, SpectralSignatures, Strip
+from bezoar.experiments.experiment import Experiment
+from bezoar.models.nets import SmallCNN
+from bezoar.training.train import Train
+from bezoar.triggers import Patch
+
+
+def demo(seed: int = 0) -> tuple[Experiment, Splits]:
+    """A backdoor to class 7 in a tenth of the embedded digits' training rows, with 600 trusted rows."""
+    experiment = Experiment(
+        attack=Backdoor(Patch(size=2), target=7, rate=0.1),
+        trainer=Train(SmallCNN(), epochs=20, batch_size=32),
+        detectors=(ActivationClustering(), SpectralSignatures()),
+        inspectors=(NeuralCleanse(),),
+        repairs=(FinePruning(),),
+        monitors=(Strip(),),
+        seed=seed,
+    )
+    return experiment, split(load("digits"), test=400, clean=600, seed=seed)

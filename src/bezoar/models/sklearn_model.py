@@ -1,0 +1,55 @@
+"""A scikit-learn estimator behind the Model contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from bezoar.errors import BezoarError
+from bezoar.overlay import Rows
+from bezoar.validate import check_rows
+
+
+@dataclass(frozen=True, eq=False)
+class SklearnModel:
+    """A fitted classifier with ``predict_proba``; images are flattened to columns.
+
+    ``features`` exists for forests only: each tree's class probabilities, (n, trees * (k - 1)); elsewhere it raises
+    BezoarError, since a black box has no representation to read.
+    """
+
+    estimator: Any
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.estimator, "predict_proba"):
+            raise BezoarError(f"estimator {type(self.estimator).__name__} has no predict_proba; calibrate it first.")
+        if not hasattr(self.estimator, "classes_"):
+            raise BezoarError("estimator is not fitted: call fit on it first.")
+
+    def probs(self, x: Rows) -> Float[ndarray, "n k"]:
+        """``predict_proba`` with a column for every class, also those that training did not see."""
+        check_rows(x)
+        out = np.zeros((len(x), len(self.classes)))
+        out[:, self.estimator.classes_.astype(int)] = self.estimator.predict_proba(flat(x))
+        return out
+
+    def features(self, x: Rows) -> Float[ndarray, "n d"]:
+        """What each tree of a forest says of each row."""
+        check_rows(x)
+        trees = getattr(self.estimator, "estimators_", None)
+        if trees is None or not hasattr(trees[0], "tree_"):
+            name = type(self.estimator).__name__
+            raise BezoarError(f"model {name} has no features to read; use a detector that needs only probabilities.")
+        rows = flat(x)
+        return np.concatenate([t.predict_proba(rows)[:, 1:] for t in trees], 1).astype(np.float32)
+
+
+def flat(x: Rows) -> ndarray:
+    """Rows as scikit-learn takes them: (n, d) numbers, or (n,) strings."""
+    x = np.asarray(x)
+    return x if x.dtype == object else x.reshape(len(x), -1)

@@ -1,0 +1,13 @@
+"""Trainers: data in, model out."""
+
+from bezoar._lazy import lazy
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Train": "bezoar.training.train",
+        "Adam": "bezoar.training.train",
+        "SGD": "bezoar.training.train",
+        "Fit": "bezoar.training.fit",
+    },
+)

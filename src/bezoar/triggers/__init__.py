@@ -1,0 +1,24 @@
+"""What a backdoor looks for: changes of one input that leave its shape and dtype as they were."""
+
+from bezoar.triggers.accessory import Accessory
+from bezoar.triggers.base import Located, Trigger
+from bezoar.triggers.blend import Blend
+from bezoar.triggers.chain import Chain
+from bezoar.triggers.distributed import Distributed
+from bezoar.triggers.dynamic import Dynamic
+from bezoar.triggers.feature import SetFeature
+from bezoar.triggers.patch import Patch
+from bezoar.triggers.words import InsertWords
+
+__all__ = [
+    "Accessory",
+    "Blend",
+    "Chain",
+    "Distributed",
+    "Dynamic",
+    "InsertWords",
+    "Located",
+    "Patch",
+    "SetFeature",
+    "Trigger",
+]

@@ -1,0 +1,62 @@
+"""The checks at the door: bad input is turned away with one sentence before any work starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bezoar.errors import BezoarError
+from bezoar.overlay import Overlay, Rows
+
+if TYPE_CHECKING:
+    from bezoar.core import Data
+
+_CHUNK = 1 << 24  # numbers looked at per step, so that a memory map is never read whole
+
+
+def check_rows(x: Rows, name: str = "x") -> None:
+    """Raise BezoarError unless ``x`` is a non-empty array of finite numbers, or of strings."""
+    if not isinstance(x, np.ndarray | Overlay) or x.ndim == 0:
+        raise BezoarError(f"{name} must be a numpy array with one entry per row, not {type(x).__name__}.")
+    if len(x) == 0:
+        raise BezoarError(f"{name} is empty: give at least one row.")
+    if x.dtype == object:
+        if x.ndim != 1 or not all(isinstance(row, str) for row in x[:]):
+            raise BezoarError(f"{name} of object dtype must be an (n,) array whose entries are all str.")
+    elif x.dtype.kind not in "uifb":
+        raise BezoarError(f"{name} has dtype {x.dtype}; use numbers, or an object array of str for text.")
+    elif x.dtype.kind == "f":
+        step = max(1, _CHUNK // max(1, int(np.prod(x.shape[1:]))))
+        for start in range(0, len(x), step):
+            bad = ~np.isfinite(x[start : start + step])
+            if bad.any():
+                row = start + int(np.flatnonzero(bad.reshape(len(bad), -1).any(1))[0])
+                raise BezoarError(f"{name} has NaN or infinite values, first in row {row}: impute or drop them.")
+
+
+def check_data(data: Data) -> None:
+    """Raise BezoarError unless rows, labels, classes and meta columns of ``data`` fit together."""
+    check_rows(data.x)
+    y, k = data.y, len(data.classes)
+    if len(data.x) != len(y):
+        raise BezoarError(f"x has {len(data.x)} rows but y has {len(y)} labels: they must be the same length.")
+    for name, column in data.meta.items():
+        if len(column) != len(y):
+            raise BezoarError(f"meta[{name!r}] has {len(column)} entries but there are {len(y)} rows.")
+    if y.dtype.kind == "f":
+        if k:
+            raise BezoarError("y holds floats but classes are given: use integers, or classes=() for regression.")
+        check_rows(y, "y")
+    elif y.dtype.kind not in "iu":
+        raise BezoarError(f"y has dtype {y.dtype}: labels are integers 0..k-1, or floats for regression.")
+    elif y.min() < 0 or y.max() >= k:
+        raise BezoarError(f"y has labels from {y.min()} to {y.max()} but classes names {k}: use 0..{k - 1}.")
+
+
+def check_two_classes(data: Data, name: str = "data") -> None:
+    """Raise BezoarError where ``data`` holds rows of fewer than two classes."""
+    if not data.classes:
+        raise BezoarError(f"{name} is a regression set; a classification set is needed here.")
+    if (data.counts() > 0).sum() < 2:
+        raise BezoarError(f"{name} holds a single class; rows of at least two are needed.")

@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+
+from bezoar.core import Data, Goal, Rate
+from bezoar.errors import BezoarError
+from bezoar.evaluation.goals import BackdoorGoal
+from bezoar.evaluation.rates import accuracy, robust_accuracy
+from bezoar.registry import entry, from_spec, to_spec
+from bezoar.triggers import Dynamic, Patch
+
+CLASSES = ("a", "b", "c")
+PATCH = Patch(2, "bottom-right")
+
+
+def thirty():
+    """Pixel (0, 0) is the class, pixel (0, 1) the row number."""
+    y = np.arange(30) % 3
+    x = np.zeros((30, 6, 6), np.uint8)
+    x[:, 0, 0], x[:, 0, 1] = y, np.arange(30)
+    return Data(x, y, CLASSES)
+
+
+class Backdoored:
+    """Right on clean rows; on patched rows with an even row number it says ``answer(class)``."""
+
+    classes = CLASSES
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def probs(self, x):
+        x = np.asarray(x)
+        said = x[:, 0, 0].astype(int)
+        fooled = (x[:, 4:, 4:] == 255).all((1, 2)) & (x[:, 0, 1] % 2 == 0)
+        return np.eye(3)[[self.answer(c) if f else c for c, f in zip(said, fooled, strict=True)]]
+
+
+def test_all_to_one():
+    test, goal, model = thirty(), BackdoorGoal(PATCH, 1), Backdoored(lambda c: 1)
+    trials = goal.trials(test)
+    rows = [i for i in range(30) if i % 3 != 1]
+    assert goal.rows(test).tolist() == rows
+    assert trials.x[:, 0, 1].tolist() == rows
+    assert trials.y.tolist() == [1] * 20
+    assert (trials.x[:, 4:, 4:] == 255).all()
+    assert goal.success(model, test) == Rate.of(sum(i % 2 == 0 for i in rows), 20)
+    assert accuracy(model, test).value == 1.0
+    assert not test.x[:, 4:, 4:].any()
+
+
+def test_triggered_rows_keep_the_truth():
+    test, goal = thirty(), BackdoorGoal(PATCH, 1)
+    shown = goal.triggered(test)
+    assert np.array_equal(shown.x, goal.trials(test).x)
+    assert np.array_equal(shown.y, test.y[goal.rows(test)])
+    assert np.array_equal(shown.x, PATCH(test.x[goal.rows(test)], seed=0))
+    model = Backdoored(lambda c: 1)
+    assert robust_accuracy(model, goal, test).value + goal.success(model, test).value == 1.0
+
+
+def test_one_source():
+    test, goal = thirty(), BackdoorGoal(PATCH, 0, source=2)
+    assert goal.trials(test).x[:, 0, 0].tolist() == [2] * 10
+    assert goal.success(Backdoored(lambda c: 0 if c == 2 else c), test) == Rate.of(5, 10)
+    assert goal.success(Backdoored(lambda c: 0 if c == 1 else c), test) == Rate.of(0, 10)
+
+
+def test_all_to_all():
+    test, goal = thirty(), BackdoorGoal(PATCH, None, all_to_all=True)
+    assert goal.trials(test).y.tolist() == [1, 2, 0] * 10
+    assert goal.success(Backdoored(lambda c: (c + 1) % 3), test) == Rate.of(15, 30)
+    assert goal.success(Backdoored(lambda c: (c + 2) % 3), test) == Rate.of(0, 30)
+
+
+def test_a_row_of_the_target_class_is_no_success():
+    always = Backdoored(lambda c: c)
+    assert BackdoorGoal(PATCH, 0).success(always, thirty()) == Rate.of(0, 20)
+
+
+def test_trials_are_the_same_each_time_and_meta_comes_along():
+    test = thirty()
+    test = Data(test.x, test.y, CLASSES, {"group": np.arange(30)})
+    goal = BackdoorGoal(Dynamic(Patch(2)), 0)
+    assert np.array_equal(goal.trials(test).x, goal.trials(test).x)
+    assert goal.trials(test).meta["group"].tolist() == goal.rows(test).tolist()
+
+
+def test_contract_and_spec():
+    goal = BackdoorGoal(PATCH, 1, source=2)
+    assert isinstance(goal, Goal)
+    assert entry("backdoor-goal").contract == "goal"
+    assert from_spec(json.loads(json.dumps(to_spec(goal)))) == goal
+
+
+@pytest.mark.parametrize(
+    ("goal", "word"),
+    [
+        (BackdoorGoal(PATCH, 3), "target is 3"),
+        (BackdoorGoal(PATCH, 0, source=5), "source is 5"),
+    ],
+)
+def test_classes_out_of_range(goal, word):
+    with pytest.raises(BezoarError, match=word):
+        goal.trials(thirty())
+
+
+def test_no_row_to_address():
+    test = thirty().take(np.arange(0, 30, 3))
+    with pytest.raises(BezoarError, match="another class than 0"):
+        BackdoorGoal(PATCH, 0).trials(test)
+    with pytest.raises(BezoarError, match="class 2"):
+        BackdoorGoal(PATCH, 1, source=2).success(Backdoored(int), test)
+    with pytest.raises(BezoarError, match="regression"):
+        BackdoorGoal(PATCH, 0).trials(Data(test.x, np.zeros(10), ()))
+
+
+@pytest.mark.parametrize("fields", [(None, None, False), (0, None, True), (1, 1, False), (None, 1, True)])
+def test_fields_that_contradict_each_other(fields):
+    with pytest.raises(BezoarError):
+        BackdoorGoal(PATCH, *fields)

@@ -1,0 +1,65 @@
+"""Imports run one way, and importing the package is quick."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bezoar
+
+ROOT = Path(bezoar.__file__).parent
+FLOORS = (  # each floor may import itself and what is above it in this list
+    ("_lazy", "errors", "overlay", "rng", "progress"),
+    ("core", "validate"),
+    ("registry",),
+    ("data", "triggers"),
+    ("models",),
+    ("evaluation",),
+    ("training",),
+    ("attacks",),
+    ("defenses", "certificates"),
+    ("experiments", "checks"),
+    ("audit", "report"),
+    ("cli",),
+)
+FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor}
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bezoar"):
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [a.name for a in node.names]
+        if isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("bezoar."))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for other in imported(path):
+        assert FLOOR[other] <= FLOOR[own], f"{own} must not import {other}"
+        if own == "report":
+            assert other not in ("attacks", "defenses", "training", "models", "evaluation", "data"), other
+
+
+def test_report_reads_the_record_alone():
+    for path in (ROOT / "report").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bezoar.experiments"):
+                assert node.module == "bezoar.experiments.record"
+
+
+def test_import_needs_no_torch():
+    code = "import sys, bezoar; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names_resolve():
+    for name in dir(bezoar):
+        assert getattr(bezoar, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        bezoar.nothing  # noqa: B018

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from bezoar.attacks import Backdoor
+from bezoar.errors import BezoarError
+from bezoar.models.nets import MLP
+from bezoar.registry import entries, entry, from_spec, name_of, to_spec
+from bezoar.training import Fit, Train
+from bezoar.triggers import Chain, Patch
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        Backdoor(Chain((Patch(size=2), Patch(location=(0, 1)))), target=3, rate=0.01),
+        Train(MLP((8, 4)), epochs=3),
+        Fit("sklearn.linear_model.LogisticRegression", {"C": 0.5}),
+    ],
+)
+def test_specs_round_trip_through_json(obj):
+    assert from_spec(json.loads(json.dumps(to_spec(obj)))) == obj
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        ({"name": "spectral-signature"}, "spectral-signatures"),
+        ({"name": "backdoor"}, "needs the parameter 'trigger'"),
+        ({"name": "train", "epoch": 3}, "no parameter 'epoch'"),
+    ],
+)
+def test_bad_specs_say_what_to_do(spec, word):
+    with pytest.raises(BezoarError, match=word):
+        from_spec(spec)
+
+
+def test_unregistered_objects_have_no_spec():
+    with pytest.raises(BezoarError, match="Plain"):
+        name_of(type("Plain", (), {})())
+    with pytest.raises(BezoarError, match="cannot be written"):
+        to_spec({1, 2})
+
+
+def test_every_entry_is_described():
+    for found in entries():
+        assert found.summary, found.name
+        if found.contract in ("attack", "detector", "inspector", "repair", "monitor"):
+            assert found.paper, found.name
+            assert found.stage in ("data", "training", "model", "federated", "inference")
+
+
+def test_stage_and_side_follow_the_house():
+    found = entry("backdoor")
+    assert (found.side, found.stage, found.contract) == ("attacks", "data", "attack")
+    assert "Gu" in found.paper
