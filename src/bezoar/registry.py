@@ -91,7 +91,7 @@ def entry(name: str) -> Entry:
     if name not in _TABLE:
         import difflib  # noqa: PLC0415 (only on the way to an error)
 
-        near = difflib.get_close_matches(name, _TABLE, n=3)
+        near = [n for n in _TABLE if name and name in n][:3] or difflib.get_close_matches(name, _TABLE, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else " `bezoar list` shows all names."
         raise BezoarError(f"Nothing is registered under the name {name!r}.{hint}")
     return _TABLE[name]

@@ -28,7 +28,8 @@ def demo(out: Out = Path("bezoar-demo"), seed: Seed = 0, as_json: Json = False) 
         import shutil
 
         shutil.rmtree(out)
-    _run(*prepare_demo(seed), free(out, "out"), as_json)
+    experiment, splits = prepare_demo(seed)
+    _run(experiment, splits, free(out, "out"), as_json)
 
 
 def run(
@@ -45,7 +46,8 @@ def run(
     from bezoar.experiments import prepare
 
     free(out, "out")
-    _run(*prepare(read_json(spec, "spec")), out, as_json)
+    experiment, splits = prepare(read_json(spec, "spec"))
+    _run(experiment, splits, out, as_json)
 
 
 def _run(experiment: Experiment, splits: Splits, out: Path, as_json: bool) -> None:

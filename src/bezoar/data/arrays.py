@@ -18,10 +18,17 @@ from bezoar.errors import BezoarError
 def read_npz(path: Path) -> dict[str, ndarray]:
     """Every array of the file. Pickled objects are never loaded; BezoarError for those and for a damaged file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise BezoarError(f"{path} is not an npz file of plain arrays ({error}): save it without objects.") from error
+
+
+def need(arrays: dict[str, ndarray], path: Path, *names: str) -> None:
+    """Raise BezoarError unless the arrays are all there."""
+    for name in names:
+        if name not in arrays:
+            raise BezoarError(f"{path} lacks the array {name!r}: it holds {', '.join(arrays) or 'nothing'}.")
 
 
 def npz_parts(path: Path) -> dict[str, tuple[ndarray, ndarray]]:
@@ -33,8 +40,8 @@ def npz(path: Path) -> Data:
     """A user's npz: x and y, or x_train, y_train, x_test and y_test; classes may name the labels 0..k-1."""
     arrays = read_npz(path)
     parted = "x_train" in arrays
-    if not parted and not {"x", "y"} <= set(arrays):
-        raise BezoarError(f"{path} holds {_list(arrays)}: name its arrays x and y (or x_train, y_train, ...).")
+    if not parted:
+        need(arrays, path, "x", "y")
     parts = _parts(arrays, path) if parted else {"all": (as_texts(arrays["x"]), arrays["y"])}
     x, y, part = end_to_end(parts)
     if "classes" not in arrays:
@@ -47,21 +54,21 @@ def npz(path: Path) -> Data:
 
 
 def yale_faces(folder: Path) -> Data | None:
-    """The Yale faces in ``yale_faces.npz``; ``meta["condition"]`` says how a face was taken ("glasses", "sad" ...)."""
+    """The Yale faces in ``yale_faces.npz``; ``meta["condition"]`` says how each was taken ("glasses" ...).
+
+    Some pictures are there twice or thrice, under several conditions: those are one ``meta["group"]``.
+    """
     path = folder / "yale_faces.npz"
     if not path.exists():
         return None
     arrays = read_npz(path)
+    need(arrays, path, "x", "subject", "condition")
     y = arrays["subject"].astype(np.int64) - 1
-    return Data(arrays["x"], y, names.SUBJECTS, {"condition": arrays["condition"]})
+    seen: dict[bytes, int] = {}
+    group = np.array([seen.setdefault(picture.tobytes(), len(seen)) for picture in arrays["x"]])
+    return Data(arrays["x"], y, names.SUBJECTS, {"condition": arrays["condition"], "group": group})
 
 
 def _parts(arrays: dict[str, ndarray], path: Path) -> dict[str, tuple[ndarray, ndarray]]:
-    for name in ("x_train", "y_train", "x_test", "y_test"):
-        if name not in arrays:
-            raise BezoarError(f"{path} lacks the array {name!r}: it holds {_list(arrays)}.")
+    need(arrays, path, "x_train", "y_train", "x_test", "y_test")
     return {part: (as_texts(arrays[f"x_{part}"]), arrays[f"y_{part}"]) for part in ("train", "test")}
-
-
-def _list(arrays: dict[str, ndarray]) -> str:
-    return ", ".join(arrays) or "nothing"

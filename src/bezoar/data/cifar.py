@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy import ndarray
 
 from bezoar.core import Data
@@ -16,6 +17,8 @@ from bezoar.data.arrays import npz_parts
 from bezoar.data.columns import join
 from bezoar.data.files import read_bytes
 from bezoar.errors import BezoarError
+
+Batch = tuple[UInt8[ndarray, "n 32 32 3"], UInt8[ndarray, " n"]]
 
 _PLANES = (3, 32, 32)
 _BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
@@ -35,7 +38,7 @@ def cifar10(folder: Path) -> Data | None:
     return join(npz_parts(npz), names.CIFAR10) if npz.exists() else None
 
 
-def read_binary_batch(path: Path) -> tuple[ndarray, ndarray]:
+def read_binary_batch(path: Path) -> Batch:
     """Images (n, 32, 32, 3) and labels (n,) from records of one label byte and 3072 bytes, plane after plane."""
     raw = read_bytes(path)
     width = 1 + int(np.prod(_PLANES))
@@ -45,7 +48,7 @@ def read_binary_batch(path: Path) -> tuple[ndarray, ndarray]:
     return rows[:, 1:].reshape(-1, *_PLANES).transpose(0, 2, 3, 1), rows[:, 0]
 
 
-def read_python_batch(path: Path) -> tuple[ndarray, ndarray]:
+def read_python_batch(path: Path) -> Batch:
     """Images (n, 32, 32, 3) and labels (n,) from a pickled batch, of which nothing is ever run.
 
     Raises BezoarError when the pickle names anything but the parts of a uint8 array, or is no batch.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 import numpy as np
+from jaxtyping import Shaped
 from numpy import ndarray
 
 from bezoar.core import Data
+from bezoar.data.spool import stack
 from bezoar.errors import BezoarError
 
 
-def encode_labels(values: ndarray, name: str) -> tuple[ndarray, tuple[str, ...]]:
+def encode_labels(values: Shaped[ndarray, ...], name: str) -> tuple[Shaped[ndarray, " n"], tuple[str, ...]]:
     """Labels as class indices and class names; floats are a regression target and name no classes.
 
     Raises BezoarError, naming the column ``name``, on missing values and on what is neither number nor string.
@@ -40,7 +43,7 @@ def as_texts(values: ndarray) -> ndarray:
     return values.astype(object) if values.dtype.kind == "U" else values
 
 
-def texts(rows: list[str]) -> ndarray:
+def texts(rows: list[str]) -> Shaped[ndarray, " n"]:
     """Strings as an (n,) object array."""
     out = np.empty(len(rows), object)
     out[:] = rows
@@ -55,7 +58,10 @@ def end_to_end(parts: Mapping[str, tuple[ndarray, ndarray]]) -> tuple[ndarray, n
     for name, (x, y) in parts.items():
         if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
             raise BezoarError(f"Part {name!r} has x {x.shape} and y {y.shape}: give as many labels as rows.")
-    x, y = (np.concatenate([part[axis] for part in parts.values()]) for axis in (0, 1))
+    xs, ys = zip(*parts.values(), strict=True)
+    y = np.concatenate(ys)
+    large = any(isinstance(x, np.memmap) for x in xs)
+    x = stack(chain.from_iterable(xs), len(y)) if large else np.concatenate(xs)
     return x, y, np.repeat(list(parts), [len(y) for _, y in parts.values()])
 
 

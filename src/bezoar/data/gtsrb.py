@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from bezoar.core import Data
 from bezoar.data import names
-from bezoar.data.arrays import read_npz
+from bezoar.data.arrays import need, read_npz
 from bezoar.data.columns import join
 from bezoar.data.images import open_image
 from bezoar.data.spool import stack
@@ -43,6 +43,7 @@ def gtsrb(folder: Path) -> Data | None:
     if not path.exists():
         return None
     arrays = read_npz(path)
+    need(arrays, path, "x_train", "y_train", "track_train", "x_test", "y_test")
     parts = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")}
     return _grouped(parts, arrays["track_train"])
 

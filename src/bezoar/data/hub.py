@@ -34,11 +34,9 @@ _HUB: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def from_hub(name: str) -> Data:
-    """A known set from the hub. BezoarError when it is not there, or `datasets` is missing, or there is no network."""
+    """A known set from the hub. BezoarError when it is not there, without `datasets`, and without a network."""
     if name not in _HUB:
-        raise BezoarError(
-            f"{name} is not in the folder BEZOAR_DATA names, nor on the hub: set BEZOAR_DATA to a copy."
-        )
+        raise BezoarError(f"{name} is not here and not on the hub: set BEZOAR_DATA to a folder that holds it.")
     try:
         import datasets  # noqa: PLC0415 (an extra)
     except ImportError as error:
@@ -98,11 +96,23 @@ def _rows(part: Any, label: str, rows: str | None) -> tuple[ndarray, ndarray]:
     """x and the raw labels of one split; ``rows`` is its column of images or of texts, if it has either."""
     from datasets import Image  # noqa: PLC0415 (an extra)
 
+    if label not in part.features:
+        raise BezoarError(f"label={label!r} is no column; there are: {', '.join(part.features)}.")
     if rows is None or not isinstance(part.features.get(rows), Image):
         table = part.with_format("arrow")[:]
         return features(table, label, rows), column(table, label, "label")
-    y = column(part.select_columns(label).with_format("arrow")[:], label, "label") if label in part.features else None
-    if y is None:
-        raise BezoarError(f"label={label!r} is no column; there are: {', '.join(part.features)}.")
-    images = ((f"{rows} {i}", part[i][rows]) for i in range(len(part)))
+    if len(part) == 0:
+        raise BezoarError("A split of the data set has no rows: leave it out.")
+    y = column(part.select_columns(label).with_format("arrow")[:], label, "label")
+    images = ((f"Image {i}", _image(part, i, rows)) for i in range(len(part)))
     return stack(alike(images), len(part)), y
+
+
+def _image(part: Any, i: int, rows: str) -> Any:
+    try:
+        image = part[i][rows]
+    except Exception as error:  # decoders raise whatever they stumble on
+        raise BezoarError(f"Row {i} of column {rows!r} cannot be read as an image ({error}).") from error
+    if image is None:
+        raise BezoarError(f"Column {rows!r} has a missing image in row {i}: fill it in or drop the row.")
+    return image

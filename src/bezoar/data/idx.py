@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy import ndarray
 
 from bezoar.core import Data
@@ -44,7 +45,7 @@ def _find(folder: Path, name: str) -> Path:
     return plain if plain.is_file() else folder / f"{name}.gz"
 
 
-def read_idx(path: Path, ndim: int) -> ndarray:
+def read_idx(path: Path, ndim: int) -> UInt8[ndarray, ...]:
     """A uint8 array of ``ndim`` axes from an IDX file, which may be gzipped.
 
     The file is: two zero bytes, the type (8 = uint8), the number of axes, their sizes as big-endian uint32, the

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bezoar.core import Data
-from bezoar.data import arrays, cifar, gtsrb, hub, idx, images, names, tabular, text as texts
+from bezoar.data import arrays, cifar, gtsrb, hub, idx, images, names, tabular
+from bezoar.data import text as texts
 from bezoar.errors import BezoarError
 
 # Each looks below a folder and returns None when its files are not there.

@@ -57,36 +57,20 @@ def split(
     """
     n = len(data)
     sizes = {name: _size(size, n, name) for name, size in (("train", train), ("test", test), ("clean", clean))}
-    units, published = _units(data), _published(data)
-    held = published if published.any() else ~published
-    if not published.any() and test is None:
+    published = _published(data)
+    if test is None and not published.any():
         sizes["test"] = max(1, round(_TEST * n))
-    chosen = {}
-    chosen["test"] = _draw("test", sizes["test"], np.flatnonzero(held), units, seed, keep=int(not published.any()))
+    lots = _lots(data, seed)
+    held = published if published.any() else ~published
+    chosen = {"test": lots.draw("test", sizes["test"], np.flatnonzero(held), keep=int(not published.any()))}
     pool = np.setdiff1d(np.flatnonzero(~published), chosen["test"])
-    chosen["clean"] = _draw("clean", sizes["clean"], pool, units, seed, keep=1)
+    chosen["clean"] = lots.draw("clean", sizes["clean"], pool, keep=1)
     pool = np.setdiff1d(pool, chosen["clean"])
-    chosen["train"] = _draw("train", sizes["train"], pool, units, seed, keep=0)
+    chosen["train"] = lots.draw("train", sizes["train"], pool, keep=0)
     _check_classes(data, chosen["train"])
     arguments = {"train": train, "test": test, "clean": clean, "seed": seed}
     spec = None if data.source is None else {"data": dict(data.source), "split": arguments}
     return Splits(**{name: _take(data, index) for name, index in chosen.items()}, spec=spec)
-
-
-@dataclass(frozen=True)
-class _Units:
-    """What is drawn whole: the groups, or single rows where there are none."""
-
-    of: Int[ndarray, " n"]  # row -> unit
-    stratum: Int[ndarray, " u"]  # unit -> class of its first row
-
-
-def _units(data: Data) -> _Units:
-    strata = data.y.astype(np.int64) if data.classes else np.zeros(len(data), np.int64)
-    if "group" not in data.meta:
-        return _Units(np.arange(len(data)), strata)
-    _, first, of = np.unique(data.meta["group"], return_index=True, return_inverse=True)
-    return _Units(of, strata[first])
 
 
 def _published(data: Data) -> Bool[ndarray, " n"]:
@@ -95,9 +79,7 @@ def _published(data: Data) -> Bool[ndarray, " n"]:
     if test.all():
         raise BezoarError("Every row is of the published test part, so none is left for train: drop meta['part'].")
     if "group" in data.meta and np.intersect1d(data.meta["group"][test], data.meta["group"][~test]).size:
-        raise BezoarError(
-            "A group of rows lies in the published training and test parts at once: mend meta['group']."
-        )
+        raise BezoarError("A group lies in the published training and test parts at once: mend meta['group'].")
     return test
 
 
@@ -115,32 +97,48 @@ def _size(value: float | None, n: int, name: str) -> int | None:
     return round(value * n)
 
 
-def _draw(name: str, size: int | None, pool: ndarray, units: _Units, seed: int, keep: int) -> ndarray:
-    """About ``size`` rows of ``pool``, whole units, by class; ``keep`` units of each class stay behind."""
-    if len(pool) == 0:
-        raise BezoarError(f"No row is left for {name}: make the other parts smaller.")
-    if size is None:
-        return pool
-    drawn, rows = np.unique(units.of[pool], return_counts=True)
-    shuffle = np.random.default_rng(child(seed, "split", name)).permutation(len(drawn))
-    drawn, rows = drawn[shuffle], rows[shuffle]
-    strata = units.stratum[drawn]
-    total = np.bincount(strata, rows).astype(np.int64)
-    most = np.maximum(total - keep, 0)
-    if size > most.sum():
-        raise BezoarError(f"{name} asks for {size} rows but {most.sum()} can be had: make the parts smaller.")
-    quota = allot(total, most, size)
-    picked, owed = [], 0
-    for k in np.flatnonzero(total):
-        own = strata == k
-        reach = np.concatenate([[0], np.cumsum(rows[own])])[: own.sum() + 1 - keep]
-        many = int(np.abs(reach - quota[k] - owed).argmin())
-        owed += int(quota[k] - reach[many])  # what groups were too coarse for, the next class makes up
-        picked.append(drawn[own][:many])
-    out: ndarray = pool[np.isin(units.of[pool], np.concatenate(picked))]
-    if len(out) == 0:
-        raise BezoarError(f"{name} = {size} rows is less than half a group: ask for more.")
-    return out
+@dataclass(frozen=True)
+class _Lots:
+    """What is drawn whole: the groups, or single rows where there are none."""
+
+    of: Int[ndarray, " n"]  # row -> lot
+    stratum: Int[ndarray, " u"]  # lot -> class of its first row
+    seed: int
+
+    def draw(self, name: str, size: int | None, pool: ndarray, keep: int) -> ndarray:
+        """About ``size`` rows of ``pool``, whole lots, by class; ``keep`` lots of each class stay behind."""
+        if len(pool) == 0:
+            raise BezoarError(f"No row is left for {name}: make the other parts smaller.")
+        if size is None:
+            return pool
+        drawn, rows = np.unique(self.of[pool], return_counts=True)
+        shuffle = np.random.default_rng(child(self.seed, "split", name)).permutation(len(drawn))
+        drawn, rows = drawn[shuffle], rows[shuffle]
+        strata = self.stratum[drawn]
+        total = np.bincount(strata, rows).astype(np.int64)
+        most = np.maximum(total - keep, 0)
+        if size > most.sum():
+            raise BezoarError(f"{name} asks for {size} rows but {most.sum()} can be had: make the parts smaller.")
+        quota = allot(total, most, size)
+        picked, owed = [], 0
+        for k in np.flatnonzero(total):
+            own = strata == k
+            reach = np.concatenate([[0], np.cumsum(rows[own])])[: own.sum() + 1 - keep]
+            many = int(np.abs(reach - quota[k] - owed).argmin())
+            owed += int(quota[k] - reach[many])  # what groups were too coarse for, the next class makes up
+            picked.append(drawn[own][:many])
+        out: ndarray = pool[np.isin(self.of[pool], np.concatenate(picked))]
+        if len(out) == 0:
+            raise BezoarError(f"{name} = {size} rows is less than half a group: ask for more.")
+        return out
+
+
+def _lots(data: Data, seed: int) -> _Lots:
+    strata = data.y.astype(np.int64) if data.classes else np.zeros(len(data), np.int64)
+    if "group" not in data.meta:
+        return _Lots(np.arange(len(data)), strata, seed)
+    _, first, of = np.unique(data.meta["group"], return_index=True, return_inverse=True)
+    return _Lots(of, strata[first], seed)
 
 
 def allot(total: Int[ndarray, " k"], most: Int[ndarray, " k"], size: int) -> Int[ndarray, " k"]:
@@ -150,7 +148,7 @@ def allot(total: Int[ndarray, " k"], most: Int[ndarray, " k"], size: int) -> Int
     array([3, 1, 1])
     """
     exact = total * size / total.sum()
-    share = np.minimum(np.floor(exact).astype(np.int64), most)
+    share: ndarray = np.minimum(np.floor(exact).astype(np.int64), most)
     while (short := size - int(share.sum())) > 0:
         room = np.flatnonzero(share < most)
         order = np.lexsort((-total[room], share[room] - exact[room]))

@@ -39,9 +39,7 @@ def stack(rows: Iterable[ndarray], count: int) -> ndarray:
         out = open_memmap(path, "r")
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise BezoarError(
-            f"The rows do not fit into the temporary folder {tempfile.gettempdir()}: {error}."
-        ) from error
+        raise BezoarError(f"The rows do not fit into the temporary folder {folder} ({error}): set TMPDIR.") from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

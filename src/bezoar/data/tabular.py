@@ -16,6 +16,9 @@ from bezoar.errors import BezoarError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+BLOCK = 1 << 28
+"""Bytes of a CSV that are parsed at once; no row can be much longer."""
+
 
 def table_file(path: Path, label: str | None, text: str | None) -> Data:
     """A CSV (comma, header, UTF-8) or Parquet file.
@@ -26,9 +29,7 @@ def table_file(path: Path, label: str | None, text: str | None) -> Data:
     """
     table = read_table(path)
     if label is None:
-        raise BezoarError(
-            f"label= must name the column of labels in {path}, one of: {', '.join(table.column_names)}."
-        )
+        raise BezoarError(f"label= must name the column of labels in {path}: {', '.join(table.column_names)}.")
     y, classes = encode_labels(column(table, label, "label"), label)
     return Data(features(table, label, text), y, classes)
 
@@ -42,10 +43,8 @@ def read_table(path: Path) -> pa.Table:
         if path.suffix == ".parquet":
             table = parquet.read_table(path)
         else:
-            # Types are inferred from the first block, so the file is one block.
-            block = min(max(path.stat().st_size + 1, 1 << 20), (1 << 31) - 1)
-            parse = csv.ParseOptions(newlines_in_values=True)
-            table = csv.read_csv(path, csv.ReadOptions(block_size=block), parse)
+            read = csv.ReadOptions(block_size=min(BLOCK, path.stat().st_size + 1))
+            table = csv.read_csv(path, read, csv.ParseOptions(newlines_in_values=True))
     except (pa.ArrowException, OSError) as error:
         raise BezoarError(f"{path} cannot be read as {path.suffix[1:]} ({error}): mend the file.") from error
     index = (table.schema.pandas_metadata or {}).get("index_columns", [])

@@ -8,7 +8,7 @@ __getattr__, __dir__ = lazy(
         "Experiment": "bezoar.experiments.experiment",
         "run": "bezoar.experiments.experiment",
         "Record": "bezoar.experiments.record",
-        "replay": "bezoar.experiments.replay",
-        "prepare": "bezoar.experiments.replay",
+        "replay": "bezoar.experiments.repeat",
+        "prepare": "bezoar.experiments.repeat",
     },
 )

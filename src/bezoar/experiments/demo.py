@@ -7,7 +7,7 @@ from bezoar.data import Splits, load, split
 from bezoar.defenses import ActivationClustering, FinePruning, NeuralCleanse, SpectralSignatures, Strip
 from bezoar.experiments.experiment import Experiment
 from bezoar.models.nets import SmallCNN
-from bezoar.training.train import Train
+from bezoar.training.train import Adam, Train
 from bezoar.triggers import Patch
 
 
@@ -15,7 +15,7 @@ def demo(seed: int = 0) -> tuple[Experiment, Splits]:
     """A backdoor to class 7 in a tenth of the embedded digits' training rows, with 600 trusted rows."""
     experiment = Experiment(
         attack=Backdoor(Patch(size=2), target=7, rate=0.1),
-        trainer=Train(SmallCNN(), epochs=20, batch_size=32),
+        trainer=Train(SmallCNN(hidden=128), epochs=30, optimizer=Adam(3e-3), batch_size=32),
         detectors=(ActivationClustering(), SpectralSignatures()),
         inspectors=(NeuralCleanse(),),
         repairs=(FinePruning(),),

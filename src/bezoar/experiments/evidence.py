@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from bezoar.core import Data, FeatureModel, Model, Poison
+from bezoar.defenses.data.activation_clustering import cluster_classes
 from bezoar.errors import BezoarError
 
 EXAMPLES = 8  # poisoned rows shown beside their clean twins
@@ -16,13 +17,14 @@ POINTS = 500  # rows on the activation map
 
 
 def evidence(model: Model, train: Data, poison: Poison, *, seed: int) -> dict[str, ndarray]:
-    """Arrays for a report: ``truth``, ``y``, ``examples/*``, and ``map/*`` where the model has features."""
+    """Arrays for a report: ``truth``, ``y``, ``examples/*``; with features also ``map/*`` and ``silhouettes/*``."""
     rng = np.random.default_rng(seed)
     poisoned = poison.apply(train)
     arrays = {"truth": poison.mask(len(train)), "y": np.asarray(poisoned.y), **_examples(train, poison, rng)}
     if poisoned.classes and isinstance(model, FeatureModel):
         with suppress(BezoarError):  # a forest has features, another estimator behind the same class has none
             arrays |= _map(model, poisoned, arrays["truth"], rng)
+            arrays |= _silhouettes(model, poisoned, rng)
     return arrays
 
 
@@ -53,6 +55,14 @@ def _map(model: FeatureModel, data: Data, truth: ndarray, rng: np.random.Generat
         "map/truth": truth[rows],
         "map/x": storable(data.x[rows]),
     }
+
+
+def _silhouettes(model: FeatureModel, data: Data, rng: np.random.Generator) -> dict[str, ndarray]:
+    """How cleanly the features of at most POINTS rows of each class fall into two clusters; NaN for a few rows."""
+    classes = range(len(data.classes))
+    rows = np.concatenate([rng.permutation(np.flatnonzero(data.y == c))[:POINTS] for c in classes])
+    found = cluster_classes(model.features(data.x[rows]), data.y[rows])
+    return {"silhouettes/poisoned": np.array([found[c].silhouette if c in found else np.nan for c in classes])}
 
 
 def storable(x: ndarray) -> ndarray:

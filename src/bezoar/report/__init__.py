@@ -2,4 +2,4 @@
 
 from bezoar._lazy import lazy
 
-__getattr__, __dir__ = lazy(__name__, {"write": "bezoar.report.page", "figures": "bezoar.report.figures"})
+__getattr__, __dir__ = lazy(__name__, {"write": "bezoar.report.page", "figures": "bezoar.report.plots"})

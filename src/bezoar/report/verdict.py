@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bezoar.experiments.record import Record
@@ -10,13 +11,14 @@ from bezoar.report.words import Found, accused, attack_name, listed, measured, p
 
 @dataclass(frozen=True)
 class Line:
-    """One defense's verdict. ``mood`` is "good" or "bad" from where the defender stands, or "open"."""
+    """One verdict. ``mood`` is "good" or "bad" from where the defender stands, or "open"; ``short`` is its figure."""
 
     stage: str
     name: str
     mood: str
     status: str
     text: str
+    short: str = ""
 
 
 def _above(a: Found | None, b: Found | None) -> bool:
@@ -38,13 +40,31 @@ def works(record: Record) -> Line:
     now, twin = (r[side].get("attack_success_rate") for side in ("poisoned", "clean_twin"))
     accuracy, before = (r[side].get("clean_accuracy") for side in ("poisoned", "clean_twin"))
     if not measured(now):
-        return Line("Attack", "attack", "open", "not measured", "Its success could not be measured: there were no trials.")
+        return Line("Attack", "attack", "open", "not measured", "Its success was not measured: there were no trials.")
     mood, status, start = ("bad", "works", "It works") if _above(now, twin) else ("good", "fails", "It does not show")
     text = f"{start}: attack success rate {rate(now)}, on the clean twin {rate(twin)}."
     if measured(accuracy) and accuracy is not None:
         kept = "falls to" if _above(before, accuracy) else "is"
         text += f" Clean accuracy {kept} {rate(accuracy)}, on the clean twin {rate(before)}."
     return Line("Attack", "attack", mood, status, text)
+
+
+def tally(found: Sequence[Line]) -> tuple[int, int, int]:
+    """How many defenses worked, of how many that apply, and how many could not decide."""
+    asked = [line for line in found if line.status != "not applicable"]
+    return sum(line.mood == "good" for line in asked), len(asked), sum(line.status == "undecided" for line in asked)
+
+
+def headline(record: Record) -> str:
+    """The verdict in one breath."""
+    good, asked, undecided = tally(lines(record))
+    status = works(record).status
+    starts = {"works": "The attack works", "fails": "The attack does not show"}
+    start = starts.get(status, "The attack was not measured")
+    if not asked:
+        return f"{start}; no defense was scored on it."
+    tail = f", {undecided} could not decide" if undecided else ""
+    return f"{start}; {good} of {asked} defenses succeed{'s' if asked == 1 else ''} against it{tail}."
 
 
 def lines(record: Record) -> list[Line]:
@@ -70,15 +90,15 @@ def summary(record: Record) -> str:
     """Who found it, who did not, who could not tell, and what removed it."""
     by: dict[str, list[str]] = {}
     for line in lines(record):
-        by.setdefault(line.status, []).append(line.name)
+        by.setdefault(line.status, []).append(f"{line.name} ({line.short})" if line.short else line.name)
     told = {
         "found": "Found by {}.",
-        "stops": "Stopped at the door by {}.",
+        "catches": "Caught at inference by {}.",
         "removed": "Removed by {}.",
         "weakened": "Weakened by {}.",
         "missed": "Missed by {}.",
         "wrong class": "A wrong class was accused by {}.",
-        "lets through": "Let through by {}.",
+        "blind": "Not seen at inference by {}.",
         "still works": "Not removed by {}.",
         "undecided": "Could not decide: {}.",
         "not applicable": "Not applicable: {}.",
@@ -97,8 +117,8 @@ def _detector(record: Record, name: str, found: Found, twin: Found) -> Line:
         text += "; on the clean twin it could not decide."
     else:
         text += f"; on the clean twin it flags {percent(twin['fpr']['value'])}."
-    good = _above(found["tpr"], found["fpr"])
-    return Line("Training rows", name, "good" if good else "bad", "found" if good else "missed", text)
+    good, short = _above(found["tpr"], found["fpr"]), f"{percent(found['tpr']['value'])} of the poisoned rows"
+    return Line("Training rows", name, *(("good", "found") if good else ("bad", "missed")), text, short)
 
 
 def _undecided(found: Found) -> str:
@@ -128,7 +148,7 @@ def _inspector(record: Record, name: str, found: Found, twin: Found) -> Line:
         text += f"; on the clean twin {accused(record, twin['flagged'])}"
         text += " (a false alarm)." if twin["flagged"] else "."
     status = "found" if good else "wrong class" if flagged else "missed"
-    return Line("Model", name, "good" if good else "bad", status, text)
+    return Line("Model", name, "good" if good else "bad", status, text, accused(record, flagged))
 
 
 def _repair(record: Record, name: str, found: Found, twin: Found) -> Line:
@@ -142,11 +162,12 @@ def _repair(record: Record, name: str, found: Found, twin: Found) -> Line:
         text += "; it does not apply to the clean twin."
     else:
         text += f"; on the clean twin accuracy goes from {_point(clean)} to {_point(twin)}."
+    short = f"attack success {percent((after or {}).get('value'))} at accuracy {_point(found)}"
     if not _above(after, clean.get("attack_success_rate")):
-        return Line("Repair", name, "good", "removed", text)
+        return Line("Repair", name, "good", "removed", text, short)
     if _above(started, after):
-        return Line("Repair", name, "open", "weakened", text)
-    return Line("Repair", name, "bad", "still works", text)
+        return Line("Repair", name, "open", "weakened", text, short)
+    return Line("Repair", name, "bad", "still works", text, short)
 
 
 def _point(found: Found) -> str:
@@ -160,6 +181,7 @@ def _monitor(record: Record, name: str, found: Found, twin: Found) -> Line:
     asked = percent(found["asked_false_rejection_rate"])
     text = f"Lets {rate(lets)} of triggered inputs through while it refuses {rate(refuses)} of benign ones"
     text += f" (asked: at most {asked})."
+    short = f"lets {percent(lets['value'])} of triggered inputs through"
     caught = {**lets, "low": 1 - lets["high"], "high": 1 - lets["low"]}
     good = _above(caught, refuses)
-    return Line("Inputs", name, "good" if good else "bad", "stops" if good else "lets through", text)
+    return Line("Inputs", name, *(("good", "catches") if good else ("bad", "blind")), text, short)

@@ -33,14 +33,10 @@ def percent(value: float | None) -> str:
 
 
 def rate(found: Found | None) -> str:
-    """A rate with its interval.
-
-    >>> rate({"value": 0.5, "low": 0.25, "high": 0.75, "n": 8})
-    '50.0% [25.0%, 75.0%]'
-    """
+    """A rate with its 95% interval, which no line break parts."""
     if not found or not measured(found):
         return "not measured"
-    return f"{percent(found['value'])} [{percent(found['low'])}, {percent(found['high'])}]"
+    return f"{percent(found['value'])} [{percent(found['low'])},\u00a0{percent(found['high'])}]"
 
 
 def measured(found: Found | None) -> bool:

@@ -1,0 +1,26 @@
+"""What the benchmark scripts share: their options, and one object of JSON as the last line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are imported: every figure is of one thread
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """``--quick`` and ``--json``."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smaller protocol that ends within 5 minutes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser.parse_args()
+
+
+def finish(figures: dict, as_json: bool) -> None:
+    """Print the figures, one a line, or all as one line of JSON."""
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")

@@ -1,0 +1,128 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bezoar.cli import main
+from bezoar.cli.app import app
+
+SPEC = {
+    "data": {"name_or_path": "digits"},
+    "split": {"test": 400, "clean": 600},
+    "experiment": {
+        "attack": {"name": "backdoor", "trigger": {"name": "patch", "size": 2}, "target": 7},
+        "trainer": {"name": "fit"},
+    },
+}
+
+
+@pytest.fixture
+def bezoar(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(app, args, catch_exceptions=False)
+
+
+def last_json(result):
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+COMMANDS = ("demo", "list", "describe", "run", "replay", "report", "train", "attack")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_json(bezoar, command):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", bezoar(command, "--help").stdout)
+    assert "Example:" in text
+    assert "--json" in text
+
+
+def test_list_filters(bezoar):
+    everything = last_json(bezoar("list", "--json"))
+    assert {"backdoor", "strip", "neural-cleanse"} <= {e["name"] for e in everything}
+    some = last_json(bezoar("list", "--side", "defenses", "--stage", "inference", "--json"))
+    assert [e["name"] for e in some] == ["strip"]
+    assert "backdoor" in bezoar("list").stdout
+
+
+def test_describe(bezoar):
+    found = last_json(bezoar("describe", "backdoor", "--json"))
+    assert found["parameters"]["trigger"] == "required"
+    assert found["parameters"]["rate"] == "0.1"
+    assert "1708.06733" in found["paper"]
+    assert "required" in bezoar("describe", "backdoor").stdout
+
+
+def test_run_report_replay(bezoar, tmp_path):
+    (tmp_path / "spec.json").write_text(json.dumps(SPEC))
+    found = last_json(bezoar("run", "spec.json", "--out", "run", "--json"))
+    assert found["attack_success_rate"] > 0.9
+    assert (tmp_path / found["report"]).stat().st_size > 100_000
+    assert last_json(bezoar("replay", found["record"], "--json")) == {"same": True, "differences": []}
+    assert "Every figure is the same" in bezoar("replay", found["record"]).stdout
+    assert last_json(bezoar("report", found["record"], "-o", "again.html", "--json")) == {"report": "again.html"}
+    stored = tmp_path / "run" / "record" / "record.json"
+    info = json.loads(stored.read_text())
+    info["results"]["poisoned"]["clean_accuracy"]["value"] = 0.1
+    stored.write_text(json.dumps(info))
+    assert bezoar("replay", found["record"]).exit_code == 1
+
+
+def test_attack_writes_data_that_load_again(bezoar, tmp_path):
+    from bezoar.data import load
+
+    spec = json.dumps(SPEC["experiment"]["attack"])
+    found = last_json(bezoar("attack", "digits", spec, "-o", "poisoned.npz", "--json"))
+    poisoned, clean = load("poisoned.npz"), load("digits")
+    truth = np.load("poisoned.npz")["poisoned"]
+    assert found["rows"] == truth.sum() == 180
+    assert np.array_equal(truth, (poisoned.x[:] != clean.x[:]).any((1, 2)) | (poisoned.y != clean.y))
+    assert list(tmp_path.iterdir()) == [tmp_path / "poisoned.npz"]
+
+
+def test_train_saves_a_model_that_loads(bezoar):
+    from bezoar.models import load
+
+    spec = '{"name": "train", "net": {"name": "mlp"}, "epochs": 2}'
+    found = last_json(bezoar("train", "digits", "-o", "model", "--trainer", spec, "--json"))
+    assert 0 < found["low"] <= found["clean_accuracy"] <= found["high"]
+    assert len(load("model").classes) == 10
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["describe", "spectral"], "Did you mean"),
+        (["run", "nowhere.json"], "nowhere.json"),
+        (["run", "{broken"], "not JSON"),
+        (["report", "nowhere"], "no whole bezoar record"),
+        (
+            ["attack", "digits", '{"name": "backdoor", "trigger": {"name": "patch", "size": 99}}', "-o", "p.npz"],
+            "size",
+        ),
+        (["train", "no-such-set", "-o", "m"], "no-such-set"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_status_2(monkeypatch, capsys, tmp_path, args, word):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["bezoar", *args])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert error.startswith("Error: ")
+    assert word in error
+    assert len(error.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_folder_is_left_alone(bezoar, tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("kept")
+    monkeypatch.setattr("sys.argv", ["bezoar", "demo", "--out", "mine"])
+    with pytest.raises(SystemExit):
+        main()
+    assert (tmp_path / "mine" / "file").read_text() == "kept"
+    assert "exists already" in capsys.readouterr().err

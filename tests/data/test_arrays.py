@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bezoar.data import load
+from bezoar.errors import BezoarError
+
+X = np.arange(12, dtype=np.uint8).reshape(4, 3)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.npz"
+
+
+@pytest.mark.parametrize(
+    ("y", "extra", "labels", "classes"),
+    [
+        (np.array([0, 2, 0, 1]), {"classes": np.array(["a", "b", "c"])}, [0, 2, 0, 1], ("a", "b", "c")),
+        (np.array([5, 9, 5, 5]), {}, [0, 1, 0, 0], ("5", "9")),
+        (np.array(["v", "u", "v", "v"]), {}, [1, 0, 1, 1], ("u", "v")),
+        (np.array([0.5, 1, 2, 3], np.float32), {}, [0.5, 1, 2, 3], ()),
+    ],
+)
+def test_x_and_y(path, y, extra, labels, classes):
+    np.savez(path, x=X, y=y, **extra)
+    data = load(path)
+    np.testing.assert_array_equal(data.x, X)
+    assert (data.y.tolist(), data.classes, dict(data.meta)) == (labels, classes, {})
+    assert data.source == {"name_or_path": str(path)}
+
+
+def test_parts(path):
+    np.savez(path, x_train=X[:3], y_train=[1, 4, 1], x_test=X[3:], y_test=[9])
+    data = load(path)
+    np.testing.assert_array_equal(data.x, X)
+    assert data.y.tolist() == [0, 1, 0, 2]
+    assert data.meta["part"].tolist() == ["train"] * 3 + ["test"]
+
+
+def test_strings(path):
+    np.savez(path, x=np.array(["one", "two words"]), y=[0, 1])
+    data = load(path)
+    assert data.x.dtype == object
+    assert data.x.tolist() == ["one", "two words"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": X}, "lacks the array 'x': it holds images"),
+        ({"x_train": X, "y_train": [0, 1, 0, 1]}, "lacks the array 'x_test'"),
+        ({"x": X, "y": [0, 1]}, "as many labels as rows"),
+        ({"x": X, "y": np.eye(4)}, "as many labels as rows"),
+        ({"x": X, "y": [0.5, 1, 0, 1], "classes": np.array(["a", "b"])}, "y must hold integers"),
+        ({"x": X, "y": [0.5, 1, 0, np.nan]}, "'y' has missing"),
+        ({"x": X, "y": [0, 1, 0, 3], "classes": np.array(["a", "b"])}, "classes names 2"),
+        ({"x": X, "y": np.array([None, 1, 2, 3])}, "not an npz file of plain arrays"),
+        ({"x_train": X, "y_train": [0] * 4, "x_test": X[:, :2], "y_test": [0] * 4}, "differ in shape"),
+    ],
+)
+def test_what_does_not_fit(path, arrays, message):
+    np.savez(path, **arrays)
+    with pytest.raises(BezoarError, match=message):
+        load(path)
+
+
+def test_damaged(path):
+    path.write_bytes(b"no zip")
+    with pytest.raises(BezoarError, match="not an npz file"):
+        load(path)
+    np.savez(path, x=X, y=[0, 1, 0, 1])
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(BezoarError, match="not an npz file"):
+        load(path)
+    np.save(path.with_suffix(".npy"), X)
+    path.with_suffix(".npy").rename(path)
+    with pytest.raises(BezoarError, match="not an npz file"):
+        load(path)
+
+
+def test_yale_faces(tmp_path, monkeypatch):
+    x = np.arange(4, dtype=np.uint8)[:, None, None] + np.zeros((4, 2, 3), np.uint8)
+    x[3] = x[1]
+    condition = np.array(["glasses", "normal", "sad", "dupe"])
+    np.savez(tmp_path / "yale_faces.npz", x=x, subject=np.array([1, 15, 2, 15], np.uint8), condition=condition)
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    data = load("yale-faces")
+    assert data.y.tolist() == [0, 14, 1, 14]
+    assert data.classes[14] == "subject15"
+    assert data.meta["condition"].tolist() == condition.tolist()
+    assert data.meta["group"].tolist() == [0, 1, 2, 1]

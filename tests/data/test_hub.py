@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bezoar.data import load, spool
+from bezoar.errors import BezoarError
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of somebody else's library
+
+
+@pytest.fixture
+def datasets():
+    found = pytest.importorskip("datasets")
+    found.disable_progress_bars()
+    yield found
+    found.enable_progress_bars()
+
+
+@pytest.fixture
+def no_folder(monkeypatch):
+    monkeypatch.delenv("BEZOAR_DATA", raising=False)
+
+
+def pictures(datasets, n, column="image", seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (n, 6, 5, 3), dtype=np.uint8)
+    kinds = datasets.Features({column: datasets.Image(), "label": datasets.ClassLabel(names=["zebra", "ape"])})
+    rows = {column: [Image.fromarray(p) for p in pixels], "label": [i % 2 for i in range(n)]}
+    return pixels, datasets.Dataset.from_dict(rows, features=kinds)
+
+
+def test_images_on_disk(datasets, tmp_path):
+    pixels, made = pictures(datasets, 5)
+    made.save_to_disk(str(tmp_path / "d"))
+    data = load(tmp_path / "d")
+    np.testing.assert_array_equal(data.x, pixels)
+    assert data.y.tolist() == [0, 1, 0, 1, 0]
+    assert data.classes == ("zebra", "ape")  # their order, not the alphabet's
+    assert "part" not in data.meta
+    np.testing.assert_array_equal(load(**data.source).x, data.x)
+
+
+def test_texts_on_disk_in_parts(datasets, tmp_path):
+    def make(*rows):
+        return datasets.Dataset.from_dict({"review": [r[0] for r in rows], "stars": [r[1] for r in rows]})
+
+    train, dev, test = make(("good", 5), ("bad", 1)), make(("fine", 3)), make(("well", 5))
+    made = datasets.DatasetDict({"train": train, "validation": dev, "test": test})
+    made.save_to_disk(str(tmp_path / "d"))
+    data = load(tmp_path / "d", label="stars")
+    assert data.x.tolist() == ["good", "bad", "fine", "well"]
+    assert data.y.tolist() == [2, 0, 1, 2]
+    assert data.classes == ("1", "3", "5")
+    assert data.meta["part"].tolist() == ["train", "train", "dev", "test"]
+    with pytest.raises(BezoarError, match="label= must name the column of labels, one of: review, stars"):
+        load(tmp_path / "d")
+    with pytest.raises(BezoarError, match="label='nope' is no column"):
+        load(tmp_path / "d", label="nope")
+
+
+def test_numbers_on_disk_after_a_selection(datasets, tmp_path):
+    made = datasets.Dataset.from_dict({"a": [1, 2, 3], "b": [0.5, 0.25, 4.0], "label": [0.1, 0.2, 0.3]})
+    made.select([2, 0]).save_to_disk(str(tmp_path / "d"))
+    data = load(tmp_path / "d")
+    assert data.x.tolist() == [[3, 4.0], [1, 0.5]]
+    assert data.y.tolist() == [0.3, 0.1]
+
+
+def test_damaged_folder(datasets, tmp_path):
+    (tmp_path / "state.json").write_text("{}")
+    with pytest.raises(BezoarError, match="not a whole Hugging Face data set"):
+        load(tmp_path)
+
+
+def test_missing_image(datasets, tmp_path):
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    made = datasets.Dataset.from_dict({"image": [None], "label": [0]}, features=kinds)
+    made.save_to_disk(str(tmp_path / "d"))
+    with pytest.raises(BezoarError, match="missing image in row 0"):
+        load(tmp_path / "d")
+
+
+def test_the_hub_is_asked_for_known_names(datasets, monkeypatch, no_folder):
+    (a, train), (b, test) = pictures(datasets, 4, "img"), pictures(datasets, 2, "img", seed=1)
+    asked = []
+
+    def fake(name):
+        asked.append(name)
+        return datasets.DatasetDict({"train": train, "test": test, "unsupervised": train})
+
+    monkeypatch.setattr(datasets, "load_dataset", fake)
+    data = load("cifar10")
+    assert asked == ["uoft-cs/cifar10"]
+    np.testing.assert_array_equal(data.x, np.concatenate([a, b]))
+    assert data.meta["part"].tolist() == ["train"] * 4 + ["test"] * 2
+    assert data.classes[0] == "airplane"
+    assert data.source == {"name_or_path": "cifar10"}
+
+
+def test_large_parts_stay_on_disk(datasets, monkeypatch, tmp_path):
+    (a, train), (b, test) = pictures(datasets, 3), pictures(datasets, 2, seed=1)
+    datasets.DatasetDict({"train": train, "test": test}).save_to_disk(str(tmp_path / "d"))
+    monkeypatch.setattr(spool, "MEMORY_LIMIT", 1)
+    data = load(tmp_path / "d")
+    assert isinstance(data.x, np.memmap)
+    np.testing.assert_array_equal(data.x, np.concatenate([a, b]))
+
+
+def test_rotten_tomatoes_has_no_published_parts(datasets, monkeypatch, no_folder):
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda _: datasets.DatasetDict({"train": rows, "validation": rows}))
+    data = load("rt-polarity")
+    assert data.x.tolist() == ["a", "b", "a", "b"]
+    assert not data.meta
+
+
+def test_the_folder_comes_before_the_hub(datasets, monkeypatch, tmp_path):
+    parts = {
+        f"{axis}_{p}": np.zeros((2, 28, 28) if axis == "x" else 2, np.uint8)
+        for axis in "xy"
+        for p in ("train", "test")
+    }
+    np.savez(tmp_path / "mnist.npz", **parts)
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: pytest.fail("asked"))
+    assert len(load("mnist")) == 4
+
+
+def test_no_network(datasets, monkeypatch, no_folder):
+    def fail(name):
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(BezoarError, match=r"sst2 could not be fetched from the hub \(offline\): set BEZOAR_DATA"):
+        load("sst2")
+
+
+def test_without_the_extra(monkeypatch, no_folder, tmp_path):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(BezoarError, match=r"set BEZOAR_DATA .* or `pip install bezoar\[hub\]`"):
+        load("mnist")
+    with pytest.raises(BezoarError, match="house is not here and not on the hub: set BEZOAR_DATA"):
+        load("house")
+    (tmp_path / "dataset_info.json").write_text("{}")
+    with pytest.raises(BezoarError, match=r"pip install bezoar\[hub\]"):
+        load(tmp_path)

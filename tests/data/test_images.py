@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bezoar.data import load, spool
+from bezoar.errors import BezoarError
+
+
+def save(folder, name, pixels, mode=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(folder / name)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+    for i, (kind, name) in enumerate(
+        [("cat", "b"), ("cat", "a"), ("dog", "x"), ("dog", "y"), ("ant", "1"), ("ant", "2")]
+    ):
+        save(tmp_path / "photos" / kind, f"{name}.png", pixels[i])
+    return tmp_path / "photos", pixels[[4, 5, 1, 0, 2, 3]]
+
+
+def test_folder_of_class_folders(photos):
+    folder, pixels = photos
+    (folder / ".cache").mkdir()
+    (folder / "cat" / ".DS_Store").write_bytes(b"x")
+    data = load(folder)
+    np.testing.assert_array_equal(data.x, pixels)
+    assert data.y.tolist() == [0, 0, 1, 1, 2, 2]
+    assert data.classes == ("ant", "cat", "dog")
+    assert data.source == {"name_or_path": str(folder)}
+    np.testing.assert_array_equal(load(**data.source).x, data.x)
+
+
+def test_grayscale(tmp_path):
+    save(tmp_path / "p" / "a", "1.png", np.full((3, 4), 7, np.uint8))
+    assert load(tmp_path / "p").x.shape == (1, 3, 4)
+
+
+def test_too_large_for_memory_is_a_memory_map_that_cleans_up(photos, monkeypatch):
+    folder, pixels = photos
+    whole = load(folder)
+    assert not isinstance(whole.x, np.memmap)
+    monkeypatch.setattr(spool, "MEMORY_LIMIT", pixels.nbytes - 1)
+    data = load(folder)
+    assert isinstance(data.x, np.memmap)
+    assert not data.x.flags.writeable
+    np.testing.assert_array_equal(data.x, pixels)
+    file = Path(data.x.filename)
+    view = data.x[2:]
+    del data
+    gc.collect()
+    assert file.exists()
+    np.testing.assert_array_equal(view, pixels[2:])
+    del view
+    gc.collect()
+    assert not file.parent.exists()
+
+
+def test_a_failure_leaves_no_file(photos, monkeypatch, tmp_path):
+    folder, _ = photos
+    save(folder / "dog", "z.png", np.zeros((9, 9, 3), np.uint8))
+    monkeypatch.setattr(spool, "MEMORY_LIMIT", 1)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(BezoarError):
+        load(folder)
+    assert not list(tmp_path.glob("bezoar-*"))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "mode", "message"),
+    [
+        (np.zeros((9, 4, 3), np.uint8), None, r"m\.png is 4 x 9 RGB but the first image is 4 x 5 RGB: resize"),
+        (np.zeros((5, 4), np.uint8), None, r"m\.png is 4 x 5 L but"),
+        (np.zeros((5, 4, 3), np.uint8), "P", r"m\.png has mode P: convert"),
+    ],
+)
+def test_the_first_odd_image_is_named(photos, pixels, mode, message):
+    folder, _ = photos
+    save(folder / "cat", "m.png", pixels, mode)
+    save(folder / "dog", "z.png", np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(BezoarError, match=message):
+        load(folder)
+
+
+def test_unreadable_image(photos):
+    folder, _ = photos
+    broken = folder / "dog" / "x.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(BezoarError, match=r"dog/x\.png cannot be read as an image"):
+        load(folder)
+
+
+def test_folders_of_another_kind(tmp_path):
+    with pytest.raises(BezoarError, match="holds no folders of images"):
+        load(tmp_path)
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    with pytest.raises(BezoarError, match="folder inside a class folder"):
+        load(tmp_path)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from bezoar.data import load, tabular
+from bezoar.errors import BezoarError
+
+COLUMNS = {"a": [1, 2, 3, 4], "b": [0.5, 1.5, 2.5, -1.0], "ok": [True, False, True, True]}
+MATRIX = [[1, 0.5, 1], [2, 1.5, 0], [3, 2.5, 1], [4, -1, 1]]
+
+
+def write(path, columns):
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.table(columns), path)
+        return path
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def path(request, tmp_path):
+    return tmp_path / f"t.{request.param}"
+
+
+@pytest.mark.parametrize(
+    ("label", "y", "classes"),
+    [
+        (["spam", "ham", "ham", "eggs"], [2, 1, 1, 0], ("eggs", "ham", "spam")),
+        ([10, 2, 2, 30], [1, 0, 0, 2], ("2", "10", "30")),
+        ([0.25, 1.5, 2.0, 3.0], [0.25, 1.5, 2.0, 3.0], ()),
+    ],
+)
+def test_numeric_features(path, label, y, classes):
+    data = load(
+        write(path, {"a": COLUMNS["a"], "target": label, "b": COLUMNS["b"], "ok": COLUMNS["ok"]}), label="target"
+    )
+    np.testing.assert_array_equal(data.x, np.array(MATRIX))
+    assert data.x.dtype == np.float64
+    assert data.y.tolist() == y
+    assert data.classes == classes
+    assert data.source == {"name_or_path": str(path), "label": "target"}
+    np.testing.assert_array_equal(load(**data.source).y, data.y)
+
+
+def test_text(path):
+    texts = ["two\nlines, and a comma", 'a "quote"', "null", "ünïcode"]
+    data = load(write(path, {"text": texts, "label": ["a", "b", "a", "b"]}), label="label")
+    assert data.x.tolist() == texts
+    assert data.x.dtype == object
+    named = load(write(path, {"n": [1, 2, 3, 4], "t": texts, "label": [0, 1, 1, 1]}), label="label", text="t")
+    assert named.x.tolist() == texts
+    assert named.source == {"name_or_path": str(path), "label": "label", "text": "t"}
+
+
+def test_long_text(tmp_path):
+    texts = ["word " * 600_000, "short"]
+    path = write(tmp_path / "long.csv", {"text": texts, "y": [0, 1]})
+    assert load(path, label="y").x.tolist() == texts
+
+
+def test_lines_break_within_texts_across_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "BLOCK", 64)
+    texts = [f"{i}\n" * (i % 9 + 1) for i in range(50)]
+    path = write(tmp_path / "lines.csv", {"text": texts, "y": list(range(50))})
+    assert load(path, label="y").x.tolist() == texts
+
+
+def test_labels_that_turn_float_late_are_all_float(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "BLOCK", 64)
+    path = tmp_path / "long.csv"
+    path.write_text("a,y\n" + "1,2\n" * 100 + "1,2.5\n")
+    data = load(path, label="y")
+    assert data.y.dtype == np.float64
+    assert data.y[-1] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        (COLUMNS, {}, "label= must name the column of labels in .*: a, b, ok"),
+        (COLUMNS, {"label": "c"}, "label='c' is no column; there are: a, b, ok"),
+        (COLUMNS, {"label": "a", "text": "c"}, "text='c' is no column"),
+        (COLUMNS, {"label": "a", "text": "a"}, "text and label are both 'a'"),
+        (COLUMNS, {"label": "a", "text": "b"}, "text='b' holds numbers"),
+        ({"a": [1, 2]}, {"label": "a"}, "no column besides the label 'a'"),
+        ({"a": [1, 2], "s": ["x", "y"], "y": [0, 1]}, {"label": "y"}, "Column 's' holds strings"),
+        ({"a": [1, None], "y": [0, 1]}, {"label": "y"}, "Column 'a' has 1 missing"),
+        ({"a": [1, 2], "y": [0, None]}, {"label": "y"}, "Column 'y' has 1 missing"),
+        ({"a": [1.0, float("nan")], "y": [0, 1]}, {"label": "y"}, "Column 'a' has"),
+        ({"a": [1.0, 2.0], "y": [0.5, float("nan")]}, {"label": "y"}, "Column 'y' has"),
+        ({"a": [1.0, 2.0], "y": ["x", ""]}, {"label": "y"}, "Column 'y' has empty labels"),
+        ({"": [1, 2], "a": [1, 2], "y": ["x", "z"]}, {"label": "y"}, "column without a name"),
+    ],
+)
+def test_what_does_not_fit(path, columns, arguments, message):
+    with pytest.raises(BezoarError, match=message):
+        load(write(path, columns), **arguments)
+
+
+def test_damaged(path, tmp_path):
+    path.write_bytes(b"a,b\n1\n")
+    with pytest.raises(BezoarError, match="cannot be read as"):
+        load(path, label="a")
+    latin = tmp_path / "l.csv"
+    latin.write_bytes(b"t,y\ncaf\xe9,1\nb,0\n")
+    with pytest.raises(BezoarError, match="Column 't' is of type binary"):
+        load(latin, label="y", text="t")
+    (tmp_path / "d.csv").write_text("a,a,y\n1,2,3\n")
+    with pytest.raises(BezoarError, match="two columns of one name"):
+        load(tmp_path / "d.csv", label="y")
+
+
+def test_parquet_of_pandas(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2, 3], "y": pandas.Categorical(["u", "v", "u"])}, index=[5, 7, 9])
+    frame.to_parquet(tmp_path / "p.parquet")
+    data = load(tmp_path / "p.parquet", label="y")
+    assert data.x.tolist() == [[1], [2], [3]]  # and no row index
+    assert data.classes == ("u", "v")
+
+
+def test_spambase_with_and_without_column_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    (tmp_path / "spambase").mkdir()
+    rows = "0.5,1,2,3,1\n0,0,0,4,0\n"
+    for head in ("", "1,2,3,4,5\n"):
+        (tmp_path / "spambase" / "spambase.data").write_text(head + rows)
+        data = load("spambase")
+        assert data.x.tolist() == [[0.5, 1, 2, 3], [0, 0, 0, 4]]
+        assert data.y.tolist() == [1, 0]
+
+
+def test_house_prices(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    (tmp_path / "regression").mkdir()
+    (tmp_path / "regression" / "house-processed.csv").write_text("SalePrice,Area\n0.5,1\n0.25,0\n")
+    data = load("house")
+    assert (data.x.tolist(), data.y.tolist(), data.classes) == ([[1], [0]], [0.5, 0.25], ())

@@ -1,0 +1,145 @@
+import json
+
+import numpy as np
+import pytest
+
+import bezoar
+from bezoar.attacks import Backdoor
+from bezoar.core import Scores
+from bezoar.data import load, split
+from bezoar.errors import BezoarError
+from bezoar.evaluation.calibration import calibrate
+from bezoar.experiments import Experiment, Record, prepare, replay, run
+from bezoar.experiments.experiment import halves
+from bezoar.experiments.repeat import differences
+from bezoar.models.nets import MLP
+from bezoar.training import Adam, Fit, Train
+from bezoar.triggers import Patch
+
+
+class Oracle:
+    """A stranger's detector that knows which rows carry the square: perfect on the poisoned side only."""
+
+    def __call__(self, model, data, *, clean, seed):
+        def white(x):
+            return (np.asarray(x)[:, -2:, -2:] == 255).all((1, 2)).astype(float)
+
+        return calibrate(white(data.x), white(clean.x))
+
+
+class Declines:
+    def __call__(self, model, data, *, clean, seed):
+        raise BezoarError("model has no soul to read.")
+
+
+@pytest.fixture(scope="module")
+def setting():
+    trainer = Train(MLP((64,)), epochs=15, optimizer=Adam(3e-3), batch_size=32)
+    experiment = Experiment(Backdoor(Patch(size=2), target=7, rate=0.1), trainer)
+    return experiment, split(load("digits"), test=400, clean=600)
+
+
+@pytest.fixture(scope="module")
+def record(setting):
+    return run(*setting)
+
+
+def test_attack_works_and_the_twin_does_not_know_it(record):
+    found = record.summary()
+    assert found["clean_accuracy"] > 0.9
+    assert found["attack_success_rate"] > 0.9
+    assert found["clean_twin_success_rate"] < 0.05
+    assert abs(found["clean_accuracy"] - found["clean_twin_accuracy"]) < 0.05
+
+
+def test_a_perfect_detector_scores_perfectly_and_a_declining_one_is_quoted(setting):
+    experiment, splits = setting
+    found = run(bezoar.Experiment(experiment.attack, Fit(), (Oracle(), Declines())), splits).results["detectors"]
+    assert found["Oracle"]["poisoned"]["tpr"]["value"] == 1
+    assert found["Oracle"]["poisoned"]["auroc"] == 1
+    assert found["Oracle"]["clean_twin"]["flagged"] == 0
+    assert found["Declines"]["clean_twin"] == {"not_applicable": "model has no soul to read."}
+
+
+def test_records_survive_the_disk_and_are_never_half_written(record, tmp_path, monkeypatch):
+    folder = record.save(tmp_path / "a" / "record")
+    back = Record.load(folder)
+    assert back.info == json.loads(json.dumps(record.info))
+    assert back.arrays.keys() == record.arrays.keys()
+    assert all(np.array_equal(back.arrays[k], record.arrays[k]) for k in back.arrays)
+    with pytest.raises(BezoarError, match="exists already"):
+        record.save(folder)
+    monkeypatch.setattr(np, "savez_compressed", lambda *_a, **_k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        record.save(tmp_path / "b")
+    assert not list(tmp_path.glob("*b*"))
+
+
+def test_damaged_records_are_one_sentence(record, tmp_path):
+    folder = record.save(tmp_path / "record")
+    (folder / "arrays.npz").write_bytes(b"junk")
+    with pytest.raises(BezoarError, match="no whole bezoar record"):
+        Record.load(folder)
+
+
+def test_replay_gives_the_same_numbers_and_says_which_differ(record):
+    again, differing = replay(record)
+    assert not differing
+    assert again.results == record.results
+    changed = json.loads(json.dumps(record.info))
+    changed["results"]["poisoned"]["clean_accuracy"]["value"] = 0.5
+    _, differing = replay(Record(changed, record.arrays))
+    assert len(differing) == 1
+    assert differing[0].startswith("poisoned.clean_accuracy.value: 0.5 was")
+
+
+def test_replay_refuses_what_it_cannot_repeat(setting, record):
+    experiment, splits = setting
+    info = json.loads(json.dumps(record.info))
+    info["data"]["fingerprint"] = "0"
+    with pytest.raises(BezoarError, match="fingerprints differ"):
+        replay(Record(info, {}))
+    del info["spec"]["data"]
+    with pytest.raises(BezoarError, match="in memory"):
+        replay(Record(info, {}))
+    stranger = run(Experiment(experiment.attack, Fit(), (Declines(),)), splits)
+    with pytest.raises(BezoarError, match="Declines"):
+        replay(stranger)
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        ({}, "lacks"),
+        ({"data": {"name_or_path": "digits"}, "experiment": {"attack": 3}}, "trainer"),
+        ({"data": {"nome": "digits"}, "experiment": None}, "lacks"),
+    ],
+)
+def test_bad_specs(spec, word):
+    with pytest.raises(BezoarError, match=word):
+        prepare(spec)
+
+
+def test_trusted_halves_are_disjoint_and_stratified():
+    clean = split(load("digits"), clean=601).clean
+    inside, held = halves(clean, 3)
+    assert len(inside) + len(held) == 601
+    assert abs(inside.counts() - held.counts()).max() <= 1
+    rows = {x.tobytes() for x in inside.x[:]} | {x.tobytes() for x in held.x[:]}
+    assert rows == {x.tobytes() for x in clean.x[:]}
+    with pytest.raises(BezoarError, match="at least 4"):
+        halves(clean.take(np.arange(3)), 0)
+
+
+def test_differences_finds_every_leaf():
+    old = {"a": [1, {"b": 2.0}], "c": "x", "d": None}
+    assert not list(differences(old, json.loads(json.dumps(old))))
+    assert len(list(differences(old, {"a": [1, {"b": 2.1}], "c": "y"}))) == 2
+    assert list(differences([1], [1, 2])) == [": [1] was, [1, 2] is"]
+
+
+def test_two_of_one_kind_keep_their_own_names(setting):
+    experiment, splits = setting
+    twice = run(Experiment(experiment.attack, Fit(), (Oracle(), Oracle())), splits)
+    assert list(twice.results["detectors"]) == ["Oracle", "Oracle-2"]
+    assert isinstance(Scores(twice.arrays["detectors/Oracle-2/poisoned/values"]), Scores)
