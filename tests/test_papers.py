@@ -8,10 +8,9 @@ import pytest
 from bezoar.registry import entries
 
 ROOT = Path(__file__).parents[1]
-CONTRACTS = {"attack", "outsourced", "implant", "detector", "inspector", "repair", "monitor", "purifier", "aggregator"}
 KEYS = {"name", "paper", "module", "test", "gallery", "claimed", "measured", "command"}
 PAPERS = tomllib.loads((ROOT / "docs/papers.toml").read_text())["paper"]
-ALGORITHMS = {e.name: e for e in entries() if e.contract in CONTRACTS}
+ALGORITHMS = {e.name: e for e in entries() if e.side in ("attacks", "defenses")}
 
 
 def test_the_same_names_are_registered_and_in_papers_toml():

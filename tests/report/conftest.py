@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy import ndarray
 
 from bezoar.experiments.record import Record, plain
+from bezoar.report import write
 
 N, K, TARGET = 300, 4, 2
 
@@ -126,7 +128,7 @@ def make(kind: str = "image", seed: int = 0, classes: tuple[str, ...] = ("cat", 
         "git": "0123abc",
         "created": "2025-01-01T00:00:00+00:00",
         "spec": {
-            "data": {"name": "digits"},
+            "data": {"name_or_path": "digits"},
             "split": {"test": 400},
             "experiment": {"attack": {"name": "backdoor", "trigger": {"name": "patch"}}, "seed": seed},
         },
@@ -145,11 +147,17 @@ def make(kind: str = "image", seed: int = 0, classes: tuple[str, ...] = ("cat", 
     return Record(plain(info), arrays)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record() -> Record:
     return make()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def path(record: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its page."""
+    return write([record], tmp_path_factory.mktemp("report") / "page.html")
+
+
+@pytest.fixture(scope="session")
 def maker() -> Any:
     return make

@@ -21,5 +21,6 @@ def demo(seed: int = 0) -> tuple[Experiment, Splits]:
         repairs=(FinePruning(),),
         monitors=(Strip(),),
         seed=seed,
+        rate=0.1,
     )
     return experiment, split(load("digits"), test=400, clean=600, seed=seed)

@@ -24,10 +24,10 @@ COLOURS = {
     "clean rows": CLEAN,
     "benign inputs": CLEAN,
     "clean accuracy": CLEAN,
-    "clean rows of the twin": TWIN,
+    "clean twin rows": TWIN,
     "clean twin": TWIN,
     "robust accuracy": TWIN,
-    "expected if calibrated": MUTED,
+    "if calibrated": MUTED,
 }
 BINS = 40
 STEPS = 60
@@ -100,16 +100,16 @@ def histogram(groups: Groups, bins: ndarray, threshold: float | None, said: str,
             alt.Tooltip("share:Q", format=".1%"),
         ],
     )
-    return bars if threshold is None else bars + _rule(threshold, said, bins)
+    return bars if threshold is None else alt.LayerChart(layer=[bars, *_rule(threshold, said, bins)])
 
 
-def _rule(threshold: float, said: str, bins: ndarray) -> alt.LayerChart:
+def _rule(threshold: float, said: str, bins: ndarray) -> tuple[alt.Chart, alt.Chart]:
     left = threshold < (bins[0] + bins[-1]) / 2
     place: dict[str, Any] = {"align": "left", "dx": 5} if left else {"align": "right", "dx": -5}
     line = alt.Chart(data([{"from": threshold, "said": said}]))
     rule: alt.Chart = line.mark_rule(color=INK, strokeDash=[5, 3], strokeWidth=1.5).encode(alt.X("from:Q"))
     text = line.mark_text(color=INK, fontSize=11, y=6, **place).encode(alt.X("from:Q"), alt.Text("said:N"))
-    return rule + text
+    return rule, text
 
 
 def cumulative(groups: Groups) -> Chart:
@@ -117,7 +117,7 @@ def cumulative(groups: Groups) -> Chart:
     least = min(float(p[p > 0].min(initial=1.0)) for p in groups.values())
     grid = np.geomspace(min(least, 0.1), 1.0, STEPS)
     curves = {kind: [float((p <= t * (1 + 1e-9)).mean()) for t in grid] for kind, p in groups.items() if len(p)}
-    curves["expected if calibrated"] = grid.tolist()
+    curves["if calibrated"] = grid.tolist()
     rows = [
         {"kind": kind, "p": p, "share": share}
         for kind, shares in curves.items()
@@ -156,7 +156,7 @@ def per_class(names: Sequence[str], sides: Mapping[str, Sequence[float | None]],
         .mark_bar()
         .encode(
             alt.X("class:N").title("class").sort(list(names)).axis(axis),
-            alt.Y("value:Q").title(y),
+            alt.Y("value:Q").title(y).axis(tickCount=5),
             colour(list(sides)),
             alt.XOffset("kind:N").sort(list(sides)),
             tooltip=[alt.Tooltip("class:N"), alt.Tooltip("kind:N"), alt.Tooltip("value:Q", format=".3~g")],
@@ -211,4 +211,4 @@ def intervals(rows: Sequence[Mapping[str, Any]], order: Sequence[str]) -> Chart:
         alt.Shape("kind:N").scale(domain=kinds, range=["triangle-up", "circle", "square"][: len(kinds)]),
     )
     bars: alt.Chart = base.mark_rule(strokeWidth=2).encode(where("low:Q"), alt.X2("high:Q"))
-    return bars + points
+    return alt.LayerChart(layer=[bars, points])

@@ -1,4 +1,3 @@
-"use strict";
 for (const box of document.querySelectorAll(".chart")) {
   const spec = JSON.parse(box.nextElementSibling.textContent);
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { theme: "page" } };

@@ -23,7 +23,7 @@ from bezoar.experiments.record import Record, plain
 from bezoar.report import charts, pictures, tables, verdict
 from bezoar.report.charts import Chart
 from bezoar.report.plots import figures
-from bezoar.report.words import SIDES, measured, percent, pretty, rate, seed, title
+from bezoar.report.words import SIDES, classes, measured, percent, pretty, rate, seed, title
 
 _HERE = Path(__file__).parent
 _PALETTE = {"poison": charts.POISON, "clean": charts.CLEAN, "twin": charts.TWIN}
@@ -63,9 +63,12 @@ def render(records: Sequence[Record]) -> str:
     """The page as text; the same records give the same page."""
     titles = [title(record) for record in records]
     if len(records) > 1:
-        titles = [f"{i}. {name}" for i, name in enumerate(titles, 1)]
+        titles = [
+            f"{i}. {name}, seed {seed(record)}"
+            for i, (record, name) in enumerate(zip(records, titles, strict=True), 1)
+        ]
     views = [_view(record, name, f"r{i}") for i, (record, name) in enumerate(zip(records, titles, strict=True), 1)]
-    scripts = [_bundle(), (_HERE / "page.js").read_text(encoding="utf-8")]
+    script = _script()
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
@@ -74,19 +77,16 @@ def render(records: Sequence[Record]) -> str:
         compared=tables.comparison(records, titles) if len(records) > 1 else None,
         sides=SIDES,
         palette=_PALETTE,
-        scripts=[Markup(script) for script in scripts],  # the library's own code, not the record's
-        hashes=[_hash(script) for script in scripts],
+        script=Markup(script),  # the library's own code, not the record's
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
 @functools.cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed of the version that the charts were made for."""
-    return str(vl_convert.javascript_bundle(vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
-
-
-def _hash(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def _script() -> str:
+    """The page's own script with Vega, Vega-Lite and Vega-Embed of the version that the charts were made for."""
+    own = (_HERE / "page.js").read_text(encoding="utf-8")
+    return str(vl_convert.javascript_bundle(own, vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
 
 
 def _show(chart: Chart) -> Shown:
@@ -147,7 +147,11 @@ def _groups(record: Record, lines: Sequence[verdict.Line], shown: Mapping[str, S
 
 def _triggers(record: Record, name: str) -> dict[str, Any]:
     sides = {side: pictures.reversed_triggers(record, name, side) for side in SIDES}
-    return {"true": pictures.true_trigger(record), "sides": sides} if any(sides.values()) else {}
+    if not any(sides.values()):
+        return {}
+    shown, k = len(sides["poisoned"] or sides["clean_twin"]), len(classes(record))
+    which = f" Shown for the {shown} most suspicious of {k} classes." if shown < k else ""
+    return {"true": pictures.true_trigger(record), "sides": sides, "which": which}
 
 
 def _tiles(record: Record, lines: Sequence[verdict.Line]) -> list[tuple[str, str, str]]:
@@ -157,7 +161,9 @@ def _tiles(record: Record, lines: Sequence[verdict.Line]) -> list[tuple[str, str
     for text, key in (("Attack success", "attack_success_rate"), ("Clean accuracy", "clean_accuracy")):
         now, twin = r["poisoned"].get(key), r["clean_twin"].get(key)
         if measured(now):
-            tiles.append((text, percent(now["value"]), f"{rate(now).split(' ', 1)[1]}, clean twin {_point(twin)}"))
+            tiles.append(
+                (text, percent(now["value"]), f"{rate(now).split(' ', 1)[1]}, clean\u00a0twin\u00a0{_point(twin)}")
+            )
     tiles.append(("Training rows poisoned", percent(r["cost"]["rate"]), f"{r['cost']['rows']:,} rows"))
     good, asked, undecided = verdict.tally(lines)
     if asked:

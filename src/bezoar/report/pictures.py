@@ -115,13 +115,12 @@ def tooltips(record: Record) -> list[dict[str, Any]]:
 
 
 def true_trigger(record: Record) -> str | None:
-    """The mean change that the attack made to the images the record kept; None where these are no images."""
+    """The mean change that the attack made to the images the record kept, on grey; None where these are no images."""
     arrays = record.arrays
     if not len(arrays.get("examples/row", ())) or kind(arrays["examples/clean"]) != "image":
         return None
-    change = arrays["examples/poisoned"].astype(np.float64) - arrays["examples/clean"].astype(np.float64)
-    mean = abs(change).mean(0)
-    return thumbnail(mean / max(float(mean.max()), 1e-12))
+    change = (arrays["examples/poisoned"].astype(np.float64) - arrays["examples/clean"].astype(np.float64)).mean(0)
+    return thumbnail((1 + change / max(float(abs(change).max()), 1e-12)) / 2)
 
 
 def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, Any]]:
@@ -131,7 +130,7 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
     if mask is None or mask.ndim != 3:
         return []
     found = record.results["inspectors"][name][side]
-    values = np.array([-np.inf if v is None else float(v) for v in found["values"]])
+    values = np.array([np.inf if v is None else float(v) for v in found["values"]])  # None: infinite, or NaN
     shown = np.sort(np.argsort(-values, kind="stable")[:CLASSES]) if len(values) > CLASSES else np.arange(len(mask))
     norms = record.arrays.get(f"inspectors/{name}/{side}/norm")
     return [
@@ -146,7 +145,10 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
 
 
 def _stamp(mask: ndarray, pattern: ndarray | None) -> ndarray:
+    """The pattern where the mask puts it, on grey, which black and white both stand out from."""
     if pattern is None:
         return mask
-    picture: ndarray = (mask if pattern.ndim == 2 else mask[..., None]) * pattern
+    share = mask if pattern.ndim == 2 else mask[..., None]
+    grey = 127.5 if pattern.max(initial=0) > 1 else 0.5
+    picture: ndarray = (1 - share) * grey + share * pattern
     return picture

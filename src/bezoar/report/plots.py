@@ -12,7 +12,7 @@ from bezoar.experiments.record import Record
 from bezoar.report import charts
 from bezoar.report.charts import Chart, finish
 from bezoar.report.pictures import tooltips
-from bezoar.report.words import classes, label, percent, pretty
+from bezoar.report.words import accused, classes, label, percent, pretty
 
 SCORE = "score (higher is more suspicious)"
 
@@ -77,9 +77,9 @@ def _scores(record: Record, name: str) -> dict[str, Chart | None]:
             groups = {"clean rows": scores[~truth], "poisoned rows": scores[truth]}
             title, said = f"{pretty(name)}: scores of the training rows", "Scores of poisoned and clean rows."
         else:
-            groups = {"clean rows of the twin": scores}
+            groups = {"clean twin rows": scores}
             title, said = f"{pretty(name)}: scores on the clean twin", "Scores without any poison, on the same axis."
-        some = f" {int(flagged.sum())} rows from the line on are flagged."
+        some = f" Flagged, from the line on: {int(flagged.sum())}."
         said += some if threshold is not None else " No row is flagged, so there is no threshold."
         chart = charts.histogram(groups, bins, threshold, "flagged from here", SCORE)
         found[f"scores/{name}/{side}"] = finish(chart, title, said)
@@ -93,7 +93,7 @@ def _pvalues(record: Record, name: str) -> Chart | None:
     if found["poisoned"] is not None and truth is not None:
         groups = {"poisoned rows": found["poisoned"][truth], "clean rows": found["poisoned"][~truth]}
     if found["clean_twin"] is not None:
-        groups["clean rows of the twin"] = found["clean_twin"]
+        groups["clean twin rows"] = found["clean_twin"]
     groups = {kind: p for kind, p in groups.items() if len(p)}
     if not groups:
         return None
@@ -125,6 +125,8 @@ def _inspected(record: Record, name: str, sides: Mapping[str, Any]) -> dict[str,
     found: dict[str, Chart | None] = {}
     for key, column in (("anomaly", values), ("norms", norms)):
         title, axis, said = texts[key]
+        endless = [c for c, v in enumerate(column.get("poisoned", ())) if v is None or not np.isfinite(v)]
+        said += f" No finite value, and so no bar, for {accused(record, endless)}." if endless else ""
         chart = charts.per_class(classes(record), column, axis) if column else None
         found[f"{key}/{name}"] = None if chart is None else finish(chart, f"{pretty(name)}: {title}", said)
     return found

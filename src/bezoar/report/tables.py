@@ -71,9 +71,10 @@ def _rates(sides: Mapping[str, Found]) -> list[Row]:
 def _detected(found: Found) -> dict[str, str]:
     told = {"verdict": str(found["reason"])}
     for key, text in DETECTED.items():
-        if found["decided"]:
-            nothing = "no row flagged" if key == "fdr" else "no poison to find"
-            told[text] = rate(found[key]) if measured(found[key]) else nothing
+        nothing = "no row flagged" if key == "fdr" else "no poison to find"
+        told[text] = (
+            "could not decide" if not found["decided"] else rate(found[key]) if measured(found[key]) else nothing
+        )
     order = found["auroc"]
     told["AUROC (poisoned above clean)"] = "no poison to find" if order is None else number(order)
     return told
@@ -82,9 +83,10 @@ def _detected(found: Found) -> dict[str, str]:
 def _inspected(record: Record, found: Found) -> dict[str, str]:
     least = [p for p in found["pvalues"] if p is not None]
     most = [v for v in found["values"] if v is not None]
+    endless = any(found["values"][c] is None for c in found["flagged"])
     return {
         "accused": accused(record, found["flagged"]),
-        "greatest anomaly": number(max(most)) if most else "not measured",
+        "greatest anomaly": "no finite value" if endless else number(max(most)) if most else "not measured",
         "least p-value, corrected for the number of classes": number(min(least)) if least else "not measured",
     }
 

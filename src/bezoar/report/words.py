@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def title(record: Record) -> str:
     """The attack, its trigger and the data, as far as the record's spec names them."""
     spec = record.info.get("spec", {})
     attack = _part(spec, "experiment", "attack")
-    trigger, data = attack.get("trigger"), _part(spec, "data").get("name")
+    trigger, data = attack.get("trigger"), PurePath(str(_part(spec, "data").get("name_or_path", ""))).name
     name = pretty(str(attack.get("name", "attack")))
     name += f" ({trigger['name']})" if isinstance(trigger, Mapping) and "name" in trigger else ""
     return f"{name} on {data}" if data else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Integer
@@ -53,17 +53,28 @@ def reduce(features: Float[ndarray, "n d"], components: int, reduction: str) -> 
 def two_means(points: Float64[ndarray, "n r"]) -> Bool[ndarray, " n"]:
     """The cut in two with the least within-cluster sum of squares that Lloyd's iteration finds.
 
-    It starts from three cuts a coordinate, at the mean and one standard deviation to either side: so the result
-    depends on no seed and not on the order of the rows.
+    It starts from three cuts a coordinate, the best one and those one standard deviation from the mean: so the
+    result depends on no seed and not on the order of the rows, and on a line it is the optimum.
     """
-    mean, std = points.mean(0), points.std(0)
+    points = points - points.mean(0)
+    std = points.std(0)
     best, most = np.zeros(len(points), bool), -1.0
-    for cut in (mean, mean + std, mean - std):
+    for cut in (_best_cut(points), std, -std):
         for start in (points > cut).T:
-            part, between = _lloyd(points - mean, start)
+            part, between = _lloyd(points, start)
             if between > most:
                 best, most = part, between
     return best
+
+
+def _best_cut(points: ndarray) -> ndarray:
+    """For each coordinate the value above which a cluster ends with the most between-cluster sum of squares."""
+    n = len(points)
+    line = np.sort(points, 0)
+    size = np.arange(1, n)[:, None]
+    between = np.cumsum(line, 0)[:-1] ** 2 * n / (size * (n - size))
+    between[line[1:] == line[:-1]] = 0.0  # equal values cannot be told apart
+    return line[between.argmax(0), np.arange(points.shape[1])]  # type: ignore[no-any-return]
 
 
 def _lloyd(points: ndarray, part: ndarray) -> tuple[ndarray, float]:
@@ -155,19 +166,21 @@ class ActivationClustering:
     class's own varieties are the better cut, and, without trusted rows, where poison is more than half of a class:
     the smaller cluster is then the clean one. 10% of all rows sent to one of ten classes is more than half of it.
 
-    Each class is reduced to a few components and cut by 2-means. Any class can be cut, so it has to earn suspicion:
-    by ``rule`` and, where there are trusted rows, by a cluster that holds fewer of them than chance allows at
-    ``level``. That cluster is then the suspicious one; without trusted rows it is the smaller. A row scores
-    (d_o - d_s) / (d_o + d_s), where d_s and d_o are its distances to the centres of the suspicious and the other
-    cluster, in [-1, 1]; less 3 where the class did not earn it.
+    Each class is reduced to a few components and cut by 2-means. Any class can be cut, so it has to earn suspicion.
+    Without trusted rows it does so by ``rule``, and the smaller cluster is the suspicious one. Trusted rows take the
+    place of silhouette and size: the class is suspicious when one cluster holds fewer of them than chance allows at
+    ``level``, and it is that cluster. A row scores (d_o - d_s) / (d_o + d_s), where d_s and d_o are its distances to
+    the centres of the suspicious and the other cluster, in [-1, 1]; less 3 where the class did not earn suspicion.
+    p-values take all scores below 0 for equal, so that only rows of a suspicious cluster can be flagged.
 
     - ``components``: dimensions that are kept, >= 1.
     - ``reduction``: "ica", components of unit variance, as the paper prefers; "pca", principal components.
     - ``rule``: "silhouette", suspicious when the mean silhouette is at least ``silhouette``; "size", when the
-      suspicious cluster is at most a share ``size`` of its class; "exclusionary", when a model that ``trainer``
-      makes without the suspicious clusters gives the excluded rows their own label at most ``ratio`` times as often
-      as the other label that it gives most (exclusionary reclassification).
-    - ``silhouette``: in [-1, 1]; the paper's range is .10 to .15.
+      smaller cluster is at most a share ``size`` of its class; "exclusionary", with trusted rows too, when a model
+      that ``trainer`` makes without the suspicious clusters gives their rows their own label at most ``ratio`` times
+      as often as the other label that it gives most (exclusionary reclassification).
+    - ``silhouette``: in [-1, 1]; the paper's range is .10 to .15. With "ica" it is a weak sign: even a perfect cut
+      into halves reaches only .10 in ten components.
     - ``size``: the largest share of a class that is expected to be poison, in (0, 1).
     - ``ratio``: T of the paper, > 0: l / p > T is clean.
     - ``level``: the chance, in (0, 1), that a clean class's trusted rows speak against it.
@@ -205,24 +218,24 @@ class ActivationClustering:
         values, suspects = np.full(len(y), -_TIER), {}
         for c, clusters in found.items():
             rows = np.flatnonzero(y == c)
-            small, accused = True, True
+            small, accused = True, self._distinct(clusters)
             if clean is not None:
                 fewer, p = accuse(clusters.assignment == 1, trusted[rows])
                 accused = p <= self.level
                 small = fewer or not accused
-            side = clusters.assignment == int(small)
             values[rows] += clusters.position if small else -clusters.position
-            if accused and self._distinct(clusters, side):
-                suspects[c] = rows[side]
+            if accused:
+                suspects[c] = rows[clusters.assignment == int(small)]
         if self.rule == "exclusionary":
             suspects = self._reclassified(data if clean is None else data.append(clean), suspects, seed)
         values[np.isin(y, list(suspects))] += _TIER
-        return calibrate(values[~trusted], values[trusted])
+        inside = np.maximum(values, 0.0)
+        return replace(calibrate(inside[~trusted], inside[trusted]), values=values[~trusted])
 
-    def _distinct(self, clusters: Clusters, side: ndarray) -> bool:
+    def _distinct(self, clusters: Clusters) -> bool:
         if self.rule == "silhouette":
             return clusters.silhouette >= self.silhouette
-        return self.rule == "exclusionary" or bool(side.mean() <= self.size)
+        return self.rule == "exclusionary" or clusters.sizes[1] <= self.size * sum(clusters.sizes)
 
     def _reclassified(self, data: Data, suspects: dict[int, ndarray], seed: int) -> dict[int, ndarray]:
         """The suspects whose rows a model that never saw any of them takes for another class's."""

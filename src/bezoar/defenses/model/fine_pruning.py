@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -78,9 +78,9 @@ class FinePruning:
     descent with momentum 0.9, the step size falling as half a cosine to zero. Pruned channels stay zero.
 
     - ``bound``: accuracy that pruning may cost on the validation rows, in (0, 1).
-    - ``layer``: dotted name of the submodule whose channels are pruned. None takes the last Conv2d, or the BatchNorm2d
-      after it, since that makes its activations; without convolutions the last Linear but one.
-    - ``epochs``: passes over the fine-tuning half, >= 0; 0 prunes alone.
+    - ``layer``: dotted name of the submodule whose channels are pruned. None takes the last Conv2d, or the
+      BatchNorm2d after it, since that makes its activations; without convolutions the last Linear but one.
+    - ``steps``: of fine-tuning, >= 0; 0 prunes alone.
     - ``lr``: first step size, > 0.
     - ``batch_size``: rows a gradient step, >= 2.
 
@@ -90,16 +90,16 @@ class FinePruning:
 
     bound: float = 0.04
     layer: str | None = None
-    epochs: int = 20
-    lr: float = 0.05
-    batch_size: int = 32
+    steps: int = 800
+    lr: float = 7e-3
+    batch_size: int = 64
 
     def __post_init__(self) -> None:
         if not 0 < self.bound < 1:
             raise BezoarError(f"bound must lie between 0 and 1, exclusive, not {self.bound}.")
         if not self.lr > 0:
             raise BezoarError(f"lr must be above 0, not {self.lr}.")
-        for name, least in (("epochs", 0), ("batch_size", 2)):
+        for name, least in (("steps", 0), ("batch_size", 2)):
             if getattr(self, name) < least:
                 raise BezoarError(f"{name} must be at least {least}, not {getattr(self, name)}.")
 
@@ -118,7 +118,7 @@ class FinePruning:
         net, channels = prune(model.net, layer, prune_order(_activations(model, layer, tune)), accuracy, self.bound)
         mended = replace(model, net=net)
         with torch_seed(child(seed, "tune")):
-            self._tune(mended, tune, layer, channels)
+            self._tune(mended, clean, layer, channels)
         return mended
 
     def _check(self, model: TorchModel, clean: Data) -> None:
@@ -127,27 +127,33 @@ class FinePruning:
         if len(clean) < needed:
             raise BezoarError(f"clean has {len(clean)} rows: a bound of {self.bound:g} needs at least {needed}.")
         if len(clean.classes) != len(model.classes):
-            raise BezoarError(f"clean has {len(clean.classes)} classes but the model tells {len(model.classes)} apart.")
+            raise BezoarError(f"clean has {len(clean.classes)} classes but the model has {len(model.classes)}.")
         model.encode(clean.x[:1])
 
     def _tune(self, model: TorchModel, rows: Data, layer: str, channels: Int[ndarray, " p"]) -> None:
         net, y = model.net.requires_grad_(True), torch.from_numpy(np.asarray(rows.y, np.int64))
-        optimizer = torch.optim.SGD(net.parameters(), self.lr, momentum=0.9)
-        batches = -(-len(rows) // self.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self.epochs * batches))
+        # Adam moves the weights that clean rows give hardly a gradient to, and those hold the backdoor; SGD leaves them
+        optimizer = torch.optim.Adam(net.parameters(), self.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self.steps))
+        batches = _batches(len(rows), self.batch_size)
         net.train()
-        for _ in track(range(self.epochs), "fine-tuning"):
-            for batch in minibatches(torch.randperm(len(rows)).numpy(), self.batch_size):
-                logits = net(model.encode(rows.x[batch]).to(model.device))
-                loss = F.cross_entropy(logits, y[batch].to(model.device))
-                if not torch.isfinite(loss):
-                    raise BezoarError(f"lr={self.lr:g} made fine-tuning diverge: lower it.")
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                silence(net, layer, channels)
+        for _ in track(range(self.steps), "fine-tuning"):
+            batch = next(batches)
+            logits = net(model.encode(rows.x[batch]).to(model.device))
+            loss = F.cross_entropy(logits, y[batch].to(model.device))
+            if not torch.isfinite(loss):
+                raise BezoarError(f"lr={self.lr:g} made fine-tuning diverge: lower it.")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            silence(net, layer, channels)
         net.eval()
+
+
+def _batches(n: int, size: int) -> Iterator[ndarray]:
+    while True:
+        yield from minibatches(torch.randperm(n).numpy(), size)
 
 
 def _layer(net: nn.Module, name: str | None) -> str:
@@ -158,7 +164,7 @@ def _layer(net: nn.Module, name: str | None) -> str:
         raise BezoarError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
     chosen = name or (maps or hidden)[-1]
     if not isinstance(getattr(modules.get(chosen), "weight", None), Tensor):
-        raise BezoarError(f"layer {chosen!r} names no submodule with weights: give a Conv, Linear or BatchNorm of it.")
+        raise BezoarError(f"layer {chosen!r} names no submodule with weights: give a Conv, Linear or BatchNorm.")
     return chosen
 
 

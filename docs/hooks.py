@@ -1,0 +1,214 @@
+"""Pages that are made from the code at build time, so that a new algorithm or gallery script needs no edit here."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import logging
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import griffe
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src"
+HIDDEN = ("cli",)  # has a page of its own
+STAGES = ("data", "training", "model", "federated", "inference")
+LOG = logging.getLogger("mkdocs.hooks.bezoar")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the made pages to the navigation."""
+    guide = next(part["Guide"] for part in config.nav if "Guide" in part)
+    guide.append("command-line.md")
+    config.nav += [
+        {"Gallery": ["gallery/index.md", *(f"gallery/{path.stem}.md" for path in scripts())]},
+        {"Papers": "papers.md"},
+        {"API": [f"api/{name}.md" for name in packages()]},
+        {"Project": ["contributing.md", "changelog.md"]},
+    ]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the made pages to the site."""
+    made = {
+        "command-line.md": command_line(),
+        "papers.md": papers(),
+        "contributing.md": (ROOT / "CONTRIBUTING.md").read_text(),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(),
+        "gallery/index.md": gallery(),
+        **{f"gallery/{path.stem}.md": script_page(path) for path in scripts()},
+        **{f"api/{name}.md": api_page(name, shown) for name, shown in packages().items()},
+    }
+    for name, text in made.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put the table of what there is in its place."""
+    return markdown.replace("<!-- catalogue -->", catalogue()) if page.file.src_uri == "index.md" else markdown
+
+
+class Doctests(griffe.Extension):
+    """Sets the examples of a docstring as code: in Markdown, `>>>` would be a quotation."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: object) -> None:
+        """Fence the examples of one docstring."""
+        if obj.docstring:
+            obj.docstring.value = fenced(obj.docstring.value)
+
+
+def fenced(text: str) -> str:
+    """``text`` with every run of lines from `>>>` to the next empty line in a code fence."""
+    return re.sub(r"^>>> .*(?:\n(?!$).+)*", r"```pycon\n\g<0>\n```", text, flags=re.MULTILINE)
+
+
+def catalogue() -> str:
+    """The registered attacks and defenses, by stage."""
+    from bezoar.registry import entries  # noqa: PLC0415 (imports the whole library)
+
+    lines = ["| stage | attacks | defenses |", "| --- | --- | --- |"]
+    for stage in STAGES:
+        cells = [
+            ", ".join(
+                f"[{e.name}][{e.cls.__module__}.{e.cls.__name__}] ({e.contract})"
+                for e in entries()
+                if (e.stage, e.side) == (stage, side)
+            )
+            for side in ("attacks", "defenses")
+        ]
+        lines.append(f"| {stage} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def scripts() -> list[Path]:
+    """The gallery's scripts."""
+    return sorted((ROOT / "examples").glob("plot_*.py"))
+
+
+def told(path: Path) -> tuple[str, str]:
+    """Title and text of a script: the first line of its docstring, and the rest."""
+    title, _, text = (ast.get_docstring(ast.parse(path.read_text())) or path.stem).partition("\n")
+    return title, text.strip()
+
+
+def picture(path: Path) -> str | None:
+    """The file name of a script's figure in docs/gallery."""
+    names = [f"{path.stem}{suffix}" for suffix in (".svg", ".png")]
+    found = [name for name in names if (ROOT / "docs/gallery" / name).is_file()]
+    if not found:
+        LOG.warning("%s has no figure in docs/gallery: run it.", path.name)
+    return found[0] if found else None
+
+
+def gallery() -> str:
+    """The gallery's index: a thumbnail and a title for each script."""
+    cards = []
+    for path in scripts():
+        title, name = told(path)[0], picture(path)
+        image = f"[![]({name})]({path.stem}.md)\n\n    " if name else ""
+        cards.append(f"-   {image}[{title}]({path.stem}.md)\n")
+    return "\n".join(["# Gallery\n", '<div class="grid cards" markdown>\n', *cards, "</div>\n"])
+
+
+def script_page(path: Path) -> str:
+    """A script's text, its figure and its source."""
+    (title, text), name = told(path), picture(path)
+    image = f"![{title}]({name})" if name else ""
+    source = f'~~~~python title="examples/{path.name}"\n{path.read_text()}~~~~'
+    return "\n\n".join([f"# {title}", text, image, source, ""])
+
+
+def papers() -> str:
+    """The table of claimed and measured figures."""
+    lines = [
+        "---\nhide: [toc]\n---",
+        "# Papers",
+        "",
+        "What each paper claims beside what this library measures, with the command that measures it. A claim marked",
+        "(secondary source) was read in a text that quotes the paper, one marked (unconfirmed) not yet in the paper.",
+        "",
+        "| algorithm and paper | claimed | measured | command |",
+        "| --- | --- | --- | --- |",
+    ]
+    for entry in tomllib.loads((ROOT / "docs/papers.toml").read_text())["paper"]:
+        module = entry["module"].removeprefix("src/").removesuffix(".py").replace("/", ".")
+        shown = f"[{entry['name']}][{module}], [figure](gallery/{Path(entry['gallery']).stem}.md). {entry['paper']}"
+        cells = [shown, entry["claimed"], entry["measured"], f"`{entry['command']}`"]
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def packages() -> dict[str, list[str]]:
+    """Package -> what its page shows: its public names, or all its modules where it names none."""
+    found = {"bezoar": [f"bezoar.{path.stem}" for path in modules(SOURCE / "bezoar")]}
+    for init in sorted((SOURCE / "bezoar").rglob("*/__init__.py")):
+        name = ".".join(init.parent.relative_to(SOURCE).parts)
+        if name.split(".")[1] not in HIDDEN:
+            # The names of attacks and defenses stand on the pages of their stages, under their modules.
+            names = [] if (init.parent / STAGES[0]).is_dir() else public(init)
+            found[name] = names or [f"{name}.{path.stem}" for path in modules(init.parent)]
+    return {name: shown for name, shown in found.items() if shown}
+
+
+def modules(folder: Path) -> list[Path]:
+    """A package's public modules."""
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
+def public(init: Path) -> list[str]:
+    """The full names that a package's `__all__` or its table of lazy imports makes public."""
+    return [f"{module}.{name}" for name, module in _public(init)]
+
+
+def _public(init: Path) -> Iterator[tuple[str, str]]:
+    package = ".".join(init.parent.relative_to(SOURCE).parts)
+    tree = ast.parse(init.read_text())
+    origins = {
+        alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy":
+            yield from ast.literal_eval(node.args[1]).items()
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            yield from ((name, origins.get(name) or package) for name in ast.literal_eval(node.value))
+
+
+def api_page(name: str, shown: list[str]) -> str:
+    """A package's docstring, and the reference of what it makes public."""
+    init = SOURCE / Path(*name.split(".")) / "__init__.py"
+    text = fenced(ast.get_docstring(ast.parse(init.read_text())) or "")
+    return "\n\n".join([f"# {name}", text, *(f"::: {identifier}" for identifier in shown)])
+
+
+def command_line() -> str:
+    """Every command's help."""
+    import typer  # noqa: PLC0415 (this page alone needs the command line)
+
+    from bezoar.cli.app import app  # noqa: PLC0415
+
+    parts = [
+        "# Command line",
+        "`bezoar --help` lists the commands, `bezoar COMMAND --help` says the same as this page. With `--json` a "
+        "command prints one JSON object and nothing else. What you can mend is one line on standard error and exit "
+        "status 2. Output folders and files are new: an existing one is left alone and the command refuses.",
+    ]
+    for name, command in typer.main.get_command(app).commands.items():
+        parts.append(f"## bezoar {name}\n\n{inspect.cleandoc(command.help)}")
+        rows = [_parameter(p) for p in command.params]
+        parts.append("\n".join(["| argument or option | what | default |", "| --- | --- | --- |", *rows]))
+    return "\n\n".join(parts)
+
+
+def _parameter(p: Any) -> str:
+    names = ", ".join(f"`{o}`" for o in p.opts) if p.param_type_name == "option" else f"`{p.name.upper()}`"
+    default = "" if p.default is None or p.default is False else f"`{p.default}`"
+    return f"| {names} | {p.help} | {'required' if p.required else default} |"
