@@ -57,8 +57,10 @@ def figure(quick: bool = False) -> alt.Chart:
         ),
     ).properties(width=260, height=200)
     shown = alt.Chart(alt.Data(values=pictures)).mark_image(width=90, height=90)
-    patches = shown.encode(y=alt.Y("of:N", title=None, sort=None), url="url:N").properties(width=110, height=300)
-    return norms.facet(column=alt.Column("model:N", sort=["poisoned", "clean twin"])) | patches
+    patches = shown.encode(x=alt.value(55), y=alt.Y("of:N", title=None, sort=None), url="url:N").properties(
+        width=110, height=300
+    )
+    return norms.facet(column=alt.Column("model:N", title=None, sort=["poisoned", "clean twin"])) | patches
 
 
 if __name__ == "__main__":

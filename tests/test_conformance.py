@@ -7,7 +7,7 @@ from bezoar.checks import check
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
 from bezoar.training import Train
-from bezoar.triggers import Accessory, Blend, Chain, Distributed, InsertWords, Patch, SetFeature
+from bezoar.triggers import Accessory, Blend, Chain, Distributed, Dynamic, InsertWords, Patch, SetFeature
 
 CONTRACTS = ("trigger", "attack", "trainer", "detector", "inspector", "repair", "monitor")
 EXAMPLES = {
@@ -21,6 +21,7 @@ EXAMPLES = {
     "accessory": [Accessory()],
     "chain": [Chain((Patch(), Blend()))],
     "distributed": [Distributed(Patch())],
+    "dynamic": [Dynamic(Patch(size=2))],
     "insert-words": [InsertWords()],
     "set-feature": [SetFeature((1,), (9.0,))],
 }

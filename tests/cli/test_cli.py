@@ -100,7 +100,7 @@ def test_train_saves_a_model_that_loads(bezoar):
         (["report", "nowhere"], "no whole bezoar record"),
         (
             ["attack", "digits", '{"name": "backdoor", "trigger": {"name": "patch", "size": 99}}', "-o", "p.npz"],
-            "size",
+            "99x99 patch",
         ),
         (["train", "no-such-set", "-o", "m"], "no-such-set"),
     ],

@@ -239,9 +239,11 @@ def test_classes_that_cannot_be_cut_are_not_suspicious():
     assert set(values[(data.y == 1) | (data.y == 2)]) == {-3.0}
     assert values[(data.y == 0) | (data.y == 3)].min() >= -1
     assert cluster_class(features[y == 1]) is None
-    one = Data(np.ones((40, 3), np.float32), np.zeros(40, int), ("only",))
-    scores = ActivationClustering()(Bare(("only",)), one, clean=one.take(np.arange(5)), seed=0)
+    equal = Data(np.ones((40, 3), np.float32), np.arange(40) % 2, CLASSES)
+    scores = ActivationClustering()(Bare(), equal, clean=equal.take(np.arange(6)), seed=0)
     assert (scores.pvalues == 1.0).all()
+    with pytest.raises(BezoarError, match="single class"):
+        ActivationClustering()(Bare(), equal.take(equal.y == 0), clean=None, seed=0)
 
 
 def test_the_seed_decides_everything():

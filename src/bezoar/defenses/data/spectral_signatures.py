@@ -15,7 +15,7 @@ from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.progress import track
 from bezoar.registry import register
-from bezoar.validate import check_rows
+from bezoar.validate import check_rows, check_two_classes
 
 _BLOCK = 1 << 21  # numbers in memory at once: 16 MiB of float64
 _RANK = 1e-9  # a direction with less than this share of the largest variance is rounding, not spread
@@ -93,10 +93,9 @@ def pooled(
 ) -> tuple[Float[ndarray, "n d"], Integer[ndarray, " n"], Bool[ndarray, " n"]]:
     """Features and labels of ``data`` followed by ``clean``, and the mask of the latter.
 
-    Raises BezoarError for a regression set, trusted rows of other classes, a model whose features cannot be read.
+    Raises BezoarError for a regression set, one class, trusted rows of other classes, a model without features.
     """
-    if not data.classes:
-        raise BezoarError("data is a regression set; a classification set is needed here.")
+    check_two_classes(data)
     if clean is not None and clean.classes != data.classes:
         raise BezoarError("clean must name the same classes as data, in the same order.")
     if not isinstance(model, FeatureModel):
@@ -128,7 +127,7 @@ class SpectralSignatures:
     1.5 eps n highest scores of each class, where eps bounds the share of poison; here the cut comes from the
     trusted rows.
 
-    Raises BezoarError for a regression set, trusted rows of other classes, a model whose features cannot be read.
+    Raises BezoarError for a regression set, one class, trusted rows of other classes, a model without features.
     """
 
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:

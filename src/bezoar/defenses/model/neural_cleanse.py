@@ -18,6 +18,7 @@ from bezoar.models.torch_model import TorchModel
 from bezoar.progress import track
 from bezoar.registry import register
 from bezoar.rng import child
+from bezoar.validate import check_two_classes
 
 _ROWS = 4  # clean rows a gradient step, the same for every class: many small steps beat few large ones
 _WINDOW = 20  # gradient steps between two decisions on costs and best masks, that is 80 rows to measure success on
@@ -47,7 +48,7 @@ def anomaly_index(values: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
     spread = 1.4826 * np.median(np.abs(below))
     if spread == 0:  # more than half are equal: any other value is infinitely far
         return np.where(below == 0, 0.0, np.copysign(np.inf, below))
-    return below / spread
+    return np.asarray(below / spread)
 
 
 def index_pvalues(index: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
@@ -58,7 +59,7 @@ def index_pvalues(index: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
     """
     null = _largest_index(len(index))
     reach = _DRAWS - np.searchsorted(null, index, side="left")
-    return (1.0 + reach) / (_DRAWS + 1.0)  # type: ignore[no-any-return]
+    return (1.0 + reach) / (_DRAWS + 1.0)
 
 
 @lru_cache(maxsize=16)
@@ -96,7 +97,8 @@ class NeuralCleanse:
     - ``patience``: decisions without a fall of the best norm by 5% after which a class is done, >= 1.
 
     A class that no trigger reaches is never accused, and its ``found`` is None. Raises BezoarError for settings out
-    of range, a model without gradients, fewer than 3 classes or 20 rows, inputs that are not uint8 images.
+    of range, a model without gradients, fewer than 3 classes or 20 rows, rows of one class, inputs that are
+    not uint8 images.
     """
 
     steps: int = 300
@@ -175,7 +177,8 @@ class _Search:
             y = self.targets[part].repeat_interleave(len(x))
             logits = self.net(stamped.flatten(0, 1))
             loss = F.cross_entropy(logits, y, reduction="sum") / len(x)
-            (loss + (self.cost[part] * mask.sum((1, 2, 3, 4))).sum()).backward()
+            loss = loss + (self.cost[part] * mask.sum((1, 2, 3, 4))).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.hits[part] += (logits.argmax(1) == y).view(len(part), -1).sum(1)
         self.adam.step()
 
@@ -212,6 +215,7 @@ def _checked(model: Model, clean: Data) -> TorchModel:
         raise BezoarError(
             f"model has {len(model.classes)} classes and clean {len(clean.classes)}: give the same ones, 3 or more."
         )
+    check_two_classes(clean, "clean")
     if len(clean) < _FEWEST:
         raise BezoarError(f"clean has {len(clean)} rows: give {_FEWEST} or more, or the triggers fit the rows alone.")
     model.encode(clean.x[:1])
