@@ -3,7 +3,7 @@
 The channels of the last convolution are pruned in order of their activation on clean digits. Accuracy on clean digits
 falls slowly at first, since the first channels to go are those that clean digits hardly use. Pruning alone leaves the
 backdoor in place here, as it shares channels with the digits. The triangles are after the whole method, which stops
-pruning at 4 points of accuracy and trains what is left on 300 clean rows: accuracy is back, most of the backdoor gone.
+pruning at 4 points of accuracy and trains the rest on 300 clean rows: accuracy is back, most of the backdoor gone.
 (Liu, Dolan-Gavitt & Garg, RAID 2018, arXiv:1805.12185)
 """
 

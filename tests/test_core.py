@@ -88,9 +88,7 @@ def test_apply_equals_a_row_by_row_loop(draw):
     assert np.array_equal(clean.y, before[1])
 
 
-@pytest.mark.parametrize(
-    ("index", "word"), [([0, 0], "distinct"), ([-1, 0], "distinct"), ([0, 9], "without gaps")]
-)
+@pytest.mark.parametrize(("index", "word"), [([0, 0], "distinct"), ([-1, 0], "distinct"), ([0, 9], "without gaps")])
 def test_impossible_poison(index, word):
     with pytest.raises(BezoarError, match=word):
         Poison(np.array(index), np.zeros((2, 2, 2), np.uint8), np.zeros(2, int), NoGoal()).apply(data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,15 +17,22 @@ EXAMPLES = 8  # poisoned rows shown beside their clean twins
 POINTS = 500  # rows on the activation map
 
 
-def evidence(model: Model, train: Data, poison: Poison, *, seed: int) -> dict[str, ndarray]:
-    """Arrays for a report: ``truth``, ``y``, ``examples/*``; with features also ``map/*`` and ``silhouettes/*``."""
+def evidence(
+    models: Mapping[str, Model], data: Mapping[str, Data], poison: Poison, *, seed: int
+) -> dict[str, ndarray]:
+    """Arrays for a report: ``truth``, ``y``, ``examples/*``; with features also ``map/*`` and ``silhouettes/*``.
+
+    ``models`` and ``data`` have the sides "poisoned" and "clean_twin".
+    """
     rng = np.random.default_rng(seed)
-    poisoned = poison.apply(train)
+    poisoned, train = data["poisoned"], data["clean_twin"]
     arrays = {"truth": poison.mask(len(train)), "y": np.asarray(poisoned.y), **_examples(train, poison, rng)}
-    if poisoned.classes and isinstance(model, FeatureModel):
-        with suppress(BezoarError):  # a forest has features, another estimator behind the same class has none
-            arrays |= _map(model, poisoned, arrays["truth"], rng)
-            arrays |= _silhouettes(model, poisoned, rng)
+    for side, model in models.items():
+        if isinstance(model, FeatureModel):
+            with suppress(BezoarError):  # a forest has features, another estimator behind the same class has none
+                arrays[f"silhouettes/{side}"] = _silhouettes(model, data[side], rng)
+                if side == "poisoned":
+                    arrays |= _map(model, poisoned, arrays["truth"], rng)
     return arrays
 
 
@@ -57,12 +65,12 @@ def _map(model: FeatureModel, data: Data, truth: ndarray, rng: np.random.Generat
     }
 
 
-def _silhouettes(model: FeatureModel, data: Data, rng: np.random.Generator) -> dict[str, ndarray]:
+def _silhouettes(model: FeatureModel, data: Data, rng: np.random.Generator) -> ndarray:
     """How cleanly the features of at most POINTS rows of each class fall into two clusters; NaN for a few rows."""
     classes = range(len(data.classes))
     rows = np.concatenate([rng.permutation(np.flatnonzero(data.y == c))[:POINTS] for c in classes])
     found = cluster_classes(model.features(data.x[rows]), data.y[rows])
-    return {"silhouettes/poisoned": np.array([found[c].silhouette if c in found else np.nan for c in classes])}
+    return np.array([found[c].silhouette if c in found else np.nan for c in classes])
 
 
 def storable(x: ndarray) -> ndarray:

@@ -76,6 +76,6 @@ def run(experiment: Experiment, splits: Splits) -> Record:
         "monitors": monitor(bench, experiment.monitors),
     }
     with bench.timed("evidence"):
-        pictures = evidence(bench.models["poisoned"], splits.train, poison, seed=child(seed, "evidence"))
+        pictures = evidence(bench.models, bench.data, poison, seed=child(seed, "evidence"))
     info = {**origin(experiment, splits), "results": results, "timings": bench.timings}
     return Record(plain(info), {**bench.arrays, **pictures})

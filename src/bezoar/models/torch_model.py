@@ -101,7 +101,6 @@ class TorchModel:
         check_rows(x)
         with self.evaluating(), torch.inference_mode():
             out = [
-                forward(self.encode(x[i : i + BATCH]).to(self.device)).cpu().numpy()
-                for i in range(0, len(x), BATCH)
+                forward(self.encode(x[i : i + BATCH]).to(self.device)).cpu().numpy() for i in range(0, len(x), BATCH)
             ]
         return np.concatenate(out)

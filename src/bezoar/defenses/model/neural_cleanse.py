@@ -81,12 +81,14 @@ class NeuralCleanse:
     through tanh. The cost rises by ``cost_multiplier`` while at least ``attack_threshold`` of the images go over,
     and falls by its power 1.5 otherwise. Every class is optimised in one batch, on the same clean rows. A class's
     value is the anomaly index (1.4826 MAD) of its log norm; its p-value that of the largest index of k normal
-    values. Logarithms, since norms scatter by a factor: over clean models the indices of log norms are as extreme
-    as those of normal values, and an infected class, some 8 times smaller, stands out twice as far. The paper's
-    rule (index > 2) accuses one clean model in three at ten classes; no index of 2 or less has p <= 0.05.
+    values. Logarithms, since norms scatter by a factor: an infected class, some 8 times smaller, then stands out
+    twice as far, and clean models keep the level (1 of 80 accused at p <= 0.05, on the 8x8 digits). The paper's
+    rule (index > 2) would accuse one clean model in three at ten classes, were its norms normal; it needs no second
+    asking, as no index of 2 or less has p <= 0.05.
 
     Works with one or few infected classes and small triggers, for 3 classes or more: p <= 0.05 takes an index of
-    3.9 at 10 classes, 3.5 at 43, but 11 at 3. Fails with large, blended, warped or input-dependent triggers, when
+    3.9 at 10 classes, 3.5 at 43, but 11 at 3. Fails when the trigger is not far smaller than what any class takes
+    (3x3 pixels of 8x8: half of that, and found in 2 of 8 models; 2x2 in 8 of 8), with blended, warped or input-dependent triggers, when
     the backdoor is for one source class alone, and when a large share of the classes is infected. Success is
     measured on the last 80 rows; on all clean rows it may be a few points below ``attack_threshold``.
 
