@@ -9,17 +9,12 @@ Compared with the published ones in docs/papers.toml.
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-from common import arguments, finish
+from common import Remember, arguments, finish
 
-from bezoar import Data, Experiment, load, models, run, split
+from bezoar import Experiment, load, run, split
 from bezoar.attacks import Backdoor
-from bezoar.core import Model, Trainer
 from bezoar.defenses import ActivationClustering, FinePruning, NeuralCleanse, SpectralSignatures, Strip
 from bezoar.evaluation.spread import Spread
 from bezoar.models.nets import SmallCNN
@@ -27,28 +22,11 @@ from bezoar.training import Train
 from bezoar.triggers import Patch
 
 
-@dataclass(frozen=True)
-class Remember:
-    """A trainer that keeps its models in a folder: the clean twin is the same at every rate, and a run cut short
-    goes on where it was."""
-
-    trainer: Trainer
-    folder: Path
-
-    def __call__(self, train: Data, *, seed: int) -> Model:
-        digest = hashlib.sha256(repr((self.trainer, seed)).encode() + train.y.tobytes())
-        digest.update(np.ascontiguousarray(train.x[:]).tobytes())
-        place = self.folder / digest.hexdigest()[:16]
-        if not place.exists():
-            models.save(self.trainer(train, seed=seed), place)
-        return models.load(place)
-
-
 def one_seed(seed: int, rates: tuple[float, ...], quick: bool) -> dict[float, dict]:
     """The figures of one seed, by poison rate."""
     sizes = {"train": 10_000, "clean": 2_000} if quick else {"clean": 5_000}
     splits = split(load("mnist"), **sizes, seed=seed)
-    trainer = Remember(Train(SmallCNN(), epochs=4), Path("build/models"))
+    trainer = Remember(Train(SmallCNN(), epochs=4))
     found = {}
     for rate in rates:
         experiment = Experiment(

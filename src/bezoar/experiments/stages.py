@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
-from bezoar.core import Data, Detector, Evidence, Goal, Inspector, Model, Monitor, Poison, Rate, Repair, Scores
+from bezoar.core import Data, Detector, Evidence, Goal, Inspector, Model, Monitor, Poison, Repair, Scores
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import flag
 from bezoar.evaluation.rates import Triggered, accuracy, auroc, detection, robust_accuracy
@@ -139,31 +138,26 @@ def monitor(bench: Bench, monitors: Sequence[Monitor]) -> Results:
     """False acceptance of triggered inputs at the false-rejection rate FRR of benign ones."""
     rng = np.random.default_rng(child(bench.seed, "inputs"))
     kinds = {"benign": bench.test, "triggered": bench.poison.goal.trials(bench.test)}
-    inputs = {kind: d.x[np.sort(rng.permutation(len(d))[:MONITORED])] for kind, d in kinds.items()}
-    truth = np.repeat([False, True], [len(x) for x in inputs.values()])
+    benign, triggered = (d.x[np.sort(rng.permutation(len(d))[:MONITORED])] for d in kinds.values())
+    inputs, truth = np.concatenate([benign, triggered]), np.repeat([False, True], [len(benign), len(triggered)])
 
-    def call(watch: Monitor, side: str, seed: int) -> dict[str, Scores]:
-        return {k: watch(bench.models[side], x, clean=bench.held, seed=seed) for k, x in inputs.items()}
+    def call(watch: Monitor, side: str, seed: int) -> Scores:
+        return watch(bench.models[side], inputs, clean=bench.held, seed=seed)
 
-    def measure(name: str, side: str, scores: dict[str, Scores]) -> Results:
-        for kind, found in scores.items():
-            bench.keep(f"monitors/{name}/{side}/{kind}", found)
-        refused = {kind: int(np.count_nonzero(_pvalues(found) <= FRR)) for kind, found in scores.items()}
-        accepted = len(inputs["triggered"]) - refused["triggered"]
+    def measure(name: str, side: str, scores: Scores) -> Results:
+        if scores.pvalues is None:
+            return {"not_applicable": "It gave no p-values although it had clean rows: it keeps no rejection rate."}
+        for kind, rows in zip(kinds, (~truth, truth), strict=True):
+            bench.keep(f"monitors/{name}/{side}/{kind}", Scores(scores.values[rows], scores.pvalues[rows]))
+        right = detection(scores.pvalues <= FRR, truth)
         return {
             "asked_false_rejection_rate": FRR,
-            "false_rejection_rate": asdict(Rate.of(refused["benign"], len(inputs["benign"]))),
-            "false_acceptance_rate": asdict(Rate.of(accepted, len(inputs["triggered"]))),
-            "auroc": auroc(np.concatenate([found.values for found in scores.values()]), truth),
+            "false_rejection_rate": asdict(right.fpr),
+            "false_acceptance_rate": asdict(detection(scores.pvalues > FRR, truth).tpr),
+            "auroc": auroc(scores.values, truth),
         }
 
     return bench.each(monitors, call, measure)
-
-
-def _pvalues(scores: Scores) -> ndarray:
-    if scores.pvalues is None:
-        raise BezoarError("A monitor gave no p-values although it had clean rows: it cannot keep a rejection rate.")
-    return scores.pvalues
 
 
 def _named(algorithms: Sequence[Any]) -> Iterator[tuple[str, Any]]:

@@ -167,12 +167,12 @@ def test_share_of_columns_and_words_that_are_replaced(share):
             kept.append(np.mean([[v in ("in", 1.0) for v in row] for row in rows]))
             return np.full((len(x), 3), 1 / 3)
 
-    table = Data(np.zeros((200, 40)), np.arange(200) % 3, NAMES)
-    text = Data(np.array(["out " * 40] * 200, object), table.y, NAMES)
+    table = Data(np.zeros((60, 40)), np.arange(60) % 3, NAMES)
+    text = Data(np.array(["out " * 40] * 60, object), table.y, NAMES)
     for data, x in ((table, np.ones((1, 40))), (text, np.array(["in " * 40], object))):
         kept.clear()
-        Strip(blends=150, share=share)(Counting(), x, clean=data, seed=0)
-        assert kept[0] == pytest.approx(1 - share, abs=4 * np.sqrt(share * (1 - share) / 6000))
+        Strip(blends=50, share=share)(Counting(), x, clean=data, seed=0)
+        assert kept[0] == pytest.approx(1 - share, abs=4 * np.sqrt(share * (1 - share) / 2000))
 
 
 def test_pvalues_of_clean_inputs_are_uniform():

@@ -97,7 +97,7 @@ def test_the_bound_is_read_on_one_half_of_the_rows_and_on_no_other():
             return Pixels(4, 4)(rows)
 
         model = TorchModel(net.eval(), "1", encode, NAMES[:4])
-        mended = FinePruning(bound=0.04, epochs=0)(model, data, seed=seed)
+        mended = FinePruning(bound=0.04, steps=0)(model, data, seed=seed)
         halves = sorted(set(seen), key=seen.count)
         assert len(halves) == 2
         assert sorted(halves[0] + halves[1]) == list(range(100))
@@ -137,7 +137,7 @@ def test_pruned_channels_stay_zero_and_the_model_given_is_untouched(layer, desig
     before = copy.deepcopy(net)
     model = TorchModel(net, "features", Pixels(8, 8), NAMES[:4], design)
     state = torch.random.get_rng_state()
-    mended = FinePruning(bound=0.9, epochs=2)(model, data, seed=0)
+    mended = FinePruning(bound=0.9, steps=6)(model, data, seed=0)
     assert torch.equal(state, torch.random.get_rng_state())
     assert same_weights(net, before)
     assert not any(p.requires_grad for p in net.parameters())
@@ -151,9 +151,9 @@ def test_pruned_channels_stay_zero_and_the_model_given_is_untouched(layer, desig
     kept = next(c for c in range(len(net.get_submodule(layer).weight)) if c not in channels)
     assert not torch.equal(mended.net.get_submodule(layer).weight[kept], before.get_submodule(layer).weight[kept])
     over = Data(Overlay.of(data.x, np.array([1]), data.x[1:2]), data.y, data.classes)
-    again = FinePruning(bound=0.9, epochs=2)(model, over, seed=0)
+    again = FinePruning(bound=0.9, steps=6)(model, over, seed=0)
     assert same_weights(mended.net, again.net)
-    assert not same_weights(mended.net, FinePruning(bound=0.9, epochs=2)(model, data, seed=1).net)
+    assert not same_weights(mended.net, FinePruning(bound=0.9, steps=6)(model, data, seed=1).net)
     if layer == "features.4":
         assert not torch.equal(mended.net.features[4].running_mean, before.features[4].running_mean)
 
@@ -164,7 +164,7 @@ def test_a_batch_norm_after_the_convolution_is_what_is_pruned():
     nn.init.constant_(net[1].bias, 0.5)
     model = TorchModel(net.eval(), "2", Pixels(4, 4), NAMES[:4])
     data = pixels(60, 0)
-    mended = FinePruning(bound=0.9, epochs=1)(model, data, seed=0)
+    mended = FinePruning(bound=0.9, steps=6)(model, data, seed=0)
     assert len(dead(mended.net, "1")) == 5
     assert (mended.tap(mended.encode(data.x), "2")[0].amax((0, 2, 3)) > 0).sum() == 1
 
@@ -179,7 +179,7 @@ def test_text_and_a_layer_of_ones_own():
         (TextCNN(8, 8, (2, 3)), "features.convs.1", "features.convs.1"),
     ):
         model = TorchModel(design.build((10,), 2).eval(), "features", words, NAMES[:2], design)
-        mended = FinePruning(bound=0.9, layer=layer, epochs=1)(model, data, seed=0)
+        mended = FinePruning(bound=0.9, layer=layer, steps=6)(model, data, seed=0)
         assert len(dead(mended.net, chosen)) == 7
         assert mended.probs(x).shape == (60, 2)
 
@@ -221,7 +221,7 @@ def test_removes_the_square_from_digits(digits):
     ("make", "design", "data", "message"),
     [
         (lambda: FinePruning(bound=0.0), None, None, "bound must lie"),
-        (lambda: FinePruning(epochs=-1), None, None, "epochs must be at least 0"),
+        (lambda: FinePruning(steps=-1), None, None, "steps must be at least 0"),
         (lambda: FinePruning(batch_size=1), None, None, "batch_size must be at least 2"),
         (lambda: FinePruning(lr=0.0), None, None, "lr must be above 0"),
         (FinePruning, Logistic(), pixels(60, 0), "no convolution"),
@@ -234,13 +234,10 @@ def test_removes_the_square_from_digits(digits):
     ],
 )
 def test_errors_say_what_to_do(make, design, data, message):
+    net, layer = (design or MLP((8,))).build((1, 4, 4), 4), "0" if isinstance(design, Logistic) else "features"
+    model = TorchModel(net, layer, Pixels(4, 4), NAMES[:4])
     with pytest.raises(BezoarError, match=message):
-        net = (design or MLP((8,))).build((1, 4, 4), 4)
-        make()(
-            TorchModel(net, "0" if isinstance(design, Logistic) else "features", Pixels(4, 4), NAMES[:4]),
-            data,
-            seed=0,
-        )
+        make()(model, data, seed=0)
 
 
 def test_a_black_box_cannot_be_pruned():

@@ -88,9 +88,10 @@ class NeuralCleanse:
 
     Works with one or few infected classes and small triggers, for 3 classes or more: p <= 0.05 takes an index of
     3.9 at 10 classes, 3.5 at 43, but 11 at 3. Fails when the trigger is not far smaller than what any class takes
-    (3x3 pixels of 8x8: half of that, and found in 2 of 8 models; 2x2 in 8 of 8), with blended, warped or input-dependent triggers, when
-    the backdoor is for one source class alone, and when a large share of the classes is infected. Success is
-    measured on the last 80 rows; on all clean rows it may be a few points below ``attack_threshold``.
+    (3x3 pixels of 8x8: half of that, and found in 2 of 8 models; 2x2 in 8 of 8), when it is blended, warped or
+    differs from input to input, when the backdoor is for one source class alone, and when a large share of the
+    classes is infected. Success is measured on the last 80 rows; on all clean rows it may be a few points below
+    ``attack_threshold``.
 
     - ``steps``: gradient steps at most, > 0, a decision on each class's cost and best mask every 20.
     - ``lr``: Adam's step size, > 0 (its betas are 0.5 and 0.9, as the authors').
