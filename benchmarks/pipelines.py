@@ -1,9 +1,9 @@
 """One pipeline, three kinds of data: traffic signs, a table with a black-box forest, sentences.
 
 GTSRB (split by physical sign) with a small residual net and a 3 x 3 square; spambase with a random forest of which
-only the votes are seen and two columns as the trigger; SST-2 with a bag of embeddings and an inserted word. 5% of the
-training rows are poisoned; 3 seeds, means with 95% intervals; every figure beside its clean twin. What a defense is
-not for, it says. `--quick`: the table and the sentences, one seed. Needs `BEZOAR_DATA`.
+only the votes are seen and two columns as the trigger; SST-2 with a bag of embeddings and an inserted word. 5% of
+the training rows are poisoned; 5 seeds (GTSRB: 1), means with 95% intervals; every figure beside its clean twin.
+What a defense is not for, it says. `--quick`: the table and the sentences, one seed. Needs `BEZOAR_DATA`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from bezoar.triggers import InsertWords, Patch, SetFeature
 RATE = 0.05
 SETTINGS = {  # name: trigger, target, trainer, trusted rows
     "spambase": (SetFeature((3, 18), (5.0, 0.0)), 0, Fit(), 1000),
-    "sst2": (InsertWords(("cf",)), 1, Train(BagOfEmbeddings(), epochs=8, optimizer=Adam(3e-3)), 1500),
-    "gtsrb": (Patch(size=3), 7, Train(PreActResNet(16, (1, 1, 1)), epochs=12, optimizer=Adam(3e-3)), 2000),
+    "sst2": (InsertWords(("cf",)), 1, Train(BagOfEmbeddings(), epochs=6, optimizer=Adam(2e-3)), 1500),
+    "gtsrb": (Patch(size=3), 7, Train(PreActResNet(16, (1, 1, 1)), epochs=8, optimizer=Adam(3e-3)), 2000),
 }
 
 
@@ -69,13 +69,13 @@ MONITORED = ("false_rejection_rate", "false_acceptance_rate")
 
 def main() -> None:
     options = arguments(__doc__)
-    names, seeds = (("spambase", "sst2"), range(1)) if options.quick else (tuple(SETTINGS), range(3))
+    seeds = {"spambase": 1, "sst2": 1} if options.quick else {"spambase": 5, "sst2": 5, "gtsrb": 1}
     result = {}
-    for name in names:
-        runs = [one(name, seed) for seed in seeds]
+    for name, count in seeds.items():
+        runs = [one(name, seed) for seed in range(count)]
         spreads = {key: Spread.of([r[key] for r in runs]) for key in runs[0]}
         result[name] = {key: [round(v, 4) for v in (s.mean, s.low, s.high)] for key, s in spreads.items()}
-    finish({**result, "poison_rate": RATE, "seeds": len(seeds), "quick": options.quick}, options.json)
+    finish({**result, "poison_rate": RATE, "seeds": seeds, "quick": options.quick}, options.json)
 
 
 if __name__ == "__main__":

@@ -82,9 +82,9 @@ class Strip:
     """Blends an input with clean rows: a trojaned input keeps its class whatever it is blended with.
 
     Works against triggers in images that call up one class from any input and survive the blending, with
-    probabilities alone. Fails when the trigger is for one source class or washed out by blending, and where any
-    sentence of several words or any other column outweighs it: hardly any trojaned row is flagged by random forests
-    on tables or by bags of words on short sentences. score = -mean over blends of -sum_c p_c log2 p_c, in bits.
+    probabilities alone. Fails when the trigger is for one source class or washed out by blending, and where the
+    other words or columns outweigh it: of trojaned spam under a random forest, or short sentences with a trigger
+    word under a bag of embeddings, hardly any is flagged. score = -mean over blends of -sum_c p_c log2 p_c, in bits.
 
     Images are added to clean ones and cut off at 255; of tables and texts a share of the columns or words is
     replaced by that of clean rows. ``blends`` of the clean rows, drawn from the seed, are blended with every input;

@@ -89,10 +89,10 @@ class FinePruning:
     fewer than 2 / ``bound`` rows, with which one validation row alone would break the bound.
     """
 
-    bound: float = 0.04
+    bound: float = 0.01
     layer: str | None = None
     steps: int = 1200
-    lr: float = 5e-3
+    lr: float = 3e-3
     batch_size: int = 64
 
     def __post_init__(self) -> None:
