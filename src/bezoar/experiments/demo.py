@@ -18,7 +18,7 @@ def demo(seed: int = 0) -> tuple[Experiment, Splits]:
         trainer=Train(SmallCNN(hidden=128), epochs=30, optimizer=Adam(3e-3), batch_size=32),
         detectors=(ActivationClustering(), SpectralSignatures()),
         inspectors=(NeuralCleanse(),),
-        repairs=(FinePruning(),),
+        repairs=(FinePruning(lr=0.01),),
         monitors=(Strip(),),
         seed=seed,
         rate=0.1,
