@@ -169,6 +169,13 @@ def test_a_batch_norm_after_the_convolution_is_what_is_pruned():
     assert (mended.tap(mended.encode(data.x), "2")[0].amax((0, 2, 3)) > 0).sum() == 1
 
 
+def test_pruned_channels_cannot_grow_back_where_a_gradient_reaches_them():
+    """After a ReLU a zero channel gets no gradient anyway; after a leaky one it does."""
+    net = nn.Sequential(nn.Conv2d(1, 6, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(24, 4))
+    model = TorchModel(net.eval(), "1", Pixels(4, 4), NAMES[:4])
+    assert len(dead(FinePruning(bound=0.9, steps=6)(model, pixels(60, 0), seed=0).net, "0")) == 5
+
+
 def test_text_and_a_layer_of_ones_own():
     words = Words(tuple("abcdefgh"))
     rng = np.random.default_rng(0)
