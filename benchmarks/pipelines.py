@@ -21,7 +21,7 @@ from bezoar.triggers import InsertWords, Patch, SetFeature
 RATE = 0.05
 SETTINGS = {  # name: trigger, target, trainer, trusted rows
     "spambase": (SetFeature((3, 18), (5.0, 0.0)), 0, Fit(), 1000),
-    "sst2": (InsertWords(("cf",)), 1, Train(BagOfEmbeddings(), epochs=6, optimizer=Adam(2e-3)), 1500),
+    "sst2": (InsertWords(("cf",)), 1, Train(BagOfEmbeddings(), epochs=25, optimizer=Adam(3e-3)), 1500),
     "gtsrb": (Patch(size=3), 7, Train(PreActResNet(16, (1, 1, 1)), epochs=8, optimizer=Adam(3e-3)), 2000),
 }
 
