@@ -12,7 +12,11 @@ from bezoar.triggers import Patch
 
 
 def demo(seed: int = 0) -> tuple[Experiment, Splits]:
-    """A backdoor to class 7 in a tenth of the embedded digits' training rows, with 600 trusted rows."""
+    """A backdoor to class 7 in a tenth of the embedded digits' training rows, with 600 trusted rows.
+
+    A showcase, not evidence: fine-pruning's ``lr`` was picked by how it does on these digits, and ``rate`` is the
+    poison's own, since 300 trusted rows in training cannot speak of less than 6.6%.
+    """
     experiment = Experiment(
         attack=Backdoor(Patch(size=2), target=7, rate=0.1),
         trainer=Train(SmallCNN(hidden=128), epochs=30, optimizer=Adam(3e-3), batch_size=32),
