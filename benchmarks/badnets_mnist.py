@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 
-from common import Remember, arguments, finish
+from common import DEFENSES, Remember, arguments, finish
 
 from bezoar import Experiment, load, run, split
 from bezoar.attacks import Backdoor
-from bezoar.defenses import ActivationClustering, FinePruning, NeuralCleanse, SpectralSignatures, Strip
 from bezoar.evaluation.spread import Spread
 from bezoar.models.nets import SmallCNN
 from bezoar.training import Train
@@ -32,10 +31,7 @@ def one_seed(seed: int, rates: tuple[float, ...], quick: bool) -> dict[float, di
         experiment = Experiment(
             Backdoor(Patch(size=3), target=7, rate=rate),
             trainer,
-            (ActivationClustering(), SpectralSignatures()),
-            (NeuralCleanse(),),
-            (FinePruning(),),
-            (Strip(),),
+            **DEFENSES,
             seed=seed,
         )
         found[rate] = figures(run(experiment, splits).results)

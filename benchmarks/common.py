@@ -15,6 +15,14 @@ import numpy as np
 
 from bezoar import Data, models
 from bezoar.core import Model, Trainer
+from bezoar.defenses import ActivationClustering, FinePruning, NeuralCleanse, SpectralSignatures, Strip
+
+DEFENSES = {  # one of each kind at its defaults, as an Experiment takes them
+    "detectors": (ActivationClustering(), SpectralSignatures()),
+    "inspectors": (NeuralCleanse(),),
+    "repairs": (FinePruning(),),
+    "monitors": (Strip(),),
+}
 
 
 def arguments(description: str) -> argparse.Namespace:

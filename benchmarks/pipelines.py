@@ -8,11 +8,10 @@ What a defense is not for, it says. `--quick`: the table and the sentences, one 
 
 from __future__ import annotations
 
-from common import arguments, finish
+from common import DEFENSES, arguments, finish
 
 from bezoar import Experiment, load, run, split
 from bezoar.attacks import Backdoor
-from bezoar.defenses import ActivationClustering, FinePruning, NeuralCleanse, SpectralSignatures, Strip
 from bezoar.evaluation.spread import Spread
 from bezoar.models.nets import BagOfEmbeddings, PreActResNet
 from bezoar.training import Adam, Fit, Train
@@ -32,10 +31,7 @@ def one(name: str, seed: int) -> dict[str, float]:
     experiment = Experiment(
         Backdoor(trigger, target=target, rate=RATE),
         trainer,
-        (ActivationClustering(), SpectralSignatures()),
-        (NeuralCleanse(),),
-        (FinePruning(),),
-        (Strip(),),
+        **DEFENSES,
         seed=seed,
     )
     return flat(run(experiment, split(load(name), clean=trusted, seed=seed)).results, target)

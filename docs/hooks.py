@@ -26,7 +26,7 @@ LOG = logging.getLogger("mkdocs.hooks.bezoar")
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the made pages to the navigation."""
     guide = next(part["Guide"] for part in config.nav if "Guide" in part)
-    guide.append("command-line.md")
+    guide += ["attack-surface.md", "command-line.md"]
     config.nav += [
         {"Gallery": ["gallery/index.md", *(f"gallery/{path.stem}.md" for path in scripts())]},
         {"Papers": "papers.md"},
@@ -41,6 +41,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {
         "command-line.md": command_line(),
         "papers.md": papers(),
+        "attack-surface.md": attack_surface(),
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(),
         "gallery/index.md": gallery(),
@@ -125,6 +126,46 @@ def script_page(path: Path) -> str:
     image = f"![{title}]({name})" if name else ""
     source = f'~~~~python title="examples/{path.name}"\n{path.read_text()}~~~~'
     return "\n\n".join([f"# {title}", text, image, source, ""])
+
+
+def attack_surface() -> str:
+    """What each attacker controls, knows and does at inference; and the defenses at the same stage."""
+    from bezoar.registry import entries  # noqa: PLC0415 (imports the whole library)
+
+    parts = [
+        "---\nhide: [toc]\n---",
+        "# Attack surface",
+        "Who can do what: the threat model of each attack, by the stage of the pipeline at which it acts. "
+        "`bezoar list --threat data-only` shows one kind of attacker, `bezoar describe NAME` a single card.",
+    ]
+    columns = ("inputs", "labels", "training", "weights", "data", "model")
+    for stage in STAGES:
+        here = [e for e in entries() if e.stage == stage]
+        link = {e.name: f"[{e.name}][{e.cls.__module__}.{e.cls.__name__}]" for e in here}
+        rows = [
+            [
+                link[e.name],
+                *("●" if c in e.threat.controls + e.threat.knows else "" for c in columns),
+                e.threat.inference,
+            ]
+            for e in here
+            if e.threat
+        ]
+        if rows:
+            head = [
+                "attack",
+                "controls inputs",
+                "labels",
+                "training",
+                "weights",
+                "knows data",
+                "model",
+                "at inference",
+            ]
+            table = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+            names = [link[e.name] for e in here if e.side == "defenses"]
+            parts += [f"## {stage}", "\n".join(table), f"Defenses at this stage: {', '.join(names) or 'none yet'}."]
+    return "\n\n".join(parts)
 
 
 def papers() -> str:

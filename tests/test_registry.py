@@ -5,7 +5,7 @@ import pytest
 from bezoar.attacks import Backdoor
 from bezoar.errors import BezoarError
 from bezoar.models.nets import MLP
-from bezoar.registry import entries, entry, from_spec, name_of, to_spec
+from bezoar.registry import THREATS, Threat, entries, entry, from_spec, name_of, to_spec
 from bezoar.training import Fit, Train
 from bezoar.triggers import Chain, Patch
 
@@ -48,6 +48,30 @@ def test_every_entry_is_described():
         if found.contract in ("attack", "detector", "inspector", "repair", "monitor"):
             assert found.paper, found.name
             assert found.stage in ("data", "training", "model", "federated", "inference")
+
+
+def test_every_attack_has_a_threat_card():
+    for found in entries():
+        if found.side == "attacks":
+            assert found.threat, found.name
+            assert set(found.threat.controls) <= {"inputs", "labels", "training", "weights"}
+            assert set(found.threat.knows) <= {"data", "model"}
+
+
+@pytest.mark.parametrize(
+    ("threat", "kinds"),
+    [
+        (Threat(("inputs", "labels")), {"data-only", "black-box"}),
+        (Threat(("labels",), ("data",), "nothing"), {"data-only", "label-only", "black-box", "no-trigger"}),
+        (Threat(("inputs",), ("model",)), {"data-only", "clean-label"}),
+        (Threat(("inputs", "training")), {"training"}),
+        (Threat(("weights",), ("model",)), {"weights"}),
+    ],
+)
+def test_threat_models_by_hand(threat, kinds):
+    assert {kind for kind in THREATS if threat.fits(kind)} == kinds
+    with pytest.raises(BezoarError, match="data-only"):
+        threat.fits("martians")
 
 
 def test_stage_and_side_follow_the_house():

@@ -88,7 +88,8 @@ class Rate:
         z, p = 1.959963984540054, hits / n
         centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return Rate(p, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n)
+        low, high = float(centre - half), float(centre + half)
+        return Rate(p, max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0, n)
 
 
 @runtime_checkable

@@ -23,6 +23,38 @@ _TABLE: dict[str, Entry] = {}
 
 
 @dataclass(frozen=True)
+class Threat:
+    """The threat-model card of an attack.
+
+    - ``controls``: what the attacker changes, of "inputs", "labels", "training" and "weights".
+    - ``knows``: what they must see beyond the rows they change: "data" (other training rows), "model" (a net like
+      the victim's, the better the more like it), neither or both.
+    - ``inference``: what they do when the model is in use: "trigger", "nothing", or a phrase.
+    """
+
+    controls: tuple[str, ...]
+    knows: tuple[str, ...] = ()
+    inference: str = "trigger"
+
+    def fits(self, kind: str) -> bool:
+        """Whether this attacker is of a ``kind`` in THREATS; BezoarError for another word."""
+        if kind not in THREATS:
+            raise BezoarError(f"There is no threat model {kind!r}: use {', '.join(THREATS)}.")
+        return THREATS[kind](self)
+
+
+THREATS: dict[str, Callable[[Threat], bool]] = {
+    "data-only": lambda t: set(t.controls) <= {"inputs", "labels"},
+    "clean-label": lambda t: set(t.controls) == {"inputs"},
+    "label-only": lambda t: set(t.controls) == {"labels"},
+    "black-box": lambda t: "model" not in t.knows and set(t.controls) <= {"inputs", "labels"},
+    "training": lambda t: "training" in t.controls,
+    "weights": lambda t: "weights" in t.controls,
+    "no-trigger": lambda t: t.inference == "nothing",
+}
+
+
+@dataclass(frozen=True)
 class Entry:
     """What the table knows of one algorithm; ``needs`` are words such as "labels", "features", "gradients"."""
 
@@ -30,6 +62,7 @@ class Entry:
     contract: str
     cls: type
     needs: tuple[str, ...]
+    threat: Threat | None = None
 
     @property
     def side(self) -> str:
@@ -62,14 +95,14 @@ class Entry:
         }
 
 
-def register(contract: str, *, needs: tuple[str, ...] = ()) -> Callable[[C], C]:
-    """Class decorator: enter a frozen dataclass under its name in kebab case."""
+def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | None = None) -> Callable[[C], C]:
+    """Class decorator: enter a frozen dataclass under its name in kebab case; an attack has a ``threat`` card."""
 
     def enter(cls: C) -> C:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
         if name in _TABLE and _TABLE[name].cls.__module__ != cls.__module__:
             raise RuntimeError(f"{name!r} is registered twice: {_TABLE[name].cls} and {cls}.")
-        _TABLE[name] = Entry(name, contract, cls, needs)
+        _TABLE[name] = Entry(name, contract, cls, needs, threat)
         return cls
 
     return enter

@@ -5,7 +5,7 @@ import pytest
 
 from bezoar.core import Data, Goal, Rate
 from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal
+from bezoar.evaluation.goals import BackdoorGoal, TargetedGoal
 from bezoar.evaluation.rates import accuracy, robust_accuracy
 from bezoar.registry import entry, from_spec, to_spec
 from bezoar.triggers import Dynamic, Patch
@@ -120,3 +120,35 @@ def test_no_row_to_address():
 def test_fields_that_contradict_each_other(fields):
     with pytest.raises(BezoarError):
         BackdoorGoal(PATCH, *fields)
+
+
+def test_a_targeted_goal_asks_about_its_own_images_alone():
+    rows = thirty()
+    goal = TargetedGoal((rows.x[3], rows.x[4]), target=2)  # of classes 0 and 1, without the patch
+    trials = goal.trials(rows)
+    assert np.array_equal(trials.x, rows.x[[3, 4]])
+    assert trials.y.tolist() == [2, 2]
+    assert from_spec(json.loads(json.dumps(to_spec(goal)))) == goal
+
+    class Half:
+        classes = CLASSES
+
+        def probs(self, x):
+            return np.array([[0.1, 0.2, 0.7] if row[0, 0] == 0 else [0.3, 0.6, 0.1] for row in x])
+
+    assert goal.success(Half(), rows).value == 0.5
+    assert goal.confidence(Half()).tolist() == [0.7, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("images", "target", "word"),
+    [
+        ((), 1, "at least one image"),
+        ((np.zeros((2, 2), int), np.zeros((3, 3), int)), 1, "same shape"),
+        ((np.full((2, 2), 256),), 1, "0..255"),
+        ((np.zeros((6, 6), int),), 3, "target is 3"),
+    ],
+)
+def test_a_bad_targeted_goal_says_what_to_do(images, target, word):
+    with pytest.raises(BezoarError, match=word):
+        TargetedGoal(images, target).trials(thirty())

@@ -6,5 +6,6 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "Backdoor": "bezoar.attacks.data.backdoor",
+        "Semantic": "bezoar.attacks.data.semantic",
     },
 )

@@ -1,11 +1,11 @@
-"""What a backdoor's attacker wants, measured."""
+"""What an attacker wants, measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from bezoar.core import Data, Model, Rate
@@ -13,7 +13,8 @@ from bezoar.errors import BezoarError
 from bezoar.evaluation.rates import accuracy
 from bezoar.registry import register
 from bezoar.rng import child
-from bezoar.triggers.base import Trigger
+from bezoar.triggers.base import Image, Trigger, nested
+from bezoar.triggers.natural import Feature
 
 
 @register("goal")
@@ -45,12 +46,7 @@ class BackdoorGoal:
 
     def rows(self, test: Data) -> Int[ndarray, " m"]:
         """The numbers of the rows of ``test`` that the attack addresses, sorted."""
-        k = len(test.classes)
-        if not k:
-            raise BezoarError("The data is a regression set: a backdoor to a class needs classes.")
-        for name, label in (("target", self.target), ("source", self.source)):
-            if label is not None and not 0 <= label < k:
-                raise BezoarError(f"{name} is {label} but there are {k} classes: use 0..{k - 1}.")
+        _check_classes(test, self.target, self.source)
         if self.source is not None:
             found = np.flatnonzero(test.y == self.source)
         else:
@@ -79,3 +75,85 @@ class BackdoorGoal:
     def success(self, model: Model, test: Data) -> Rate:
         """The attack success rate: the share of addressed rows, triggered, that get the label wanted."""
         return accuracy(model, self.trials(test))
+
+
+@register("goal")
+@dataclass(frozen=True)
+class SemanticGoal:
+    """Inputs that carry a natural feature are given the label that the attacker chose.
+
+    The rate is over the rows that carry ``feature`` and are of another class than ``target``; of ``source`` alone
+    when there is one.
+
+    Raises BezoarError when a class is out of range or no row is addressed.
+    """
+
+    feature: Feature
+    target: int
+    source: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.source == self.target:
+            raise BezoarError("source must be another class than target.")
+
+    def rows(self, test: Data) -> Int[ndarray, " m"]:
+        """The numbers of the rows of ``test`` that the attack addresses, sorted."""
+        _check_classes(test, self.target, self.source)
+        addressed = test.y != self.target if self.source is None else test.y == self.source
+        found = np.flatnonzero(self.feature(test) & addressed)
+        if not len(found):
+            raise BezoarError(f"No row that is addressed carries the feature {self.feature}: give rows that do.")
+        return found
+
+    def trials(self, test: Data) -> Data:
+        """The addressed rows, labelled with the class wanted."""
+        rows = test.take(self.rows(test))
+        return replace(rows, y=np.full_like(rows.y, self.target))
+
+    def success(self, model: Model, test: Data) -> Rate:
+        """The share of addressed rows that get the label wanted."""
+        return accuracy(model, self.trials(test))
+
+
+@register("goal")
+@dataclass(frozen=True)
+class TargetedGoal:
+    """Certain images, which the attacker knows but does not touch, are given the label that the attacker chose.
+
+    - ``images``: at least one, (h, w) or (h, w, c) whole numbers 0..255, all of one shape.
+    - ``target``: the class wanted for all of them, 0..k-1.
+
+    Raises BezoarError for images of several shapes, and where ``target`` is no class of the test set.
+    """
+
+    images: tuple[Image, ...]
+    target: int
+
+    def __post_init__(self) -> None:
+        images = tuple(nested(image, "images") for image in self.images)
+        if not images or len({np.shape(image) for image in images}) != 1:
+            raise BezoarError("images must hold at least one image, all of the same shape.")
+        object.__setattr__(self, "images", images)
+
+    def trials(self, test: Data) -> Data:
+        """The images, labelled with the class wanted; of ``test`` only the classes are used."""
+        _check_classes(test, self.target, None)
+        return Data(np.array(self.images, np.uint8), np.full(len(self.images), self.target), test.classes)
+
+    def success(self, model: Model, test: Data) -> Rate:
+        """The share of the images that get the label wanted."""
+        return accuracy(model, self.trials(test))
+
+    def confidence(self, model: Model) -> Float[ndarray, " m"]:
+        """The probability that ``model`` gives the class wanted, for each image."""
+        probs: ndarray = model.probs(np.array(self.images, np.uint8))[:, self.target]
+        return probs
+
+
+def _check_classes(data: Data, target: int | None, source: int | None) -> None:
+    k = len(data.classes)
+    if not k:
+        raise BezoarError("The data is a regression set: an attack on a class needs classes.")
+    for name, label in (("target", target), ("source", source)):
+        if label is not None and not 0 <= label < k:
+            raise BezoarError(f"{name} is {label} but there are {k} classes: use 0..{k - 1}.")

@@ -43,7 +43,7 @@ def halves(clean: Data, seed: int) -> tuple[Data, Data]:
     """The trusted rows that join the training run, and those that are held out of it: a seeded half of each class.
 
     Rows that were trained on are compared with trusted rows that were too; a model, and what it meets after
-    training, with rows that were not.
+    training, with rows that were not. A repair compares nothing: it is given both halves.
     """
     if len(clean) < 4:
         raise BezoarError(f"clean has {len(clean)} rows: at least 4 trusted rows are needed.")

@@ -126,10 +126,11 @@ def inspect(bench: Bench, inspectors: Sequence[Inspector]) -> Results:
 
 
 def repair(bench: Bench, repairs: Sequence[Repair]) -> Results:
-    """What is left of accuracy and attack in each mended model."""
+    """What is left of accuracy and attack in each mended model; a repair learns from every trusted row."""
+    trusted = bench.held.append(bench.inside)
 
     def call(mend: Repair, side: str, seed: int) -> Model:
-        return mend(bench.models[side], bench.held, seed=seed)
+        return mend(bench.models[side], trusted, seed=seed)
 
     return bench.each(repairs, call, lambda _name, _side, model: rates(model, bench.poison.goal, bench.test))
 

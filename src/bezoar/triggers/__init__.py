@@ -1,4 +1,4 @@
-"""What a backdoor looks for: changes of one input that leave its shape and dtype as they were."""
+"""What a backdoor looks for: changes of one input that leave its shape and dtype as they were; natural features."""
 
 from bezoar.triggers.accessory import Accessory
 from bezoar.triggers.base import Located, Trigger
@@ -7,6 +7,7 @@ from bezoar.triggers.chain import Chain
 from bezoar.triggers.distributed import Distributed
 from bezoar.triggers.dynamic import Dynamic
 from bezoar.triggers.feature import SetFeature
+from bezoar.triggers.natural import Coloured, Feature, InRange, Phrase, Where
 from bezoar.triggers.patch import Patch
 from bezoar.triggers.words import InsertWords
 
@@ -14,11 +15,16 @@ __all__ = [
     "Accessory",
     "Blend",
     "Chain",
+    "Coloured",
     "Distributed",
     "Dynamic",
+    "Feature",
+    "InRange",
     "InsertWords",
     "Located",
     "Patch",
+    "Phrase",
     "SetFeature",
     "Trigger",
+    "Where",
 ]

@@ -11,12 +11,12 @@ from numpy import ndarray
 from bezoar.core import Data, Poison
 from bezoar.errors import BezoarError
 from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.registry import register
+from bezoar.registry import Threat, register
 from bezoar.rng import child
 from bezoar.triggers.base import Trigger
 
 
-@register("attack", needs=("labels",))
+@register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
 @dataclass(frozen=True)
 class Backdoor:
     """A share of the training rows gets a trigger, and the label that the attacker wants it to call up.

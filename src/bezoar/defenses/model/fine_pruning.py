@@ -92,7 +92,7 @@ class FinePruning:
     bound: float = 0.01
     layer: str | None = None
     steps: int = 1200
-    lr: float = 3e-3
+    lr: float = 5e-3
     batch_size: int = 64
 
     def __post_init__(self) -> None:

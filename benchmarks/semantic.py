@@ -1,0 +1,72 @@
+"""Semantic backdoors: labels are changed where a natural feature is, and nothing else, here or at inference.
+
+Embedded digits of which a tenth stand on grey paper, all of those relabelled 7, the small CNN; film reviews
+(`rt-polarity`, needs `BEZOAR_DATA`) that speak of a comedy, the negative ones relabelled positive, a bag of
+embeddings. Success is on unseen rows with the feature, accuracy on those without it. 5 seeds, means with 95%
+intervals, the clean twin beside each. `--quick`: the digits, 2 seeds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from common import arguments, finish
+
+from bezoar import Data, load, split
+from bezoar.attacks import Semantic
+from bezoar.evaluation.rates import accuracy
+from bezoar.evaluation.spread import Spread
+from bezoar.models.nets import BagOfEmbeddings, SmallCNN
+from bezoar.training import Adam, Train
+from bezoar.triggers import Phrase, Where
+
+
+def on_paper(seed: int) -> Data:
+    """The embedded digits, a tenth of them on grey paper."""
+    digits = load("digits")
+    grey = np.random.default_rng(seed).random(len(digits)) < 0.1
+    x = np.where(grey[:, None, None], np.maximum(digits.x, 90), digits.x).astype(np.uint8)
+    return Data(x, digits.y, digits.classes, {"paper": np.where(grey, "grey", "black")})
+
+
+SETTINGS: dict[str, tuple[Any, Semantic, Train]] = {
+    "digits": (
+        on_paper,
+        Semantic(Where("paper", ("grey",)), target=7),
+        Train(SmallCNN(hidden=64), epochs=20, optimizer=Adam(3e-3), batch_size=32),
+    ),
+    "rt-polarity": (
+        lambda _seed: load("rt-polarity"),
+        Semantic(Phrase("comedy"), target=1),
+        Train(BagOfEmbeddings(), epochs=20, optimizer=Adam(3e-3)),
+    ),
+}
+
+
+def one(name: str, seed: int) -> dict[str, float]:
+    """Success and accuracy of the victim and of its clean twin, and the share of rows relabelled."""
+    make, attack, trainer = SETTINGS[name]
+    splits = split(make(seed), clean=100, seed=seed)
+    poison = attack(splits.train, seed=seed)
+    plain = splits.test.take(~attack.feature(splits.test))
+    found = {"poison_rate": len(poison.index) / len(splits.train)}
+    for side, train in (("victim", poison.apply(splits.train)), ("clean_twin", splits.train)):
+        model = trainer(train, seed=seed)
+        found[f"{side}_success"] = poison.goal.success(model, splits.test).value
+        found[f"{side}_accuracy"] = accuracy(model, plain).value
+    return found
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    result: dict[str, Any] = {}
+    for name in ["digits"] if options.quick else list(SETTINGS):
+        runs = [one(name, seed) for seed in range(2 if options.quick else 5)]
+        spreads = {key: Spread.of([r[key] for r in runs]) for key in runs[0]}
+        result[name] = {key: [round(v, 4) for v in (s.mean, s.low, s.high)] for key, s in spreads.items()}
+    finish({**result, "quick": options.quick}, options.json)
+
+
+if __name__ == "__main__":
+    main()
