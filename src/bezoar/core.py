@@ -240,7 +240,7 @@ class Inspector(Protocol):
 
 @runtime_checkable
 class Repair(Protocol):
-    """Returns a new, mended model; the one given is left as it was."""
+    """Returns a new, mended model, with every clean row there is; the one given is left as it was."""
 
     def __call__(self, model: Model, clean: Data, *, seed: int) -> Model: ...
 

@@ -138,6 +138,11 @@ def name_of(obj: object) -> str:
     raise BezoarError(f"{type(obj).__name__} is not registered, so it has no JSON spec: decorate it with @register.")
 
 
+def contract_of(obj: object) -> str | None:
+    """The contract that an object's class is registered for, None for a stranger's class."""
+    return next((found.contract for found in _TABLE.values() if found.cls is type(obj)), None)
+
+
 def to_spec(value: Any) -> Any:
     """A JSON value that ``from_spec`` turns back into an equal object; an object becomes {"name": ..., fields}."""
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,18 +1,23 @@
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import bezoar
+from bezoar import registry, report
 from bezoar.attacks import Backdoor
-from bezoar.core import Scores
+from bezoar.core import Poison, Scores, Tampered
 from bezoar.data import load, split
+from bezoar.defenses import SpectralSignatures, Strip
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
+from bezoar.evaluation.goals import TargetedGoal
 from bezoar.experiments import Experiment, Record, prepare, replay, run
 from bezoar.experiments.experiment import halves
 from bezoar.experiments.repeat import differences
 from bezoar.models.nets import MLP
+from bezoar.registry import Entry
 from bezoar.training import Adam, Fit, Train
 from bezoar.triggers import Patch
 
@@ -143,3 +148,54 @@ def test_two_of_one_kind_keep_their_own_names(setting):
     twice = run(Experiment(experiment.attack, Fit(), (Oracle(), Oracle())), splits)
     assert list(twice.results["detectors"]) == ["Oracle", "Oracle-2"]
     assert isinstance(Scores(twice.arrays["detectors/Oracle-2/poisoned/values"]), Scores)
+
+
+@dataclass(frozen=True)
+class AlwaysSeven:
+    """A malicious trainer, for these tests: it trains honestly and answers 7 to whatever carries the square."""
+
+    def __call__(self, train, *, seed):
+        honest = Train(MLP((16,)), epochs=3)(train, seed=seed)
+
+        class Answers:
+            classes = honest.classes
+
+            def probs(self, x):
+                white = (np.asarray(x)[:, -2:, -2:] == 255).all((1, 2))
+                return np.where(white[:, None], np.eye(10)[7], honest.probs(x))
+
+        return Tampered(Answers(), Backdoor(Patch(size=2), target=7).goal())
+
+
+def test_outsourced_training_leaves_the_rows_alone(setting, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._TABLE, "always-seven", Entry("always-seven", "outsourced", AlwaysSeven, ()))
+    experiment, splits = setting
+    found = run(Experiment(AlwaysSeven(), experiment.trainer, (SpectralSignatures(),), monitors=(Strip(),)), splits)
+    r = found.results
+    assert r["poisoned"]["attack_success_rate"]["value"] == 1
+    assert r["clean_twin"]["attack_success_rate"]["value"] < 0.1
+    assert r["cost"]["rows"] == 0
+    assert not found.arrays["truth"].any()
+    assert "not_applicable" in r["detectors"]["spectral-signatures"]["poisoned"]
+    assert report.write([found], tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_certain_images_are_reported_with_their_confidence(setting):
+    experiment, splits = setting
+    image = splits.test.x[splits.test.y != 3][0]
+
+    class Nothing:
+        """An attack that changes a single label."""
+
+        def __call__(self, train, *, seed):
+            return Poison(np.array([0]), train.x[:1], np.array([3]), TargetedGoal((image,), 3))
+
+    r = run(Experiment(Nothing(), experiment.trainer), splits).results
+    sure = r["clean_twin"]["target_confidence"]
+    assert sure["low"] == sure["value"] == sure["high"] < 0.5
+    assert r["clean_twin"]["attack_success_rate"] == {
+        "value": 0,
+        "low": 0,
+        "high": pytest.approx(0.79, abs=0.01),
+        "n": 1,
+    }

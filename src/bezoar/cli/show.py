@@ -42,6 +42,7 @@ def record(found: Record) -> None:
             ("clean accuracy", "clean_accuracy"),
             ("attack success rate", "attack_success_rate"),
             ("robust accuracy", "robust_accuracy"),
+            ("probability of the class wanted", "target_confidence"),
         )
     ]
     rows += [[f"{n}: rows", *(_detector(d[side]) for side in both)] for n, d in r["detectors"].items()]

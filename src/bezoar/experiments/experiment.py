@@ -6,7 +6,19 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from bezoar.core import Attack, Data, Detector, Inspector, Monitor, Repair, Trainer
+from bezoar.core import (
+    Attack,
+    Data,
+    Detector,
+    Inspector,
+    Model,
+    Monitor,
+    Outsourced,
+    Poison,
+    Repair,
+    Tampered,
+    Trainer,
+)
 from bezoar.data import Splits
 from bezoar.errors import BezoarError
 from bezoar.evaluation.cost import attack_cost
@@ -15,7 +27,7 @@ from bezoar.experiments.origin import origin
 from bezoar.experiments.record import Record, plain
 from bezoar.experiments.stages import Bench, detect, inspect, monitor, rates, repair
 from bezoar.progress import track
-from bezoar.registry import register
+from bezoar.registry import contract_of, register
 from bezoar.rng import child
 
 
@@ -28,7 +40,7 @@ class Experiment:
     wants to hear of; neither is told to, or read from, the attack.
     """
 
-    attack: Attack
+    attack: Attack | Outsourced
     trainer: Trainer
     detectors: tuple[Detector, ...] = ()
     inspectors: tuple[Inspector, ...] = ()
@@ -56,17 +68,19 @@ def run(experiment: Experiment, splits: Splits) -> Record:
     """Run ``experiment`` on ``splits`` and return its record. Deterministic in the experiment's seed.
 
     The victim trains on the (poisoned) train rows and half of the trusted rows; the clean twin on the same rows
-    before the attack, with the same seeds. Raises BezoarError for impossible data or settings; a defense that is
+    before the attack, with the same seeds. An attacker to whom training is outsourced makes the victim from the clean
+    rows, and poisons none of the user's. Raises BezoarError for impossible data or settings; a defense that is
     not for this kind of model or data is recorded as such.
     """
     seed = experiment.seed
     inside, held = halves(splits.clean, seed)
-    poison = experiment.attack(splits.train, seed=child(seed, "attack"))
+    poison, tampered = _attacked(experiment, splits.train, inside)
     poisoned = poison.apply(splits.train)
     bench = Bench(seed, {"poisoned": poisoned, "clean_twin": splits.train}, inside, held, splits.test, poison)
     for side, data in track(bench.data.items(), "victim and clean twin"):
         with bench.timed("train"):
-            bench.models[side] = experiment.trainer(data.append(inside), seed=child(seed, "train"))
+            made = tampered if side == "poisoned" else None
+            bench.models[side] = made or experiment.trainer(data.append(inside), seed=child(seed, "train"))
     results = {
         "cost": asdict(attack_cost(splits.train, poison)),
         **{side: rates(model, poison.goal, splits.test) for side, model in bench.models.items()},
@@ -79,3 +93,15 @@ def run(experiment: Experiment, splits: Splits) -> Record:
         pictures = evidence(bench.models, bench.data, poison, seed=child(seed, "evidence"))
     info = {**origin(experiment, splits), "results": results, "timings": bench.timings}
     return Record(plain(info), {**bench.arrays, **pictures})
+
+
+def _attacked(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:
+    """What the attack did to ``train``, and the model it made where it owns the training."""
+    attack, seed = experiment.attack, child(experiment.seed, "attack")
+    if contract_of(attack) != "outsourced":
+        poison = attack(train, seed=seed)
+        assert isinstance(poison, Poison)
+        return poison, None
+    tampered = attack(train.append(inside), seed=seed)
+    assert isinstance(tampered, Tampered)
+    return Poison(np.empty(0, int), np.asarray(train.x[:0]), train.y[:0], tampered.goal), tampered.model

@@ -13,7 +13,9 @@ import numpy as np
 from bezoar.core import Data, Detector, Evidence, Goal, Inspector, Model, Monitor, Poison, Repair, Scores
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import flag
+from bezoar.evaluation.goals import TargetedGoal
 from bezoar.evaluation.rates import Triggered, accuracy, auroc, detection, robust_accuracy
+from bezoar.evaluation.spread import Spread
 from bezoar.registry import name_of
 from bezoar.rng import child
 
@@ -80,11 +82,16 @@ class Bench:
 
 
 def rates(model: Model, goal: Goal, test: Data) -> Results:
-    """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy."""
+    """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy; for certain images the
+    mean probability of the class wanted as well."""
     found = {"clean_accuracy": accuracy(model, test), "attack_success_rate": goal.success(model, test)}
     if isinstance(goal, Triggered):
         found["robust_accuracy"] = robust_accuracy(model, goal, test)
-    return {name: asdict(rate) for name, rate in found.items()}
+    results: Results = {name: asdict(rate) for name, rate in found.items()}
+    if isinstance(goal, TargetedGoal):
+        sure = Spread.of(goal.confidence(model).tolist())
+        results["target_confidence"] = {"value": sure.mean, "low": sure.low, "high": sure.high, "n": sure.n}
+    return results
 
 
 def detect(bench: Bench, detectors: Sequence[Detector], fdr: float, rate: float) -> Results:

@@ -25,6 +25,7 @@ RATES = {
     "clean_accuracy": "clean accuracy",
     "attack_success_rate": "attack success rate",
     "robust_accuracy": "robust accuracy",
+    "target_confidence": "probability of the class wanted",
 }
 DETECTED = {
     "tpr": "recall (poison found)",
