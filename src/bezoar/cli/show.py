@@ -44,6 +44,7 @@ def record(found: Record) -> None:
             ("robust accuracy", "robust_accuracy"),
             ("probability of the class wanted", "target_confidence"),
         )
+        if key in r["poisoned"]
     ]
     rows += [[f"{n}: rows", *(_detector(d[side]) for side in both)] for n, d in r["detectors"].items()]
     rows += [[f"{n}: accused", *(_inspector(d[side]) for side in both)] for n, d in r["inspectors"].items()]
