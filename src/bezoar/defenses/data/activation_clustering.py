@@ -165,6 +165,8 @@ class ActivationClustering:
     recognised by. Fails on poison whose features are those of its label (clean-label), on a share so small that the
     class's own varieties are the better cut, and, without trusted rows, where poison is more than half of a class:
     the smaller cluster is then the clean one. 10% of all rows sent to one of ten classes is more than half of it.
+    Fails too where the representation adds up words or columns, so that the trigger moves a row no further than any
+    other word does: it finds no row of a word backdoor in a bag of embeddings (SST-2: AUROC 0.35).
 
     Each class is reduced to a few components and cut by 2-means. Any class can be cut, so it has to earn suspicion.
     Without trusted rows it does so by ``rule``, and the smaller cluster is the suspicious one. Trusted rows take the

@@ -120,7 +120,8 @@ class SpectralSignatures:
     Works when a class's poison is a small, distant group: then the shift between poison and the rest is the largest
     variance of the class. Fails when the class's own variety is larger, which is common in well-trained networks of
     wide features; when about half of the class is poison, for then both groups lie equally far from their mean
-    (the score has no sign); and on poison that has the features of its label, as clean-label poison has.
+    (the score has no sign); on poison that has the features of its label, as clean-label poison has; and where the
+    representation adds up words or columns, among which a trigger is one of many (SST-2: AUROC 0.59).
 
     With R the features of a class, one a row, and v the top right singular vector of R - mean(R), the score of row
     r is <v, r - mean(R)>^2, in squared units of the features. There is nothing to set: the paper removes the
