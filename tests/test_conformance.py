@@ -2,12 +2,12 @@
 
 import pytest
 
-from bezoar.attacks import Backdoor
+from bezoar.attacks import Backdoor, Semantic
 from bezoar.checks import check
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
 from bezoar.training import Train
-from bezoar.triggers import Accessory, Blend, Chain, Distributed, Dynamic, InsertWords, Patch, SetFeature
+from bezoar.triggers import Accessory, Blend, Chain, Coloured, Distributed, Dynamic, InsertWords, Patch, SetFeature
 
 CONTRACTS = ("trigger", "attack", "trainer", "detector", "inspector", "repair", "monitor")
 EXAMPLES = {
@@ -17,6 +17,7 @@ EXAMPLES = {
         Backdoor(Patch(), target=3, rate=0.05, clean_label=True),
         Backdoor(Patch(), all_to_all=True),
     ],
+    "semantic": [Semantic(Coloured((255,), distance=40, share=0.2), target=7, share=0.5)],
     "train": [Train(MLP((16,)), epochs=2)],
     "accessory": [Accessory()],
     "chain": [Chain((Patch(), Blend()))],
