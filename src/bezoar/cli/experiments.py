@@ -22,8 +22,11 @@ def demo(out: Out = Path("bezoar-demo"), seed: Seed = 0, as_json: Json = False) 
 
     An existing demo folder is written anew. Example: `bezoar demo --out my-demo`
     """
+    import torch
+
     from bezoar.experiments.demo import demo as prepare_demo
 
+    torch.set_num_threads(1)  # nets this small gain nothing from more, and crawl where others use the cores too
     if (out / "record" / "record.json").is_file():
         import shutil
 
