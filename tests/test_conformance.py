@@ -1,15 +1,32 @@
 """Every registered algorithm keeps its contract."""
 
+import numpy as np
 import pytest
 
-from bezoar.attacks import Backdoor, Semantic
+from bezoar import attacks as a
+from bezoar.attacks import Backdoor
 from bezoar.checks import check
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
-from bezoar.training import Train
-from bezoar.triggers import Accessory, Blend, Chain, Coloured, Distributed, Dynamic, InsertWords, Patch, SetFeature
+from bezoar.training import Adam, Pretrained, Train, Transfer
+from bezoar.triggers import (
+    Accessory,
+    Additive,
+    Blend,
+    Chain,
+    Coloured,
+    Distributed,
+    Dynamic,
+    InsertWords,
+    OneOf,
+    Patch,
+    SetFeature,
+    Warp,
+)
 
-CONTRACTS = ("trigger", "attack", "trainer", "detector", "inspector", "repair", "monitor")
+IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
+QUICK = Train(MLP((16,)), epochs=1)
+CONTRACTS = ("trigger", "attack", "outsourced", "trainer", "detector", "inspector", "repair", "monitor")
 EXAMPLES = {
     "backdoor": [
         Backdoor(Patch(size=2), target=3),
@@ -17,7 +34,27 @@ EXAMPLES = {
         Backdoor(Patch(), target=3, rate=0.05, clean_label=True),
         Backdoor(Patch(), all_to_all=True),
     ],
-    "semantic": [Semantic(Coloured((255,), distance=40, share=0.2), target=7, share=0.5)],
+    "adaptive-blend": [a.AdaptiveBlend(target=3)],
+    "adaptive-patch": [a.AdaptivePatch(target=3)],
+    "bullseye-polytope": [a.BullseyePolytope(IMAGE, 3, (QUICK,), poisons=2, steps=3, repeat=2)],
+    "conditional-generator": [a.ConditionalGenerator(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), size=2)],
+    "convex-polytope": [a.ConvexPolytope(IMAGE, 3, (QUICK,), poisons=2, steps=3)],
+    "feature-collision": [a.FeatureCollision(IMAGE, 3, QUICK, poisons=2, steps=3)],
+    "gradient-matching": [a.GradientMatching(IMAGE, 3, QUICK, steps=2, restarts=2)],
+    "hidden-trigger": [a.HiddenTrigger(Patch(2), 3, 8, QUICK, steps=2)],
+    "input-aware": [a.InputAware(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), target=3, mask_epochs=1)],
+    "label-consistent": [a.LabelConsistent(Patch(2), 3, QUICK, steps=2)],
+    "narcissus": [a.Narcissus(3, QUICK, steps=2)],
+    "random-backdoor": [a.RandomBackdoor(size=2)],
+    "sample-specific": [a.SampleSpecific(target=3, bits=2, psnr=20.0, trainer=QUICK)],
+    "semantic": [a.Semantic(Coloured((255,), distance=40, share=0.2), target=7, share=0.5)],
+    "sleeper-agent": [a.SleeperAgent(Patch(2), 3, 8, QUICK, steps=3, retrain=1)],
+    "wa-net": [a.WaNet(target=3), a.WaNet(all_to_all=True, noise_rate=0)],
+    "pretrained": [Pretrained(QUICK, "digits")],
+    "transfer": [Transfer(QUICK), Transfer(QUICK, frozen=False, epochs=1)],
+    "additive": [Additive(IMAGE.astype(int) % 17 - 8)],
+    "one-of": [OneOf((Patch(), Blend()))],
+    "warp": [Warp(), Warp(noise=True)],
     "train": [Train(MLP((16,)), epochs=2)],
     "accessory": [Accessory()],
     "chain": [Chain((Patch(), Blend()))],

@@ -5,7 +5,7 @@ import pytest
 
 from bezoar.core import Data, Goal, Rate
 from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal, TargetedGoal
+from bezoar.evaluation.goals import BackdoorGoal, ManyGoals, TargetedGoal
 from bezoar.evaluation.rates import accuracy, robust_accuracy
 from bezoar.registry import entry, from_spec, to_spec
 from bezoar.triggers import Dynamic, Patch
@@ -152,3 +152,28 @@ def test_a_targeted_goal_asks_about_its_own_images_alone():
 def test_a_bad_targeted_goal_says_what_to_do(images, target, word):
     with pytest.raises(BezoarError, match=word):
         TargetedGoal(images, target).trials(thirty())
+
+
+def test_many_goals_count_every_trial_of_each():
+    test = thirty()
+    test = Data(test.x, test.y, CLASSES, {"group": np.arange(30)})
+    one, two = BackdoorGoal(PATCH, 1), BackdoorGoal(PATCH, 0, source=2)
+    both = ManyGoals((one, two))
+    trials = both.trials(test)
+    assert trials.y.tolist() == [1] * 20 + [0] * 10
+    assert trials.meta["group"].tolist() == one.rows(test).tolist() + two.rows(test).tolist()
+    assert np.array_equal(trials.x, np.concatenate([one.trials(test).x, two.trials(test).x]))
+    shown = both.triggered(test)
+    assert np.array_equal(shown.x, trials.x)
+    assert shown.y.tolist() == [i % 3 for i in range(30) if i % 3 != 1] + [2] * 10
+    model = Backdoored(lambda c: 1)  # 10 of the first 20 are even and fooled; of the last 10 none becomes 0
+    assert both.success(model, test) == Rate.of(10, 30)
+    assert robust_accuracy(model, both, test) == Rate.of(15, 30)
+    assert from_spec(json.loads(json.dumps(to_spec(both)))) == both
+
+
+def test_many_goals_are_at_least_one_and_say_what_each_of_them_says():
+    with pytest.raises(BezoarError, match="at least one"):
+        ManyGoals(())
+    with pytest.raises(BezoarError, match="target is 3"):
+        ManyGoals((BackdoorGoal(PATCH, 1), BackdoorGoal(PATCH, 3))).trials(thirty())

@@ -18,7 +18,9 @@ from bezoar.triggers import (
     InsertWords,
     Patch,
     SetFeature,
+    Sinusoid,
     Trigger,
+    Warp,
 )
 
 
@@ -55,6 +57,11 @@ CASES = [
     (Distributed(Blend(), 3, part=0), colour),
     (Dynamic(Patch()), grey),
     (Dynamic(Patch(value=(1, 2, 3)), locations=((0, 0), (3, 5)), random_pattern=True), colour),
+    (Sinusoid(), grey),
+    (Sinusoid(8, 2.5), colour),
+    (Warp(), grey),
+    (Warp(2.0, 3, 1), colour),
+    (Warp(noise=True), colour),
     (InsertWords(), text),
     (InsertWords(("mn", "bb"), "end"), text),
     (InsertWords(("cf",), "random"), text),
@@ -84,7 +91,8 @@ def test_a_seed_gives_the_same_rows_again(trigger, rows):
     assert np.array_equal(trigger(rows(9), seed=5), trigger(rows(9), seed=5))
 
 
-BY_CONTENT = [case for case in CASES if "Dynamic" not in repr(case[0])]  # which draws by position
+BY_POSITION = ("Dynamic", "noise=True")  # these draw by a row's place in the batch
+BY_CONTENT = [case for case in CASES if not any(word in repr(case[0]) for word in BY_POSITION)]
 
 
 @pytest.mark.parametrize(("trigger", "rows"), BY_CONTENT, ids=name)

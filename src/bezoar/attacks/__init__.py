@@ -5,7 +5,22 @@ from bezoar._lazy import lazy
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "AdaptiveBlend": "bezoar.attacks.data.adaptive",
+        "AdaptivePatch": "bezoar.attacks.data.adaptive",
         "Backdoor": "bezoar.attacks.data.backdoor",
+        "BullseyePolytope": "bezoar.attacks.data.bullseye_polytope",
+        "ConvexPolytope": "bezoar.attacks.data.convex_polytope",
+        "FeatureCollision": "bezoar.attacks.data.feature_collision",
+        "GradientMatching": "bezoar.attacks.data.gradient_matching",
+        "HiddenTrigger": "bezoar.attacks.data.hidden_trigger",
+        "LabelConsistent": "bezoar.attacks.data.label_consistent",
+        "Narcissus": "bezoar.attacks.data.narcissus",
+        "RandomBackdoor": "bezoar.attacks.data.random_backdoor",
+        "SampleSpecific": "bezoar.attacks.data.sample_specific",
         "Semantic": "bezoar.attacks.data.semantic",
+        "SleeperAgent": "bezoar.attacks.data.sleeper_agent",
+        "WaNet": "bezoar.attacks.data.wa_net",
+        "ConditionalGenerator": "bezoar.attacks.training.conditional_generator",
+        "InputAware": "bezoar.attacks.training.input_aware",
     },
 )

@@ -24,8 +24,9 @@ from bezoar.checks.common import (
     toy,
     untouched,
 )
-from bezoar.core import Attack, Data, Detector, Inspector, Monitor, Poison, Repair, Scores, Trainer
+from bezoar.core import Attack, Data, Detector, Inspector, Monitor, Outsourced, Poison, Repair, Scores, Trainer
 from bezoar.errors import BezoarError
+from bezoar.evaluation.rates import accuracy
 from bezoar.overlay import Rows
 from bezoar.registry import entry, name_of
 from bezoar.triggers import Trigger
@@ -37,6 +38,7 @@ __all__ = [
     "check_detector",
     "check_inspector",
     "check_monitor",
+    "check_outsourced",
     "check_repair",
     "check_trainer",
     "check_trigger",
@@ -48,6 +50,7 @@ def check(obj: Any) -> None:
     checks: dict[str, Callable[[Any], None]] = {
         "trigger": check_trigger,
         "attack": check_attack,
+        "outsourced": check_outsourced,
         "trainer": check_trainer,
         "detector": check_detector,
         "inspector": check_inspector,
@@ -90,6 +93,29 @@ def check_attack(attack: Attack, train: Data | None = None) -> None:
     require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
     rate = once.goal.success(toy().model, toy().test) if train is toy().train else None
     require(rate is None or 0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
+    _refuses(lambda: attack(replace(train, y=train.y.astype(float), classes=()), seed=1), "a regression set")
+    check_spec(attack)
+
+
+def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
+    """Seeded, data untouched, a model that beats guessing, a goal that can be measured, refuses one class and a
+    regression set, spec round trip."""
+    train = train or toy().train
+    with untouched(train):
+        once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
+    rows = np.asarray(train.x[:50])
+    probs = once.model.probs(rows)
+    require(probs.shape == (len(rows), len(train.classes)), "probs must be (rows, classes).")
+    require(bool(np.allclose(probs.sum(1), 1)), "probs must sum to 1 in each row.")
+    same(probs, twice.model.probs(rows), "Two calls with one seed differ.")
+    require(not np.allclose(probs, other.model.probs(rows)), "Another seed changes nothing.")
+    if train is toy().train:
+        test = toy().test
+        require(accuracy(once.model, test).low > 1 / len(train.classes), "The model does no better than guessing.")
+        rate, again = (made.goal.success(once.model, test) for made in (once, twice))
+        require(0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
+        require(rate == again, "The goals of two calls with one seed differ.")
+    _refuses(lambda: attack(_one_class(train), seed=1), "a single class")
     _refuses(lambda: attack(replace(train, y=train.y.astype(float), classes=()), seed=1), "a regression set")
     check_spec(attack)
 

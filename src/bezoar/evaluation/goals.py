@@ -150,6 +150,44 @@ class TargetedGoal:
         return probs
 
 
+@register("goal")
+@dataclass(frozen=True)
+class ManyGoals:
+    """Several backdoors in one model, each with a trigger and a target of its own.
+
+    The rate is over the trials of all goals, one goal after the other. A row counts once for each goal that addresses
+    it, and its trials are not independent: the interval of the rate is too narrow.
+
+    - ``goals``: at least one.
+
+    Raises BezoarError without a goal, and where a goal does.
+    """
+
+    goals: tuple[BackdoorGoal, ...]
+
+    def __post_init__(self) -> None:
+        if not self.goals:
+            raise BezoarError("goals must hold at least one goal.")
+
+    def triggered(self, test: Data) -> Data:
+        """The rows that each goal addresses with its trigger, labelled with the truth."""
+        return _joined([goal.triggered(test) for goal in self.goals])
+
+    def trials(self, test: Data) -> Data:
+        """The rows that each goal addresses with its trigger, labelled with what it wants."""
+        return _joined([goal.trials(test) for goal in self.goals])
+
+    def success(self, model: Model, test: Data) -> Rate:
+        """The share of all trials that get the label wanted."""
+        return accuracy(model, self.trials(test))
+
+
+def _joined(parts: list[Data]) -> Data:
+    x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y"))
+    meta = {name: np.concatenate([part.meta[name] for part in parts]) for name in parts[0].meta}
+    return Data(x, y, parts[0].classes, meta)
+
+
 def _check_classes(data: Data, target: int | None, source: int | None) -> None:
     k = len(data.classes)
     if not k:

@@ -9,5 +9,7 @@ __getattr__, __dir__ = lazy(
         "Adam": "bezoar.training.train",
         "SGD": "bezoar.training.train",
         "Fit": "bezoar.training.fit",
+        "Pretrained": "bezoar.training.pretrained",
+        "Transfer": "bezoar.training.transfer",
     },
 )

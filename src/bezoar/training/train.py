@@ -96,10 +96,11 @@ class Train:
             raise BezoarError(f"crop and flip are for images; set them to 0 and False for {encode.modality} data.")
         with torch_seed(child(seed, "net")):
             net = design.build(encode.shape, len(train.classes))
-            self._fit(net, train, encode, seed)
+            self.fit(net, train, encode, seed)
         return TorchModel(net.eval(), design.feature_layer, encode, train.classes, design)
 
-    def _fit(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
+    def fit(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
+        """The loop alone: train the weights of ``net`` in place, from where they are."""
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         order = np.random.default_rng(child(seed, "order"))
         draw = torch.Generator().manual_seed(child(seed, "augment"))

@@ -1,6 +1,7 @@
 """What a backdoor looks for: changes of one input that leave its shape and dtype as they were; natural features."""
 
 from bezoar.triggers.accessory import Accessory
+from bezoar.triggers.additive import Additive
 from bezoar.triggers.base import Located, Trigger
 from bezoar.triggers.blend import Blend
 from bezoar.triggers.chain import Chain
@@ -8,11 +9,15 @@ from bezoar.triggers.distributed import Distributed
 from bezoar.triggers.dynamic import Dynamic
 from bezoar.triggers.feature import SetFeature
 from bezoar.triggers.natural import Coloured, Feature, InRange, Phrase, Where
+from bezoar.triggers.one_of import OneOf
 from bezoar.triggers.patch import Patch
+from bezoar.triggers.sinusoid import Sinusoid
+from bezoar.triggers.warp import Warp
 from bezoar.triggers.words import InsertWords
 
 __all__ = [
     "Accessory",
+    "Additive",
     "Blend",
     "Chain",
     "Coloured",
@@ -22,9 +27,12 @@ __all__ = [
     "InRange",
     "InsertWords",
     "Located",
+    "OneOf",
     "Patch",
     "Phrase",
     "SetFeature",
+    "Sinusoid",
     "Trigger",
+    "Warp",
     "Where",
 ]

@@ -1,0 +1,54 @@
+"""One of many triggers, as a generating network draws them. Salem, Wen, Backes, Ma & Zhang, EuroS&P 2022,
+arXiv:2003.03675."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from bezoar.errors import BezoarError
+from bezoar.overlay import Rows
+from bezoar.registry import register
+from bezoar.rng import child
+from bezoar.triggers.base import Trigger
+
+
+@register("trigger")
+@dataclass(frozen=True)
+class OneOf:
+    """One of several triggers, drawn uniformly for every input.
+
+    Works as a finite stand-in for a generator of triggers. Fails against whoever collects triggers, as with few of
+    them the same ones come again. Row i of a batch gets the i-th draw of ``seed``.
+
+    - ``triggers``: at least one; each must fit the inputs.
+
+    Raises BezoarError without a trigger, and where one of them does.
+
+    >>> from bezoar.triggers import Patch
+    >>> OneOf((Patch(1, value=1), Patch(1, value=2)))(np.zeros((6, 1, 1), np.uint8), seed=0).ravel()
+    array([1, 1, 2, 2, 2, 2], dtype=uint8)
+    """
+
+    triggers: tuple[Trigger, ...]
+
+    def __post_init__(self) -> None:
+        if not self.triggers:
+            raise BezoarError("triggers must hold at least one trigger.")
+
+    def check(self, x: Rows) -> None:
+        """Raise BezoarError unless every trigger fits rows like ``x``."""
+        for trigger in self.triggers:
+            trigger.check(x)
+
+    def __call__(self, x: Rows, *, seed: int) -> ndarray:
+        """A copy of ``x`` in which row i has the i-th trigger drawn."""
+        self.check(x)
+        out = np.array(x)
+        drawn = np.random.default_rng(child(seed, "which")).integers(len(self.triggers), size=len(out))
+        for number in np.unique(drawn):
+            rows = np.flatnonzero(drawn == number)
+            out[rows] = self.triggers[number](out[rows], seed=child(seed, "trigger", str(number)))
+        return out

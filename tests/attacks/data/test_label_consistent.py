@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from bezoar.attacks.data.label_consistent import LabelConsistent, project, steepest
+from bezoar.attacks.surrogate import to_unit
+from bezoar.checks import check_attack
+from bezoar.checks.common import toy, untouched
+from bezoar.core import Data
+from bezoar.errors import BezoarError
+from bezoar.evaluation.goals import BackdoorGoal
+from bezoar.models.nets import MLP, Logistic
+from bezoar.training import Fit, Train
+from bezoar.triggers import Patch
+
+QUICK = Train(MLP((16,)), epochs=1)
+SQUARE = Patch(size=2)
+
+
+def two_classes():
+    """Colour images that stay away from black and white, so that the box of pixels cuts nothing."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    return Data((rng.integers(80, 140, (60, 4, 5, 3)) + 30 * y[:, None, None, None]).astype(np.uint8), y, ("a", "b"))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_linear_model_s_adversary_in_closed_form(norm):
+    train = two_classes()
+    model = Train(Logistic(), epochs=3)(train, seed=0)
+    found = LabelConsistent(SQUARE, 1, QUICK, norm=norm, eps=20, steps=25).harden(model, train.x[train.y == 1])
+    weight = model.net[1].weight.detach().numpy()
+    away = (weight[0] - weight[1]).reshape(3, 4, 5).transpose(1, 2, 0)
+    step = 20 * np.sign(away) if norm == "linf" else np.trunc(20 * away / np.linalg.norm(away))
+    change = found.astype(int) - train.x[train.y == 1]
+    if norm == "linf":
+        assert np.array_equal(change, np.broadcast_to(step, change.shape))
+    else:  # what is 1e-6 below a whole number is stored as the one below
+        assert np.abs(change - step).max() <= 1
+        assert (change == step).mean() > 0.98
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 999), eps=st.integers(1, 9), norm=st.sampled_from(["linf", "l2"]))
+def test_projection_is_the_nearest_point_of_the_ball(seed, eps, norm):
+    order = np.inf if norm == "linf" else 2
+    point = np.random.default_rng(seed).normal(0, 5, 4)
+    found = project(torch.from_numpy(point).view(1, 1, 2, 2), eps, norm).numpy().ravel()
+    assert np.linalg.norm(found, order) <= eps + 1e-9
+    if np.linalg.norm(point, order) <= eps:
+        assert np.array_equal(found, point)
+        return
+    ball = {"type": "ineq", "fun": lambda z: eps**2 - z @ z} if norm == "l2" else None
+    slow = minimize(
+        lambda z: ((z - point) ** 2).sum(),
+        np.zeros(4),
+        bounds=[(-eps, eps)] * 4 if ball is None else None,
+        constraints=[] if ball is None else [ball],
+    )
+    assert np.allclose(found, slow.x, atol=1e-3)
+
+
+def test_no_step_of_length_one_climbs_faster():
+    rng = np.random.default_rng(0)
+    slope = torch.from_numpy(rng.normal(size=(2, 1, 3, 3)))
+    slope[1] = 0
+    for norm, order in [("linf", np.inf), ("l2", 2)]:
+        step = steepest(slope, norm).numpy()
+        assert np.linalg.norm(step[0].ravel(), order) == pytest.approx(1)
+        assert not step[1].any()
+        others = rng.normal(size=(500, 9))
+        others /= np.linalg.norm(others, order, axis=1)[:, None]
+        assert (others @ slope[0].numpy().ravel()).max() <= (step[0] * slope[0].numpy()).sum()
+
+
+@pytest.mark.parametrize(("norm", "eps", "order"), [("linf", 16, np.inf), ("l2", 100, 2)])
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_become_hard_within_the_budget(norm, eps, order, seed):
+    t = toy()
+    x = t.train.x[t.train.y == 3][20 * seed : 20 * seed + 20]
+    with untouched(t.model, x):
+        found = LabelConsistent(SQUARE, 3, QUICK, norm=norm, eps=eps, steps=20).harden(t.model, x)
+    change = (found.astype(int) - x).reshape(20, -1)
+    assert np.linalg.norm(change, order, axis=1).max() <= eps
+    assert np.linalg.norm(change, order, axis=1).min() > 0.7 * eps
+    assert (t.model.probs(found)[:, 3] < t.model.probs(x)[:, 3]).all()
+    with torch.no_grad():
+        before, after = (torch.log_softmax(t.model.net(to_unit(z)), 1)[:, 3].mean() for z in (x, found))
+    assert after < before - 0.3
+
+
+def test_labels_stay_true_and_the_trigger_is_on_top():
+    train = toy().train
+    poison = LabelConsistent(SQUARE, 3, QUICK, rate=0.02, eps=9, steps=3)(train, seed=0)
+    assert len(poison.index) == round(0.02 * len(train))
+    assert (train.y[poison.index] == 3).all()
+    assert np.array_equal(poison.y, train.y[poison.index])
+    assert (poison.x[:, 6:, 6:] == 255).all()
+    change = np.abs(poison.x.astype(int) - train.x[poison.index])
+    change[:, 6:, 6:] = 0
+    assert 0 < change.max() <= 9
+    assert poison.goal == BackdoorGoal(SQUARE, 3)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_contract(norm):
+    check_attack(LabelConsistent(SQUARE, 3, QUICK, norm=norm, steps=2))
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [({"rate": 1.0}, "rate"), ({"eps": 0}, "eps"), ({"steps": 0}, "steps"), ({"norm": "l1"}, "linf, l2")],
+)
+def test_bad_fields(fields, word):
+    with pytest.raises(BezoarError, match=word):
+        LabelConsistent(SQUARE, 3, QUICK, **fields)
+
+
+@pytest.mark.parametrize(
+    ("attack", "word"),
+    [(LabelConsistent(Patch(9), 3, QUICK), "fit"), (LabelConsistent(SQUARE, 3, Fit()), "TorchModel")],
+)
+def test_what_does_not_fit_the_data(attack, word):
+    with pytest.raises(BezoarError, match=word):
+        attack(toy().train, seed=0)
