@@ -14,6 +14,8 @@ have. `*_seconds` are CPU seconds a target for crafting, `bullseye_over_convex_s
 End to end (`end_to_end_*`): the whole net is trained further, frogs and ships again, and the poisons carry a
 watermark of 30% of the target. The share of targets misclassified, by the number of poisons.
 
+From scratch (`gradient_matching_success` and what comes with it): see gradient_matching.py.
+
 Success is of the victim trained with the poison alone: no target is misclassified without. Needs `BEZOAR_DATA`. The
 pre-trained nets are kept under build/models. `--quick`: fewer targets and steps, nets trained for less long.
 """
@@ -28,6 +30,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from common import Remember, arguments, finish
+from gradient_matching import from_scratch
 from numpy import ndarray
 from torch import Tensor
 
@@ -204,13 +207,13 @@ def end_to_end(quick: bool) -> dict[str, float]:
     return figures
 
 
-FAMILIES = (one_shot, transfer, end_to_end)
+FAMILIES = (one_shot, transfer, end_to_end, from_scratch)
 
 
 def main() -> None:
     options = arguments(__doc__)
     torch.set_num_threads(1)
-    figures: dict[str, float] = {}
+    figures: dict[str, object] = {}
     for family in FAMILIES:
         figures |= family(options.quick)
     finish({**figures, "quick": options.quick}, options.json)

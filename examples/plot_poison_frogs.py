@@ -33,24 +33,22 @@ def picture(pixels: np.ndarray) -> str:
 def space(title: str, model: TorchModel, rows: Data, marked: dict[str, np.ndarray]) -> alt.LayerChart:
     """Distance to the boundary and the main direction along it, for the rows and the marked images."""
     way, shift = (np.diff(p.detach().numpy(), axis=0)[0] for p in (model.net.head.weight, model.net.head.bias))
-    size, found = np.linalg.norm(way), model.features(rows.x)
+    norm, found = np.linalg.norm(way), model.features(rows.x)
     flat = found - found.mean(0)
-    along = np.linalg.svd(flat - np.outer(flat @ way, way) / size**2, full_matrices=False)[2][0]
+    along = np.linalg.svd(flat - np.outer(flat @ way, way) / norm**2, full_matrices=False)[2][0]
     parts = {rows.classes[c]: found[rows.y == c] for c in (0, 1)}
     parts |= {name: model.features(x[None]) for name, x in marked.items()}
     points = []
-    for name, some in parts.items():
-        places = np.stack([(some @ way + shift) / size, some @ along], 1).round(4).tolist()
-        points += [{"what": name, "x": x, "y": y} for x, y in places]
-    colour = alt.Scale(domain=[*parts], range=["#56B4E9", "#E6B450", "#000", "#D55E00"])
-    chart = alt.Chart(alt.Data(values=points)).mark_point(filled=True, opacity=0.9)
-    colour = alt.Color("what:N", scale=colour, legend=alt.Legend(title=None, orient="bottom"))
-    size = alt.condition(alt.FieldOneOfPredicate("what", [*marked]), alt.value(130), alt.value(14))
+    for (name, some), size in zip(parts.items(), (14, 14, 220, 70), strict=True):
+        places = np.stack([some @ way / norm + shift / norm, some @ along], 1).round(4).tolist()
+        points += [{"what": name, "x": x, "y": y, "size": size} for x, y in places]
+    scale = alt.Scale(domain=[*parts], range=["#56B4E9", "#E6B450", "#000", "#D55E00"])
     axes = alt.X("x:Q", title="distance to the boundary"), alt.Y("y:Q", title="along it")
+    colour = alt.Color("what:N", scale=scale, title=None).legend(orient="bottom")
+    dots = alt.Chart(alt.Data(values=points)).mark_point(filled=True, opacity=0.9)
+    dots = dots.encode(*axes, color=colour, size=alt.Size("size:Q", scale=None))
     wall = alt.Chart(alt.Data(values=[{"x": 0}])).mark_rule(strokeDash=[4, 4]).encode(x="x:Q")
-    return alt.layer(wall, chart.encode(*axes, color=colour, size=size)).properties(
-        title=title, width=280, height=220
-    )
+    return alt.layer(wall, dots).properties(title=title, width=280, height=220)
 
 
 def figure(quick: bool = False) -> alt.Chart:
@@ -63,15 +61,16 @@ def figure(quick: bool = False) -> alt.Chart:
     every = Data(data.x[index], (data.y[index] == pair[1]).astype(int), tuple(data.classes[c] for c in pair))
     rows, held = every.take(np.arange(k)), every.take(np.arange(k, k + 100))
     clean = victim(rows, seed=0)
-    image = held.x[np.flatnonzero((held.y == 0) & (clean.probs(held.x)[:, 0] > 0.9))[0]]
-    poison = FeatureCollision(image, 1, victim, beta=0.25 if real else 0.01, steps=400)(rows, seed=0)
+    image = held.x[np.flatnonzero((held.y == 0) & (clean.probs(held.x)[:, 0] > 0.9))[5]]
+    poison = FeatureCollision(image, 1, victim, beta=1.5 if real else 0.01, steps=400)(rows, seed=0)
     base, changed, dirty = rows.x[poison.index[0]], poison.x[0], poison.apply(rows)
     named = {"target, a": (0, image), "base, a": (1, base), "poison, a": (1, changed)}
     shown = [{"of": f"{what} {every.classes[c]}", "url": picture(x)} for what, (c, x) in named.items()]
-    x = alt.X("of:N", title=None, sort=None, axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False))
-    pictures = alt.Chart(alt.Data(values=shown)).mark_image(width=110, height=110).encode(x=x, url="url:N")
-    before = space("without the poison", clean, rows, {"target": image, "base": base})
-    after = space("with the poison", victim(dirty, seed=0), dirty, {"target": image, "poison": changed})
+    x = alt.X("of:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False))
+    pictures = alt.Chart(alt.Data(values=shown)).mark_image(width=110, height=110)
+    pictures = pictures.encode(x=x, y=alt.value(60), url="url:N")
+    before = space("without the poison", clean, rows, {"target": image, "changed row": base})
+    after = space("with the poison", victim(dirty, seed=0), dirty, {"target": image, "changed row": changed})
     return alt.vconcat(pictures.properties(width=620, height=120), before | after)
 
 

@@ -6,13 +6,15 @@ import pytest
 from bezoar import attacks as a
 from bezoar.attacks import Backdoor
 from bezoar.checks import check
+from bezoar.defenses import ScalingDetection, ScalingFilter
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
-from bezoar.training import Adam, Pretrained, Train, Transfer
+from bezoar.training import Adam, Pretrained, Resized, Train, Transfer
 from bezoar.triggers import (
     Accessory,
     Additive,
     Blend,
+    Camouflage,
     Chain,
     Coloured,
     Distributed,
@@ -20,13 +22,15 @@ from bezoar.triggers import (
     InsertWords,
     OneOf,
     Patch,
+    Scaler,
     SetFeature,
     Warp,
 )
 
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 QUICK = Train(MLP((16,)), epochs=1)
-CONTRACTS = ("trigger", "attack", "outsourced", "trainer", "detector", "inspector", "repair", "monitor")
+HALF = Scaler("pillow", "nearest", 4, 4)
+CONTRACTS = ("trigger", "attack", "outsourced", "trainer", "detector", "inspector", "repair", "monitor", "purifier")
 EXAMPLES = {
     "backdoor": [
         Backdoor(Patch(size=2), target=3),
@@ -42,6 +46,7 @@ EXAMPLES = {
     "feature-collision": [a.FeatureCollision(IMAGE, 3, QUICK, poisons=2, steps=3)],
     "gradient-matching": [a.GradientMatching(IMAGE, 3, QUICK, steps=2, restarts=2)],
     "hidden-trigger": [a.HiddenTrigger(Patch(2), 3, 8, QUICK, steps=2)],
+    "image-scaling": [a.ImageScaling(Patch(2), HALF)],
     "input-aware": [a.InputAware(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), target=3, mask_epochs=1)],
     "label-consistent": [a.LabelConsistent(Patch(2), 3, QUICK, steps=2)],
     "narcissus": [a.Narcissus(3, QUICK, steps=2)],
@@ -52,11 +57,15 @@ EXAMPLES = {
     "wa-net": [a.WaNet(target=3), a.WaNet(all_to_all=True, noise_rate=0)],
     "pretrained": [Pretrained(QUICK, "digits")],
     "transfer": [Transfer(QUICK), Transfer(QUICK, frozen=False, epochs=1)],
+    "resized": [Resized(Train(MLP((16,)), epochs=2), HALF, ScalingFilter(HALF))],
+    "scaling-detection": [ScalingDetection(HALF, m) for m in ("prevention", "scaling", "filter", "spectrum")],
+    "scaling-filter": [ScalingFilter(HALF), ScalingFilter(HALF, "random")],
     "additive": [Additive(IMAGE.astype(int) % 17 - 8)],
     "one-of": [OneOf((Patch(), Blend()))],
     "warp": [Warp(), Warp(noise=True)],
     "train": [Train(MLP((16,)), epochs=2)],
     "accessory": [Accessory()],
+    "camouflage": [Camouflage(Patch(2), HALF)],
     "chain": [Chain((Patch(), Blend()))],
     "distributed": [Distributed(Patch())],
     "dynamic": [Dynamic(Patch(size=2))],

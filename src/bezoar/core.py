@@ -254,9 +254,9 @@ class Monitor(Protocol):
 
 @runtime_checkable
 class Purifier(Protocol):
-    """Cleans inputs at inference."""
+    """Cleans inputs at inference: rows of the same shape and dtype."""
 
-    def __call__(self, inputs: Rows) -> Rows: ...
+    def __call__(self, inputs: Rows, *, seed: int) -> ndarray: ...
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ __getattr__, __dir__ = lazy(
         "FeatureCollision": "bezoar.attacks.data.feature_collision",
         "GradientMatching": "bezoar.attacks.data.gradient_matching",
         "HiddenTrigger": "bezoar.attacks.data.hidden_trigger",
+        "ImageScaling": "bezoar.attacks.data.scaling",
         "LabelConsistent": "bezoar.attacks.data.label_consistent",
         "Narcissus": "bezoar.attacks.data.narcissus",
         "RandomBackdoor": "bezoar.attacks.data.random_backdoor",

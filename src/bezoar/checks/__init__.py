@@ -24,7 +24,19 @@ from bezoar.checks.common import (
     toy,
     untouched,
 )
-from bezoar.core import Attack, Data, Detector, Inspector, Monitor, Outsourced, Poison, Repair, Scores, Trainer
+from bezoar.core import (
+    Attack,
+    Data,
+    Detector,
+    Inspector,
+    Monitor,
+    Outsourced,
+    Poison,
+    Purifier,
+    Repair,
+    Scores,
+    Trainer,
+)
 from bezoar.errors import BezoarError
 from bezoar.evaluation.rates import accuracy
 from bezoar.overlay import Rows
@@ -39,6 +51,7 @@ __all__ = [
     "check_inspector",
     "check_monitor",
     "check_outsourced",
+    "check_purifier",
     "check_repair",
     "check_trainer",
     "check_trigger",
@@ -56,6 +69,7 @@ def check(obj: Any) -> None:
         "inspector": check_inspector,
         "repair": check_repair,
         "monitor": check_monitor,
+        "purifier": check_purifier,
     }
     checks[entry(name_of(obj)).contract](obj)
 
@@ -208,6 +222,19 @@ def check_monitor(monitor: Monitor) -> None:
     _refuses(lambda: score(inputs[:, :5, :5]), "inputs of another shape")
     _refuses(lambda: score(inputs[:0]), "no inputs")
     check_spec(monitor)
+
+
+def check_purifier(purifier: Purifier) -> None:
+    """Seeded, inputs untouched, same shape and dtype, an input's outcome independent of its neighbours, spec round
+    trip."""
+    inputs = toy().test.x[:40]
+    with untouched(inputs):
+        once, twice = (purifier(inputs, seed=1) for _ in range(2))
+    require(once.shape == inputs.shape and once.dtype == inputs.dtype, "A purifier must keep shape and dtype.")
+    require(digest(once) == digest(twice), "Two calls with one seed differ.")
+    alone = purifier(inputs[3:5], seed=1)
+    require(digest(np.ascontiguousarray(once[3:5])) == digest(alone), "An input's outcome depends on its neighbours.")
+    check_spec(purifier)
 
 
 def _same_poison(a: Poison, b: Poison) -> bool:

@@ -6,9 +6,11 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ActivationClustering": "bezoar.defenses.data.activation_clustering",
+        "ScalingDetection": "bezoar.defenses.data.scaling_detection",
         "SpectralSignatures": "bezoar.defenses.data.spectral_signatures",
         "NeuralCleanse": "bezoar.defenses.model.neural_cleanse",
         "FinePruning": "bezoar.defenses.model.fine_pruning",
+        "ScalingFilter": "bezoar.defenses.inference.scaling_filter",
         "Strip": "bezoar.defenses.inference.strip",
     },
 )

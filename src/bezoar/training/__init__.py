@@ -10,6 +10,7 @@ __getattr__, __dir__ = lazy(
         "SGD": "bezoar.training.train",
         "Fit": "bezoar.training.fit",
         "Pretrained": "bezoar.training.pretrained",
+        "Resized": "bezoar.training.resized",
         "Transfer": "bezoar.training.transfer",
     },
 )

@@ -9,10 +9,11 @@ from bezoar.attacks.surrogate import to_unit
 from bezoar.checks import check_attack
 from bezoar.checks.common import toy, untouched
 from bezoar.core import Data
+from bezoar.data import load, split
 from bezoar.errors import BezoarError
 from bezoar.evaluation.goals import TargetedGoal
 from bezoar.models.nets import MLP
-from bezoar.training import Fit, Train
+from bezoar.training import Adam, Fit, Train
 
 QUICK = Train(MLP((16,)), epochs=1)
 
@@ -166,6 +167,16 @@ def test_colour_images():
     poison = GradientMatching(train.x[0], 1, QUICK, rate=0.1, steps=2, restarts=1)(train, seed=0)
     assert poison.x.shape == (4, 6, 6, 3)
     assert np.abs(poison.x.astype(int) - train.x[poison.index]).max() <= 16
+
+
+def test_victims_trained_from_scratch_move_the_image_towards_the_target():
+    parts = split(load("digits"), test=400, clean=100)
+    trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
+    attack = GradientMatching(parts.test.x[389], 4, trainer, rate=0.05, eps=64, steps=60, restarts=1)  # a 7
+    goal, twin = attack.goal(), trainer(parts.train, seed=10)
+    for seed in range(2):
+        victim = trainer(attack(parts.train, seed=seed).apply(parts.train), seed=10)
+        assert goal.confidence(victim)[0] > goal.confidence(twin)[0] + 0.2
 
 
 def test_contract():

@@ -8,11 +8,14 @@ from bezoar.attacks.data.hidden_trigger import HiddenTrigger, nearest_pairs
 from bezoar.checks import check_attack
 from bezoar.checks.common import toy, untouched
 from bezoar.core import Data
+from bezoar.data import load, split
 from bezoar.errors import BezoarError
 from bezoar.evaluation.goals import BackdoorGoal
 from bezoar.models.nets import MLP
 from bezoar.rng import child
-from bezoar.training import Fit, Train
+from bezoar.training import Adam, Fit, Train
+from bezoar.training.pretrained import Pretrained
+from bezoar.training.transfer import Transfer
 from bezoar.triggers import Blend, Patch
 
 QUICK = Train(MLP((16,)), epochs=1)
@@ -89,6 +92,18 @@ def test_more_poisons_than_sources_and_colour():
     train = Data(rng.integers(0, 256, (40, 6, 6, 3), np.uint8), np.array([0] * 3 + [1] * 37), ("a", "b"))
     poison = HiddenTrigger(Blend(), 1, 0, QUICK, rate=0.2, steps=2)(train, seed=0)
     assert poison.x.shape == (8, 6, 6, 3)
+
+
+def test_a_new_head_on_the_same_features_learns_a_trigger_that_it_never_saw():
+    digits = load("digits")
+    two = digits.take(np.isin(digits.y, (3, 8)))
+    parts = split(Data(two.x, (two.y == 8).astype(int), ("3", "8")), test=100, clean=10)
+    others = tuple(c for c in range(10) if c not in (3, 8))
+    net = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
+    trainer = Transfer(Pretrained(net, "digits", classes=others))
+    poison = HiddenTrigger(SQUARE, 0, 1, trainer, rate=0.1, eps=16, steps=60)(parts.train, seed=0)
+    victim, twin = (trainer(data, seed=1) for data in (poison.apply(parts.train), parts.train))
+    assert poison.goal.success(victim, parts.test).value > poison.goal.success(twin, parts.test).value + 0.25
 
 
 def test_contract():

@@ -5,16 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from bezoar.attacks.data.backdoor import Backdoor
 from bezoar.attacks.data.label_consistent import LabelConsistent, project, steepest
 from bezoar.attacks.surrogate import to_unit
 from bezoar.checks import check_attack
 from bezoar.checks.common import toy, untouched
 from bezoar.core import Data
+from bezoar.data import load, split
 from bezoar.errors import BezoarError
 from bezoar.evaluation.goals import BackdoorGoal
 from bezoar.models.nets import MLP, Logistic
-from bezoar.training import Fit, Train
-from bezoar.triggers import Patch
+from bezoar.training import Adam, Fit, Train
+from bezoar.triggers import Chain, Patch
 
 QUICK = Train(MLP((16,)), epochs=1)
 SQUARE = Patch(size=2)
@@ -103,6 +105,20 @@ def test_labels_stay_true_and_the_trigger_is_on_top():
     change[:, 6:, 6:] = 0
     assert 0 < change.max() <= 9
     assert poison.goal == BackdoorGoal(SQUARE, 3)
+
+
+def test_hard_rows_leave_the_trigger_to_be_learnt():
+    parts = split(load("digits"), test=400, clean=100)
+    trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
+    corners = Chain(tuple(Patch(1, place) for place in ("top-left", "top-right", "bottom-left", "bottom-right")))
+    hard = LabelConsistent(corners, 3, trainer, rate=0.03, eps=64, steps=20)
+    plain = Backdoor(corners, 3, rate=0.03, clean_label=True)
+    success = []
+    for attack in (hard, plain):
+        poison = attack(parts.train, seed=0)
+        victims = [trainer(poison.apply(parts.train), seed=seed) for seed in (1, 2)]
+        success.append(np.mean([poison.goal.success(victim, parts.test).value for victim in victims]))
+    assert success[0] > success[1] + 0.1
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -9,11 +9,12 @@ from bezoar.attacks.data.sleeper_agent import SleeperAgent, gradient_norms, mean
 from bezoar.attacks.surrogate import to_unit
 from bezoar.checks import check_attack
 from bezoar.checks.common import toy
+from bezoar.data import load, split
 from bezoar.errors import BezoarError
 from bezoar.evaluation.goals import BackdoorGoal
 from bezoar.models.nets import MLP, PreActResNet
 from bezoar.rng import child
-from bezoar.training import Fit, Train
+from bezoar.training import Adam, Fit, Train
 from bezoar.triggers import Patch
 
 QUICK = Train(MLP((16,)), epochs=1)
@@ -104,6 +105,17 @@ def test_labels_stay_true_and_no_training_row_shows_the_trigger():
     assert np.array_equal(poison.y, train.y[poison.index])
     assert 0 < np.abs(poison.x.astype(int) - train.x[poison.index]).max() <= 9
     assert poison.goal == BackdoorGoal(SQUARE, 3, 8)
+
+
+def test_victims_trained_from_scratch_learn_a_trigger_that_they_never_saw():
+    parts = split(load("digits"), test=400, clean=100)
+    trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
+    attack = SleeperAgent(SQUARE, 3, 8, trainer, rate=0.03, eps=64, steps=40, retrain=1)
+    poison = attack(parts.train, seed=0)
+    for seed in range(1, 3):
+        victim, twin = (trainer(data, seed=seed) for data in (poison.apply(parts.train), parts.train))
+        assert poison.goal.success(victim, parts.test).value > 0.5
+        assert poison.goal.success(twin, parts.test).value < 0.1
 
 
 def test_contract():

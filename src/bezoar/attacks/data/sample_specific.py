@@ -83,9 +83,11 @@ def steganography(train: Data, attack: SampleSpecific, *, seed: int) -> tuple[En
     def loss(batch: ndarray) -> Tensor:
         x, code = encode(train.x[batch]), torch.randint(2, (len(batch), attack.bits)).float()
         sent = encoder(x, code)
-        excess = F.relu(distortion(x, sent, attack.psnr) - 1).mean()
         unread = F.binary_cross_entropy_with_logits(decoder(sent), code)
-        return unread + excess * (1 - unread.detach() / READ).clamp(0, 1)
+        excess = F.relu(distortion(x, sent, attack.psnr) - 1).mean()
+        other = x.roll(1, 0)
+        alike = F.cosine_similarity((sent - x).flatten(1), (encoder(other, code) - other).flatten(1)).square().mean()
+        return unread + (excess + attack.variety * alike) * (1 - unread.detach() / READ).clamp(0, 1)
 
     descend(nn.ModuleList([encoder, decoder]), loss, len(train), attack.trainer, seed=child(seed, "codec"))
     return encoder, decoder
@@ -101,15 +103,16 @@ class SampleSpecific:
     trained against; and at rates at which a patch succeeds with ease.
 
     The attacker trains encoder E and decoder D on rows of the training set with random codes c:
-    BCE + max(0, 1 - BCE / 0.2) max(0, MSE / MSE0 - 1), where BCE is that of D(E(x, c)) and the bits of c, MSE that of
-    E(x, c) and x, and MSE0 the error at ``psnr`` dB: distortion is free up to there, and as long as the bits cannot
-    be read. The paper adds up weighted losses, two of them perceptual, instead. Poisoned rows are E(x, c) for one
-    code c, drawn from the seed.
+    BCE + max(0, 1 - BCE / 0.2) (max(0, MSE / MSE0 - 1) + ``variety`` cos^2), where BCE is that of D(E(x, c)) and the
+    bits of c, MSE that of E(x, c) and x, MSE0 the error at ``psnr`` dB, and cos the cosine of the residuals that two
+    images get for c: distortion is free up to there, and both as long as the bits cannot be read. The paper adds up
+    weighted losses, two of them perceptual, instead. Poisoned rows are E(x, c) for one code c, drawn from the seed.
 
     - ``target``: the class wanted, 0..k-1.
     - ``rate``: share of all training rows that are poisoned, in (0, 1).
     - ``bits``: length of the code, at least 1.
     - ``psnr``: peak signal-to-noise ratio in dB, above 0, that the encoder is held to in training.
+    - ``variety``: the price of residuals that are alike, >= 0.
     - ``trainer``: how encoder and decoder are trained: epochs, optimizer, batch size; ``net`` is the decoder's.
 
     The goal's trigger holds the encoder: the attack has a JSON spec, its goal has none. Raises BezoarError when a
@@ -121,12 +124,15 @@ class SampleSpecific:
     rate: float = 0.1
     bits: int = 16
     psnr: float = 30.0
+    variety: float = 1.0
     trainer: Train = field(default_factory=Train)
 
     def __post_init__(self) -> None:
         check_plain(self.trainer)
         if self.bits < 1 or self.psnr <= 0:
             raise BezoarError(f"bits must be at least 1 and psnr above 0, not {self.bits} and {self.psnr}.")
+        if not self.variety >= 0:
+            raise BezoarError(f"variety must be at least 0, not {self.variety}.")
         self._backdoor(nn.Identity(), ())
 
     def _backdoor(self, net: nn.Module, shape: tuple[int, ...]) -> Backdoor:

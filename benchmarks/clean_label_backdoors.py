@@ -1,0 +1,85 @@
+"""Four backdoors whose poisons are labelled truly. CIFAR-10.
+
+Automobiles with the trigger shall be airplanes: `label_consistent`, `sleeper_agent`, `narcissus` with a net trained
+from scratch, `hidden_trigger` with a new head for these two classes on features that were learnt from the other
+eight and that attacker and victim share. Poison is 1% of the rows, but 0.5% for `narcissus` and 5% for
+`hidden_trigger`; the changes are at most 16 grey levels. Success and accuracy of a victim and of its clean twin, by
+victims of the surrogate's kind (`white_box`) and of another (`other_net`), means and 95% intervals over seeds of
+poison and victim. `--quick`: fewer rows, seeds and steps. Models are kept under build/models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from common import Remember, arguments, finish
+from gradient_matching import Size, rows
+
+from bezoar.attacks.data.hidden_trigger import HiddenTrigger
+from bezoar.attacks.data.label_consistent import LabelConsistent
+from bezoar.attacks.data.narcissus import Narcissus
+from bezoar.attacks.data.sleeper_agent import SleeperAgent
+from bezoar.core import Attack, Trainer
+from bezoar.evaluation.rates import accuracy
+from bezoar.evaluation.spread import Spread
+from bezoar.training.pretrained import Pretrained
+from bezoar.training.transfer import Transfer
+from bezoar.triggers import Chain, Patch
+
+TARGET, SOURCE = 0, 1
+CORNERS = Chain(
+    tuple(Patch(3, f"{y}-{x}", shape="checkerboard") for y in ("top", "bottom") for x in ("left", "right"))
+)
+SQUARE = Patch(8)
+
+
+def cases(size: Size) -> dict[str, tuple[Attack, dict[str, Trainer], tuple[int, ...]]]:
+    """Attack, victims and the classes of the rows, by name."""
+    surrogate = Remember(size.white())
+    scratch = {"white_box": size.white(), "other_net": size.other()}
+    shared = {
+        kind: Transfer(Pretrained(Remember(trainer), "cifar10", classes=tuple(range(2, 10))))
+        for kind, trainer in scratch.items()
+    }
+    every = tuple(range(10))
+    return {
+        "label_consistent": (LabelConsistent(CORNERS, TARGET, surrogate, eps=16), scratch, every),
+        "sleeper_agent": (SleeperAgent(SQUARE, TARGET, SOURCE, surrogate, steps=size.steps), scratch, every),
+        "narcissus": (Narcissus(TARGET, surrogate, rate=0.005, steps=2 * size.steps), scratch, every),
+        "hidden_trigger": (
+            HiddenTrigger(SQUARE, TARGET, SOURCE, shared["white_box"], rate=0.05, steps=size.steps),
+            shared,
+            (0, 1),
+        ),
+    }
+
+
+def planted(name: str, size: Size, seed: int) -> dict[str, float]:
+    """Success and accuracy of the victims of one attack and of their clean twins."""
+    attack, victims, classes = cases(size)[name]
+    train = rows("train", classes, size.rows * len(classes) // 10)
+    test = rows("test", classes, 400 * len(classes))
+    poison, found = attack(train, seed=seed), {}
+    for kind, trainer in victims.items():
+        for side, data in (("", poison.apply(train)), ("clean_", train)):
+            model = (Remember(trainer) if side else trainer)(data, seed=seed + 1)
+            found[f"{kind}_{side}success"] = poison.goal.success(model, test).value
+            found[f"{kind}_{side}accuracy"] = accuracy(model, test).value
+    return found
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    torch.set_num_threads(1)
+    size, seeds = (Size(1000, steps=50, epochs=10), 1) if options.quick else (replace(Size(), rows=5000), 3)
+    result = {}
+    for name in cases(size):
+        runs = [planted(name, size, seed) for seed in range(seeds)]
+        spreads = {figure: Spread.of([run[figure] for run in runs]) for figure in runs[0]}
+        result[name] = {k: [round(v, 4) for v in (s.mean, s.low, s.high)] for k, s in spreads.items()}
+    finish({**result, "seeds": seeds, "quick": options.quick}, options.json)
+
+
+if __name__ == "__main__":
+    main()

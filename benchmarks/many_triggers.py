@@ -1,0 +1,110 @@
+"""Backdoors with many triggers: one a class, one a draw, one an input.
+
+MNIST, the small CNN, 6 epochs of Adam(2e-3): `random-backdoor` (10% of the rows, all ten classes as targets),
+`conditional-generator` (the same with the training in the attacker's hand, one target a row and step) and
+`input-aware`. GTSRB, 32 x 32, split by physical sign, a small PreActResNet, 8 epochs: `sample-specific`, 10%. 3
+seeds; a figure is its mean and 95% interval: accuracy on clean inputs and attack success of the victim and of its
+clean twin, which for the generators is a model trained on the clean rows in the usual way; where a row keeps a
+record of its change, PSNR, SSIM and the mean greatest change of a pixel; for `input-aware` the accuracy on inputs
+with another input's trigger (`cross_accuracy`); for `sample-specific` the mean cosine between the residuals of two
+inputs (`residual_cosine`, 1 for one fixed pattern). `--quick`: 2,000 rows, 1 epoch, one seed; its figures mean
+nothing. Clean twins are kept under build/models. Needs `BEZOAR_DATA`.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import torch
+from common import Remember, arguments, finish
+
+from bezoar import Data, load, split
+from bezoar.attacks import ConditionalGenerator, InputAware, RandomBackdoor, SampleSpecific
+from bezoar.attacks.training.input_aware import crossed
+from bezoar.core import Goal, Model
+from bezoar.evaluation.cost import attack_cost
+from bezoar.evaluation.rates import accuracy
+from bezoar.evaluation.spread import Spread
+from bezoar.models.nets import PreActResNet, SmallCNN
+from bezoar.rng import child
+from bezoar.training import Adam, Train
+
+
+def trainers(quick: bool) -> dict[str, Train]:
+    """The victim's trainer, by data set."""
+    return {
+        "mnist": Train(SmallCNN(), 1 if quick else 6, Adam(2e-3)),
+        "gtsrb": Train(PreActResNet(16, (1, 1, 1)), 1 if quick else 8, Adam(3e-3), batch_size=64),
+    }
+
+
+def attacks(data: str, trainer: Train) -> dict[str, object]:
+    """The attacks on a data set, by name."""
+    if data == "gtsrb":
+        codec = Train(SmallCNN(hidden=128), trainer.epochs, Adam(1e-3))
+        return {"sample-specific": SampleSpecific(target=2, trainer=codec)}
+    return {
+        "random-backdoor": RandomBackdoor(),
+        "conditional-generator": ConditionalGenerator(trainer),
+        "input-aware": InputAware(trainer, target=7, mask_epochs=1 if trainer.epochs == 1 else 3),
+    }
+
+
+def figures(model: Model, twin: Model, goal: Goal, test: Data) -> dict[str, float]:
+    """Both sides of an attack."""
+    return {
+        "clean_accuracy": accuracy(model, test).value,
+        "clean_twin_accuracy": accuracy(twin, test).value,
+        "attack_success_rate": goal.success(model, test).value,
+        "clean_twin_success_rate": goal.success(twin, test).value,
+    }
+
+
+def cosine(residuals: np.ndarray) -> float:
+    """The mean cosine between two rows."""
+    flat = residuals.reshape(len(residuals), -1).astype(float)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    gram = flat @ flat.T
+    return float(gram[~np.eye(len(flat), dtype=bool)].mean())
+
+
+def one_seed(data: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
+    """The figures of one data set and seed, by attack."""
+    splits = split(load(data), **({"train": 2_000, "test": 300} if quick else {}), clean=500, seed=seed)
+    train, test, trainer = splits.train, splits.test, trainers(quick)[data]
+    twin, found = Remember(trainer)(train, seed=child(seed, "train")), {}
+    for name, attack in attacks(data, trainer).items():
+        made = attack(train, seed=child(seed, "attack"))
+        if name in ("conditional-generator", "input-aware"):
+            found[name] = figures(made.model, twin, made.goal, test)
+            if name == "input-aware":
+                others = Data(crossed(made.goal.trigger, test.x, np.roll(test.x, 1, 0)), test.y, test.classes)
+                found[name]["cross_accuracy"] = accuracy(made.model, others).value
+            continue
+        victim, cost = trainer(made.apply(train), seed=child(seed, "train")), attack_cost(train, made)
+        found[name] = figures(victim, twin, made.goal, test)
+        found[name] |= {"rows": float(cost.rows), "linf": cost.linf, "psnr": cost.psnr, "ssim": cost.ssim}
+        if name == "sample-specific":
+            residuals = made.x.astype(int) - train.x[made.index]
+            found[name]["residual_cosine"] = cosine(residuals[:200])
+    return found
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    torch.set_num_threads(1)
+    seeds = [0] if options.quick else [0, 1, 2]
+    result: dict[str, dict] = {}
+    runs = {job: one_seed(*job, options.quick) for job in product(("mnist", "gtsrb"), seeds)}
+    for data in ("mnist", "gtsrb"):
+        for attack, first in runs[data, 0].items():
+            spreads = {f: Spread.of([runs[data, seed][attack][f] for seed in seeds]) for f in first}
+            result[f"{data}/{attack}"] = {
+                f: [round(v, 5) for v in (s.mean, s.low, s.high)] for f, s in spreads.items()
+            }
+    finish({**result, "seeds": len(seeds), "quick": options.quick}, options.json)
+
+
+if __name__ == "__main__":
+    main()

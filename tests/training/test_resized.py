@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from bezoar.checks import check_trainer
+from bezoar.core import Data
+from bezoar.data import load
+from bezoar.defenses.inference.scaling_filter import ScalingFilter
+from bezoar.errors import BezoarError
+from bezoar.models import load as load_model
+from bezoar.models import save
+from bezoar.models.nets import MLP
+from bezoar.registry import entry
+from bezoar.training import Fit, Train
+from bezoar.training.resized import Resized
+from bezoar.triggers.scalers import Scaler
+
+INNER = Train(MLP((16,)), epochs=2)
+SCALER = Scaler("torch", "bilinear", 4, 4)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits").take(np.arange(600))
+
+
+@pytest.mark.parametrize("purifier", [None, ScalingFilter(SCALER, "random")])
+def test_it_is_the_other_trainer_on_resized_rows(digits, purifier, tmp_path):
+    x = digits.x.copy()
+    model = Resized(INNER, SCALER, purifier)(digits, seed=3)
+    small = SCALER(x if purifier is None else purifier(x, seed=0))
+    inner = INNER(Data(small, digits.y, digits.classes), seed=3)
+    assert np.array_equal(digits.x, x)
+    assert np.allclose(model.probs(digits.x), inner.probs(small))
+    assert np.allclose(model.features(digits.x), inner.features(small))
+    save(model, tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert again.encode == model.encode
+    assert np.array_equal(again.probs(digits.x), model.probs(digits.x))
+
+
+def test_pictures_of_any_size_are_read(digits):
+    model = Resized(INNER, SCALER)(digits, seed=0)
+    large = digits.x[:20].repeat(2, 1).repeat(2, 2)
+    assert model.probs(large).shape == (20, 10)
+
+
+@pytest.mark.parametrize("purifier", [None, ScalingFilter(SCALER)])
+def test_contract(purifier):
+    check_trainer(Resized(INNER, SCALER, purifier))
+
+
+def test_name_and_errors(digits):
+    assert entry("resized").cls is Resized
+    with pytest.raises(BezoarError, match="makes a SklearnModel"):
+        Resized(Fit("sklearn.naive_bayes.GaussianNB"), SCALER)(digits, seed=0)
+    with pytest.raises(BezoarError, match="uint8"):
+        Resized(INNER, SCALER)(Data(np.ones((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)
