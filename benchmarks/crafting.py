@@ -60,7 +60,7 @@ with warnings.catch_warnings():
 T = TypeVar("T")
 BETA, RATES = 0.25, (0.001, 0.01, 0.1, 1.0, 10.0)
 EPS, LR, POISONS = 25, 0.04, 5
-MATCHED = Budget(rate=0.01, eps=16, steps=250, lr=25.5)  # the rate plays no part here
+MATCHED = Budget(rate=0.01, eps=16, steps=100, lr=25.5)  # the rate plays no part here
 RESTARTS = 2
 SOURCE, TARGET = 6, 8  # frogs that shall be ships
 NETS = {"mlp": (MLP((256,)), 0.01), "cnn": (SmallCNN(8, 128), 0.02), "resnet": (PreActResNet(16), 0.1)}
@@ -119,7 +119,7 @@ def compared(name: str, net: str, ours: tuple[float, float], theirs: tuple[float
 
 def feature_collision(net: str, quick: bool) -> dict[str, float]:
     """Poison Frogs, one poison a target."""
-    targets, steps = (6, 60) if quick else (32, 200)
+    targets, steps = (6, 60) if quick else (12, 200)
     model, bases, images = problem(net, targets, 1)
     bases, features = bases[:, 0], features_of(model)
 
@@ -192,7 +192,7 @@ def bullseye_polytope(net: str, quick: bool) -> dict[str, float]:
 
 def gradient_matching(net: str, quick: bool) -> dict[str, float]:
     """Witches' Brew, the same rows on both sides."""
-    targets, steps = (2, 25) if quick else (4, 250)
+    targets, steps = (2, 25) if quick else (2, 100)
     model, bases, images = problem(net, targets, 25)
     y = torch.full((bases.shape[1],), TARGET)
 

@@ -54,6 +54,15 @@ def check_data(data: Data) -> None:
         raise BezoarError(f"y has labels from {y.min()} to {y.max()} but classes names {k}: use 0..{k - 1}.")
 
 
+def check_target(train: Data, target: int) -> None:
+    """Raise BezoarError unless ``train`` holds rows of class ``target``."""
+    k = len(train.classes)
+    if not 0 <= target < k:
+        raise BezoarError(f"target is {target} but there are {k} classes: use 0..{k - 1}.")
+    if not (train.y == target).any():
+        raise BezoarError(f"train has no row of class {target}: take a target that it has rows of.")
+
+
 def check_two_classes(data: Data, name: str = "data") -> None:
     """Raise BezoarError where ``data`` holds rows of fewer than two classes."""
     if not data.classes:

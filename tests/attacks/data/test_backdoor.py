@@ -147,8 +147,9 @@ def test_too_high_a_rate_is_told_one_that_fits():
 
 def test_a_class_without_rows_and_a_regression_set():
     few = Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), ("a", "b"))
-    with pytest.raises(BezoarError, match="no row of class 1"):
-        Backdoor(Patch(), target=1, clean_label=True)(few, seed=0)
+    for clean_label in (False, True):
+        with pytest.raises(BezoarError, match="no row of class 1"):
+            Backdoor(Patch(), target=1, clean_label=clean_label)(few, seed=0)
     with pytest.raises(BezoarError, match="another class than 0"):
         Backdoor(Patch(), target=0)(few, seed=0)
     with pytest.raises(BezoarError, match="regression"):

@@ -14,6 +14,7 @@ from bezoar.evaluation.goals import BackdoorGoal
 from bezoar.registry import Threat, register
 from bezoar.rng import child
 from bezoar.triggers.base import Trigger
+from bezoar.validate import check_target
 
 
 @register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
@@ -72,13 +73,13 @@ class Backdoor:
     def __call__(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         eligible, n = self.eligible(train), len(train)
+        if not self.all_to_all:
+            check_target(train, self.target)
         count = max(1, round(self.rate * n))
         if count > len(eligible):
             raise BezoarError(
                 f"rate={self.rate} asks for {count} rows but {len(eligible)} of {n} are eligible: "
                 f"use a rate of at most {np.floor(len(eligible) / n * 1e4) / 1e4:g}."
-                if len(eligible)
-                else f"The data has no row of class {self.target}: clean_label needs rows of the target class."
             )
         self.trigger.check(train.x)
         draw = np.random.default_rng(child(seed, "rows"))

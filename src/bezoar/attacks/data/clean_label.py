@@ -12,7 +12,7 @@ from bezoar.core import Data
 from bezoar.errors import BezoarError
 from bezoar.rng import child
 from bezoar.triggers.base import check_images
-from bezoar.validate import check_two_classes
+from bezoar.validate import check_target, check_two_classes
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,9 @@ class Budget:
         """
         check_images(train.x)
         check_two_classes(train, "train")
-        k, n = len(train.classes), len(train)
-        if not 0 <= target < k:
-            raise BezoarError(f"target is {target} but there are {k} classes: use 0..{k - 1}.")
-        rows, count = np.flatnonzero(train.y == target), self.count(n)
+        check_target(train, target)
+        n, rows = len(train), np.flatnonzero(train.y == target)
+        count = self.count(n)
         if count > len(rows):
             raise BezoarError(
                 f"rate={self.rate} asks for {count} rows but {len(rows)} of {n} are of class {target}: lower it."

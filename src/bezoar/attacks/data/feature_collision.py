@@ -21,7 +21,7 @@ from bezoar.registry import Threat, register
 from bezoar.rng import child
 from bezoar.triggers.base import Image, check_images, nested
 from bezoar.triggers.blend import blend
-from bezoar.validate import check_two_classes
+from bezoar.validate import check_target, check_two_classes
 
 Features = Callable[[Tensor], Tensor]  # (n, c, h, w) in [0, 1] -> (n, d), differentiable
 
@@ -149,11 +149,10 @@ def check_targeted(train: Data, image: Image, target: int, poisons: int) -> ndar
     """``image`` as uint8; BezoarError unless ``train`` has images of its shape and enough rows of ``target``."""
     check_two_classes(train, "train")
     check_images(train.x)
-    array, k = np.array(image, np.uint8), len(train.classes)
+    array = np.array(image, np.uint8)
     if array.shape != train.x.shape[1:]:
         raise BezoarError(f"image has the shape {array.shape} but those of train have {train.x.shape[1:]}.")
-    if not 0 <= target < k:
-        raise BezoarError(f"target is {target} but there are {k} classes: use 0..{k - 1}.")
+    check_target(train, target)
     if (count := int(train.counts()[target])) < poisons:
         raise BezoarError(f"poisons is {poisons} but train has {count} rows of class {target}: ask for fewer.")
     return array
