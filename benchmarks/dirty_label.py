@@ -58,13 +58,13 @@ def part_of(train: Data, target: int) -> float:
 
 def gtsrb(train: Data) -> dict[str, Attack]:
     """The attacks on GTSRB, by name."""
-    t, blend = TARGET["gtsrb"], Blend(0.2, photograph(32))
+    t, blend = TARGET["gtsrb"], Blend(0.3, photograph(32))
     patches = tuple(Patch(6, place, shape=shape) for place, shape in zip(CORNERS, SHAPES, strict=True))
     return {
         "patch": Backdoor(PATCH, t, 0.05),
         "patch_one_to_one": Backdoor(PATCH, t, 0.01, source=SOURCE),
         "patch_all_to_all": Backdoor(PATCH, rate=0.1, all_to_all=True),
-        "blend": Backdoor(blend, t, 0.05),
+        "blend_10_percent": Backdoor(blend, t, 0.1),
         "sinusoid_40_clean_label": Backdoor(Sinusoid(40), t, part_of(train, t), clean_label=True),
         "warp_10_percent": Backdoor(BEND, t, 0.1),
         "wa_net_10_percent": WaNet(BEND, t),
@@ -81,7 +81,7 @@ def cifar10(train: Data) -> dict[str, Attack]:
     t = TARGET["cifar10"]
     return {
         "patch": Backdoor(PATCH, t, 0.05),
-        "blend": Backdoor(Blend(0.2, photograph(32)), t, 0.05),
+        "blend_10_percent": Backdoor(Blend(0.3, photograph(32)), t, 0.1),
         "warp_10_percent": Backdoor(BEND, t, 0.1),
         "wa_net_10_percent": WaNet(BEND, t),
     }

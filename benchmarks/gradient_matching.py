@@ -35,7 +35,7 @@ class Size:
     targets: int = 20
     steps: int = 250
     restarts: int = 2
-    epochs: int = 40
+    epochs: int = 30
 
     def white(self) -> Train:
         """The surrogate, and a victim of its kind."""

@@ -6,8 +6,12 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ActivationClustering": "bezoar.defenses.data.activation_clustering",
+        "DeepKNN": "bezoar.defenses.data.deep_knn",
         "ScalingDetection": "bezoar.defenses.data.scaling_detection",
+        "SelfInfluence": "bezoar.defenses.data.self_influence",
         "SpectralSignatures": "bezoar.defenses.data.spectral_signatures",
+        "Spectre": "bezoar.defenses.data.spectre",
+        "StripRows": "bezoar.defenses.data.strip_rows",
         "NeuralCleanse": "bezoar.defenses.model.neural_cleanse",
         "FinePruning": "bezoar.defenses.model.fine_pruning",
         "ScalingFilter": "bezoar.defenses.inference.scaling_filter",

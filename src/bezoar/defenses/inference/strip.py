@@ -76,6 +76,41 @@ def replace_words(
     return out
 
 
+def check_kinds(inputs: Rows, clean: Rows) -> None:
+    """Raise BezoarError unless both are rows of one kind, and uint8 where they are images."""
+    if inputs.shape[1:] != clean.shape[1:] or (inputs.dtype == object) != (clean.dtype == object):
+        raise BezoarError(
+            f"inputs are {inputs.dtype} rows of shape {inputs.shape[1:]} but clean has {clean.dtype} rows of shape "
+            f"{clean.shape[1:]}: give rows of one kind."
+        )
+    if inputs.ndim > 2 and not inputs.dtype == clean.dtype == np.uint8:
+        raise BezoarError(f"inputs and clean must be uint8 images, not {inputs.dtype} and {clean.dtype}.")
+
+
+def mixer(clean: ndarray, share: float, draw: np.random.Generator) -> Callable[[ndarray], ndarray]:
+    """Rows (n, ...) -> each blended with each of the m ``clean`` ones, (n, m, ...): images added, of tables and texts
+    a ``share`` of the columns or words replaced, the same ones for every row."""
+    if clean.ndim > 2:
+        return lambda x: superimpose(x, clean)
+    width = clean.shape[1] if clean.ndim == 2 else _PERIOD
+    replaced = draw.random((len(clean), width)) < share
+    if clean.ndim == 2:
+        return lambda x: replace_columns(x, clean, replaced)
+    return lambda x: replace_words(x, clean, replaced)
+
+
+def entropies(model: Model, x: Rows, blend: Callable[[ndarray], ndarray]) -> Float[ndarray, " n"]:
+    """``blend_entropy`` of each row under ``blend``, in pieces that fit into memory."""
+    blends = blend(np.asarray(x[:1])).shape[1]
+    step = max(1, _VALUES // (blends * max(_ROW, int(np.prod(x.shape[1:])))))
+    found = []
+    for start in track(range(0, len(x), step), "blending"):
+        mixed = blend(np.asarray(x[start : start + step]))
+        probs = model.probs(mixed.reshape(-1, *mixed.shape[2:]))
+        found.append(blend_entropy(probs.reshape(*mixed.shape[:2], -1)))
+    return np.concatenate(found)
+
+
 @register("monitor", needs=("trusted rows",))
 @dataclass(frozen=True)
 class Strip:
@@ -112,40 +147,15 @@ class Strip:
         self._check(inputs, clean)
         draw = np.random.default_rng(child(seed, "blends"))
         rows = draw.permutation(len(clean))
-        blend = self._blend(np.asarray(clean.x[rows[: self.blends]]), draw)
+        blend = mixer(np.asarray(clean.x[rows[: self.blends]]), self.share, draw)
         null = clean.x[np.sort(rows[self.blends :])]
-        return calibrate(-self._entropies(model, inputs, blend), -self._entropies(model, null, blend))
+        return calibrate(-entropies(model, inputs, blend), -entropies(model, null, blend))
 
     def _check(self, inputs: Rows, clean: Data) -> None:
         check_rows(inputs, "inputs")
-        same = inputs.shape[1:] == clean.x.shape[1:] and (inputs.dtype == object) == (clean.x.dtype == object)
-        if not same:
-            raise BezoarError(
-                f"inputs are {inputs.dtype} rows of shape {inputs.shape[1:]} but clean has {clean.x.dtype} rows of "
-                f"shape {clean.x.shape[1:]}: give rows of one kind."
-            )
-        if inputs.ndim > 2 and not inputs.dtype == clean.x.dtype == np.uint8:
-            raise BezoarError(f"inputs and clean must be uint8 images, not {inputs.dtype} and {clean.x.dtype}.")
+        check_kinds(inputs, clean.x)
         if len(clean) <= self.blends:
             raise BezoarError(
                 f"clean has {len(clean)} rows: {self.blends} are blended with and others calibrate, so give more "
                 "(twice as many, say) or lower blends."
             )
-
-    def _blend(self, clean: ndarray, draw: np.random.Generator) -> Callable[[ndarray], ndarray]:
-        if clean.ndim > 2:
-            return lambda x: superimpose(x, clean)
-        width = clean.shape[1] if clean.ndim == 2 else _PERIOD
-        replaced = draw.random((len(clean), width)) < self.share
-        if clean.ndim == 2:
-            return lambda x: replace_columns(x, clean, replaced)
-        return lambda x: replace_words(x, clean, replaced)
-
-    def _entropies(self, model: Model, x: Rows, blend: Callable[[ndarray], ndarray]) -> Float[ndarray, " n"]:
-        step = max(1, _VALUES // (self.blends * max(_ROW, int(np.prod(x.shape[1:])))))
-        found = []
-        for start in track(range(0, len(x), step), "blending"):
-            mixed = blend(np.asarray(x[start : start + step]))
-            probs = model.probs(mixed.reshape(-1, *mixed.shape[2:]))
-            found.append(blend_entropy(probs.reshape(*mixed.shape[:2], -1)))
-        return np.concatenate(found)

@@ -1,0 +1,76 @@
+"""Which detector sees what
+
+Scores of training rows by six detectors: of rows whose label somebody got wrong, and of rows that carry a learnt
+trigger. A wrong label is hard to fit and has neighbours of another class; a trigger that the model has learnt is easy
+to fit, so that self-influence sees nothing of it, and what finds it looks at the class as a whole or blends the row
+with others. Grey is the rest of the rows; scores are drawn by rank, and the number is the area under the ROC curve (1
+finds all of them first, 0.5 is chance).
+(Deep k-NN: arXiv:1909.13374. TracIn: arXiv:2002.08484. Activation clustering: arXiv:1811.03728. Spectral signatures:
+arXiv:1811.00636. SPECTRE: arXiv:2104.11315. STRIP: arXiv:1902.06531)
+"""
+
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+from scipy.stats import rankdata
+
+from bezoar import Data, load, split
+from bezoar.attacks import Backdoor
+from bezoar.defenses import ActivationClustering, DeepKNN, SelfInfluence, SpectralSignatures, Spectre, StripRows
+from bezoar.evaluation.rates import auroc
+from bezoar.models import SmallCNN
+from bezoar.training import Adam, Train
+from bezoar.triggers import Patch
+
+DETECTORS = {
+    "deep k-NN": DeepKNN(20),
+    "self-influence": SelfInfluence(),
+    "activation clustering": ActivationClustering(),
+    "spectral signatures": SpectralSignatures(),
+    "SPECTRE": Spectre(),
+    "STRIP": StripRows(50),
+}
+
+
+def cases(parts, seed: int) -> dict[str, tuple[Data, np.ndarray]]:
+    """Training rows and which of them are changed, by what was done."""
+    train, draw = parts.train, np.random.default_rng(seed)
+    wrong = draw.random(len(train)) < 0.05
+    y = np.where(wrong, (train.y + draw.integers(1, 10, len(wrong))) % 10, train.y)
+    poison = Backdoor(Patch(size=2), 7, 0.05)(train, seed=seed)
+    return {
+        "5% wrong labels": (Data(train.x, y, train.classes), wrong),
+        "5% carry a trigger": (poison.apply(train), poison.mask(len(train))),
+    }
+
+
+def figure(quick: bool = False) -> alt.Chart:
+    """A strip of ranks for each detector and each change."""
+    parts = split(load("digits"), test=100, clean=200, seed=0)
+    trainer = Train(SmallCNN(8, 64), 2 if quick else 12, Adam(3e-3), batch_size=32)
+    panels = []
+    for what, (data, truth) in cases(parts, 0).items():
+        model, rows = trainer(data.append(parts.clean), seed=0), []
+        for name, detector in DETECTORS.items():
+            scores = detector(model, data, clean=parts.clean, seed=0).values
+            title = f"{name}  {auroc(scores, truth):.2f}"
+            for kind, mask in (("changed", truth), ("the rest", ~truth)):
+                ranks = rankdata(scores)[mask] / len(scores)
+                shares = np.histogram(ranks, bins=20, range=(0, 1), weights=np.full(mask.sum(), 1 / mask.sum()))[0]
+                steps = enumerate(shares.round(4).tolist())
+                rows += [{"detector": title, "kind": kind, "at": i / 20, "share": share} for i, share in steps]
+        area = alt.Chart(alt.Data(values=rows)).mark_area(interpolate="step", opacity=0.6)
+        area = area.encode(
+            x=alt.X("at:Q", title="rank of the score", axis=alt.Axis(format="%", grid=False)),
+            y=alt.Y("share:Q", stack=None, title=None, axis=None),
+            color=alt.Color("kind:N", title=None, scale=alt.Scale(range=["#D55E00", "#999999"])),
+        )
+        header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="left", labelLimit=0)
+        row = alt.Row("detector:N", title=None, sort=None, header=header)
+        panels.append(area.properties(width=230, height=50).facet(row=row).properties(title=what))
+    return alt.hconcat(*panels).configure_view(stroke=None)
+
+
+if __name__ == "__main__":
+    figure().save(Path(__file__).parents[1] / "docs/gallery/plot_what_sees_what.svg")

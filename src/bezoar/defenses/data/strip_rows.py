@@ -1,0 +1,57 @@
+"""STRIP on training rows. Gao et al., ACSAC 2019, arXiv:1902.06531."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bezoar.core import Data, Model, Scores
+from bezoar.defenses.inference.strip import Strip, check_kinds, entropies, mixer
+from bezoar.errors import BezoarError
+from bezoar.evaluation.calibration import calibrate
+from bezoar.registry import register
+from bezoar.rng import child
+from bezoar.validate import check_two_classes
+
+
+@register("detector", needs=("probs",))
+@dataclass(frozen=True)
+class StripRows:
+    """Blends each training row with others: a row whose trigger the model has learnt keeps its class.
+
+    Works against triggers in images that survive the blending, with probabilities alone, whatever share of a class
+    is poison. Fails as ``Strip`` does: with triggers for one source class or that blending washes out, and where
+    other words or columns outweigh the trigger. score = -mean over blends of -sum_c p_c log2 p_c, in bits.
+
+    ``blends`` of the trusted rows, drawn from the seed, are blended with every row; the other trusted rows, which
+    were trained on like the rows that are judged, give the p-values. Without trusted rows the blends are drawn from
+    the rows themselves, few of which are poison.
+
+    - ``blends``, ``share``: those of ``Strip``.
+
+    Raises BezoarError when these are out of range, there are no more rows than ``blends`` to draw from, trusted rows
+    are of another kind, for images that are not uint8, one class and a regression set.
+    """
+
+    blends: int = 100
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        Strip(self.blends, self.share)
+
+    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+        """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
+        check_two_classes(data)
+        source = data if clean is None else clean
+        check_kinds(data.x, source.x)
+        if len(source) <= self.blends:
+            what = "data" if clean is None else "clean"
+            raise BezoarError(
+                f"{what} has {len(source)} rows, of which {self.blends} are blended with: lower blends."
+            )
+        draw = np.random.default_rng(child(seed, "blends"))
+        rows = draw.permutation(len(source))
+        blend = mixer(np.asarray(source.x[np.sort(rows[: self.blends])]), self.share, draw)
+        null = None if clean is None else -entropies(model, clean.x[np.sort(rows[self.blends :])], blend)
+        return calibrate(-entropies(model, data.x, blend), null)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
+
+from bezoar.checks import check_detector
+from bezoar.checks.common import toy
+from bezoar.core import Data
+from bezoar.data import load, split
+from bezoar.defenses.data.deep_knn import DeepKNN, neighbours, relabel, votes
+from bezoar.errors import BezoarError
+from bezoar.evaluation.calibration import flag
+from bezoar.evaluation.rates import auroc
+from bezoar.models.nets import MLP
+from bezoar.training import Adam, Train
+
+
+def slow_neighbours(features, k):
+    """All distances in float64, one row after the other."""
+    out = []
+    for i, row in enumerate(features.astype(np.float64)):
+        far = np.sqrt(((features.astype(np.float64) - row) ** 2).sum(1))
+        far[i] = np.inf
+        out.append(np.argsort(far, kind="stable")[:k])
+    return np.array(out)
+
+
+@given(st.integers(3, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_neighbours_are_those_of_the_slow_loop(n, d, seed):
+    features = np.random.default_rng(seed).normal(size=(n, d))
+    for k in {1, n // 2, n - 1}:
+        assert np.array_equal(neighbours(features, k), slow_neighbours(features, k))
+
+
+def test_equal_rows_are_each_others_neighbours_and_never_their_own():
+    features = np.repeat(np.arange(4.0), 5)[:, None]
+    near = neighbours(features, 4)
+    assert (near != np.arange(20)[:, None]).all()
+    assert (features[near, 0] == features).all()
+    assert [len(set(row)) for row in near.tolist()] == [4] * 20
+
+
+def test_votes_and_relabelling_agree_with_a_nearest_neighbour_classifier():
+    rng = np.random.default_rng(0)
+    features, y, k = rng.normal(size=(80, 3)), rng.integers(0, 3, 80), 7
+    share = votes(neighbours(features, k), y, 3)
+    new = relabel(features, y, k, confidence=0.5)
+    for i in range(80):
+        others = np.arange(80) != i
+        model = KNeighborsClassifier(k, algorithm="brute").fit(features[others], y[others])
+        expected = np.zeros(3)
+        expected[model.classes_] = model.predict_proba(features[i : i + 1])[0]
+        assert share[i] == pytest.approx(expected)
+        sure = expected.max() >= 0.5
+        assert new[i] == (expected.argmax() if sure else y[i])
+
+
+def test_wrong_labels_are_mended_and_right_ones_stay():
+    x, y = load("digits").x.reshape(-1, 64).astype(float), load("digits").y
+    for seed in range(3):
+        draw = np.random.default_rng(seed)
+        wrong = draw.choice(len(y), 100, replace=False)
+        given_labels = y.copy()
+        given_labels[wrong] = (y[wrong] + draw.integers(1, 10, 100)) % 10
+        new = relabel(x, given_labels, confidence=0.8)
+        assert (new[wrong] == y[wrong]).mean() > 0.85
+        right = np.setdiff1d(np.arange(len(y)), wrong)
+        assert (new[right] == y[right]).mean() > 0.99
+
+
+def test_finds_wrong_labels_at_the_rate_asked_for_and_none_on_the_clean_twin():
+    for seed in range(3):
+        parts = split(load("digits"), test=100, clean=500, seed=seed)
+        draw = np.random.default_rng(seed)
+        wrong = draw.random(len(parts.train)) < 0.1
+        y = np.where(wrong, (parts.train.y + draw.integers(1, 10, len(wrong))) % 10, parts.train.y)
+        noisy = Data(parts.train.x, y, parts.train.classes)
+        trainer = Train(MLP((64,)), epochs=8, optimizer=Adam(3e-3), batch_size=32)
+        for data, truth in ((noisy, wrong), (parts.train, np.zeros_like(wrong))):
+            model = trainer(data.append(parts.clean), seed=seed)
+            scores = DeepKNN(20)(model, data, clean=parts.clean, seed=0)
+            flags = flag(scores, fdr=0.1).rows
+            if truth.any():
+                assert auroc(scores.values, truth) > 0.95
+                assert flags[truth].mean() > 0.6
+            assert flags[~truth].sum() <= 0.25 * max(flags.sum(), 40)
+
+
+def test_contract():
+    check_detector(DeepKNN(k=10))
+
+
+@pytest.mark.parametrize(
+    ("action", "word"),
+    [
+        (lambda: DeepKNN(k=0), "k must be at least 1"),
+        (lambda: DeepKNN(k=10**6)(toy().model, toy().train, clean=None, seed=0), "k must lie in 1"),
+        (lambda: relabel(np.zeros((3, 1)), np.zeros(3, int), 1, 0.0), "confidence"),
+        (lambda: relabel(np.full((3, 1), np.nan), np.zeros(3, int), 1), "NaN"),
+    ],
+)
+def test_bad_input(action, word):
+    with pytest.raises(BezoarError, match=word):
+        action()

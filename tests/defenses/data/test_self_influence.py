@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from bezoar.checks import check_detector
+from bezoar.core import Data
+from bezoar.data import load, split
+from bezoar.defenses.data.self_influence import SelfInfluence, self_influence
+from bezoar.evaluation.rates import auroc
+from bezoar.models.nets import MLP
+from bezoar.training import Adam, Train
+
+
+def test_the_closed_form_is_autograds_gradient_of_the_last_layer():
+    digits = load("digits").take(np.arange(40))
+    model = Train(MLP((16,)), epochs=2)(digits, seed=0)
+    found = self_influence(model.features(digits.x), model.probs(digits.x), digits.y)
+    head = [part for part in model.net.modules() if isinstance(part, torch.nn.Linear)][-1]
+    for i in range(len(digits)):
+        loss = cross_entropy(model.net(model.encode(digits.x[i : i + 1])), torch.tensor(digits.y[i : i + 1]))
+        slow = sum(g.square().sum() for g in torch.autograd.grad(loss, [head.weight, head.bias]))
+        assert found[i] == pytest.approx(float(slow), rel=1e-3, abs=1e-9)
+
+
+def test_wrong_labels_stand_out():
+    for seed in range(3):
+        parts = split(load("digits"), test=100, clean=100, seed=seed)
+        draw = np.random.default_rng(seed)
+        wrong = draw.random(len(parts.train)) < 0.1
+        y = np.where(wrong, (parts.train.y + draw.integers(1, 10, len(wrong))) % 10, parts.train.y)
+        noisy = Data(parts.train.x, y, parts.train.classes)
+        model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32)(noisy, seed=seed)
+        assert auroc(SelfInfluence()(model, noisy, clean=None, seed=0).values, wrong) > 0.95
+
+
+def test_contract():
+    check_detector(SelfInfluence())

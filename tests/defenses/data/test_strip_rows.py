@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from bezoar.attacks import Backdoor
+from bezoar.checks import check_detector
+from bezoar.checks.common import toy
+from bezoar.core import Data
+from bezoar.data import load, split
+from bezoar.defenses.data.strip_rows import StripRows
+from bezoar.errors import BezoarError
+from bezoar.evaluation.calibration import flag
+from bezoar.evaluation.rates import auroc
+from bezoar.models.nets import SmallCNN
+from bezoar.training import Adam, Train
+from bezoar.triggers import Patch
+
+
+def test_scores_are_those_of_a_slow_loop():
+    t = toy()
+    data, clean = t.train.take(np.arange(12)), t.held.take(np.arange(7))
+    scores = StripRows(blends=6)(t.model, data, clean=clean, seed=3)
+    some = [
+        [
+            np.minimum(row.astype(int) + other, 255).astype(np.uint8)
+            for other in clean.x[[*range(i), *range(i + 1, 7)]]
+        ]
+        for row in data.x
+        for i in range(7)
+    ]
+    probs = t.model.probs(np.array(some).reshape(-1, 8, 8)).reshape(12, 7, 6, -1).astype(float)
+    slow = (probs * np.log2(probs + 1e-300)).sum(3).mean(2)  # whichever of the seven is left out
+    left_out = np.abs(slow - scores.values[:, None]).max(0).argmin()
+    assert scores.values == pytest.approx(slow[:, left_out], abs=1e-4)
+    assert set(scores.pvalues) <= {0.5, 1.0}
+    assert scores.trusted == 1
+
+
+def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
+    trainer = Train(SmallCNN(8, 64), epochs=12, optimizer=Adam(3e-3), batch_size=32)
+    for seed in range(3):
+        parts = split(load("digits"), test=100, clean=600, seed=seed)
+        poison = Backdoor(Patch(size=2), target=7, rate=0.1)(parts.train, seed=seed)
+        truth = poison.mask(len(parts.train))
+        for data, planted in ((poison.apply(parts.train), True), (parts.train, False)):
+            model = trainer(data.append(parts.clean), seed=seed)
+            scores = StripRows(blends=50)(model, data, clean=parts.clean, seed=0)
+            flags = flag(scores, fdr=0.1).rows
+            if planted:
+                assert auroc(scores.values, truth) > 0.9
+            assert flags[~(truth & planted)].sum() <= 0.25 * max(flags.sum(), 60)
+
+
+def test_contract_and_no_verdict_without_trusted_rows():
+    check_detector(StripRows(blends=20))
+    alone = StripRows(blends=20)(toy().model, toy().train, clean=None, seed=0)
+    assert alone.pvalues is None
+
+
+@pytest.mark.parametrize(
+    ("action", "word"),
+    [
+        (lambda: StripRows(blends=0), "blends must be at least 1"),
+        (lambda: StripRows()(toy().model, toy().train, clean=toy().held.take(np.arange(9)), seed=0), "clean has 9"),
+        (lambda: StripRows(blends=10**6)(toy().model, toy().train, clean=None, seed=0), "data has"),
+        (
+            lambda: StripRows()(
+                toy().model,
+                toy().train,
+                clean=Data(np.zeros((200, 3, 3), np.uint8), np.arange(200) % 10, tuple("0123456789")),
+                seed=0,
+            ),
+            "one kind",
+        ),
+    ],
+)
+def test_bad_input(action, word):
+    with pytest.raises(BezoarError, match=word):
+        action()
