@@ -29,7 +29,7 @@ def last_json(result):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-COMMANDS = ("demo", "list", "describe", "run", "replay", "report", "train", "attack")
+COMMANDS = ("demo", "list", "describe", "run", "replay", "report", "train", "attack", "plan")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -127,3 +127,12 @@ def test_an_existing_folder_is_left_alone(bezoar, tmp_path, monkeypatch, capsys)
         main()
     assert (tmp_path / "mine" / "file").read_text() == "kept"
     assert "exists already" in capsys.readouterr().err
+
+
+def test_plan_tells_the_least_number_and_what_more_rows_find(bezoar):
+    options = ("--rows", "2000", "--rate", "0.05", "--fdr", "0.1", "--runs", "5")
+    found = last_json(bezoar("plan", *options, "--json"))
+    assert found["least"] == 199
+    assert [*found["recall"]] == ["100", "199", "398", "995", "1990"]
+    assert found["recall"]["1990"]["0.999"] > found["recall"]["100"]["0.999"]
+    assert "about 199 trusted rows" in " ".join(bezoar("plan", *options).stdout.split())

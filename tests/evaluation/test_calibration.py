@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 
 from bezoar.core import Scores
 from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import calibrate, conformal_pvalues, flag, trusted_needed
+from bezoar.evaluation.calibration import (
+    by_group,
+    calibrate,
+    clean_share,
+    conformal_pvalues,
+    flag,
+    trusted_needed,
+    weighted_pvalues,
+)
 
 numbers = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=12).map(np.array)
 
@@ -14,6 +22,52 @@ numbers = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=12).map(n
 def test_pvalues_by_counting(values, null):
     slow = [(1 + sum(s >= v for s in null)) / (len(null) + 1) for v in values]
     assert np.allclose(conformal_pvalues(values, null), slow)
+
+
+@given(numbers, numbers, st.integers(0, 2**32 - 1))
+def test_weighted_pvalues_by_counting(values, null, seed):
+    w, v = (np.random.default_rng(seed).uniform(0.1, 2, len(x)) for x in (values, null))
+    reach = [v[null >= x].sum() for x in values]
+    slow = [(a + r) / (a + v.sum()) for a, r in zip(w, reach, strict=True)]
+    assert np.allclose(weighted_pvalues(values, null, w, v), slow)
+    assert np.allclose(weighted_pvalues(values, null, w * 0 + 3, v * 0 + 3), conformal_pvalues(values, null))
+
+
+def test_weights_mend_trusted_rows_that_were_drawn_otherwise():
+    rng, hits, plain = np.random.default_rng(0), [], []
+    for _ in range(2000):
+        kind, null_kind = rng.random(1) < 0.8, rng.random(99) < 0.2  # of two kinds, one of which scores higher
+        value, null = rng.normal(size=1) + 2 * kind, rng.normal(size=99) + 2 * null_kind
+        weights = [np.where(k, 0.8 / 0.2, 0.2 / 0.8) for k in (kind, null_kind)]
+        hits.append(weighted_pvalues(value, null, *weights)[0] <= 0.1)
+        plain.append(conformal_pvalues(value, null)[0] <= 0.1)
+    assert np.mean(hits) <= 0.1 + 3 * np.sqrt(0.09 / 2000)
+    assert np.mean(plain) > 0.15
+
+
+def test_pvalues_by_group_are_those_of_each_group_alone():
+    rng = np.random.default_rng(0)
+    values, null, g, h = rng.normal(size=60), rng.normal(size=40), rng.integers(0, 3, 60), rng.integers(0, 2, 40)
+    scores = by_group(values, g, null, h)
+    for c in (0, 1):
+        assert np.allclose(scores.pvalues[g == c], conformal_pvalues(values[g == c], null[h == c]))
+    assert (scores.pvalues[g == 2] == 1).all()
+    assert scores.trusted == 0
+
+
+def test_storey_flags_more_and_keeps_the_level():
+    rng = np.random.default_rng(3)
+    shares, more = [], []
+    for _ in range(200):
+        values = np.concatenate([rng.normal(size=250), rng.normal(3, 1, 250)])
+        scores = calibrate(values, rng.normal(size=600))
+        assert 0.35 < clean_share(scores.pvalues) < 0.7
+        bh, storey = flag(scores, fdr=0.1).rows, flag(scores, fdr=0.1, procedure="storey").rows
+        assert (storey | ~bh).all()
+        more.append(storey.sum() - bh.sum())
+        shares.append(storey[:250].sum() / max(1, storey.sum()))
+    assert np.mean(more) > 5
+    assert 0.05 < np.mean(shares) <= 0.1 + 2 * np.std(shares) / np.sqrt(200)
 
 
 def test_pvalues_of_clean_rows_are_valid():
@@ -65,7 +119,7 @@ def test_the_number_of_trusted_rows_is_the_least_that_can_flag():
         assert flag(calibrate(values, np.full(m, 0.5)), fdr=fdr).rows[n - 20 :].sum() == found
 
 
-@pytest.mark.parametrize("setting", [{"fdr": 0.0}, {"fdr": 1.5}, {"rate": 0.0}])
+@pytest.mark.parametrize("setting", [{"fdr": 0.0}, {"fdr": 1.5}, {"rate": 0.0}, {"procedure": "by"}])
 def test_levels_out_of_range(setting):
     with pytest.raises(BezoarError, match=next(iter(setting))):
         flag(Scores(np.zeros(3)), **setting)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bezoar.cli import catalogue, experiments, planting
+from bezoar.cli import catalogue, experiments, planning, planting
 from bezoar.errors import BezoarError
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ for command in (
     catalogue.describe,
     planting.train,
     planting.attack,
+    planning.plan,
     experiments.run,
     experiments.replay,
     experiments.report,

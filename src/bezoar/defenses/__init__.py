@@ -7,6 +7,7 @@ __getattr__, __dir__ = lazy(
     {
         "ActivationClustering": "bezoar.defenses.data.activation_clustering",
         "DeepKNN": "bezoar.defenses.data.deep_knn",
+        "Sanitise": "bezoar.defenses.data.sanitise",
         "ScalingDetection": "bezoar.defenses.data.scaling_detection",
         "SelfInfluence": "bezoar.defenses.data.self_influence",
         "SpectralSignatures": "bezoar.defenses.data.spectral_signatures",

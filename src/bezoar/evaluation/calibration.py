@@ -1,7 +1,8 @@
 """From scores to decisions with a known false-alarm rate.
 
 Conformal p-values: Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World", sec. 2.2; their use
-with Benjamini-Hochberg: Bates, Candes, Lei, Romano & Sesia, Annals of Statistics 2023, arXiv:2104.08279.
+with Benjamini-Hochberg, with and without Storey's estimate: Bates, Candes, Lei, Romano & Sesia, Annals of Statistics
+2023, arXiv:2104.08279; weighted: Tibshirani, Barber, Candes & Ramdas, NeurIPS 2019, arXiv:1904.06019.
 
 A row's p-value is valid when the trusted rows were treated exactly as the row was. For rows that a model was
 trained on this means that the trusted rows were in the same training run; for inputs at inference, that they were
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 from scipy.stats import false_discovery_control
 
@@ -30,6 +31,55 @@ def conformal_pvalues(values: Float[ndarray, " n"], null: Float[ndarray, " m"]) 
     """
     reach = len(null) - np.searchsorted(np.sort(null), values, side="left")
     return (1.0 + reach) / (len(null) + 1.0)
+
+
+def weighted_pvalues(
+    values: Float[ndarray, " n"],
+    null: Float[ndarray, " m"],
+    weights: Float[ndarray, " n"],
+    null_weights: Float[ndarray, " m"],
+) -> Float[ndarray, " n"]:
+    """Conformal p-values where trusted rows are drawn otherwise than the rows that are judged: each null score counts
+    by how much likelier its row is among the latter, and so does the row itself. Equal weights give the plain ones.
+
+    >>> weighted_pvalues(np.array([5.0]), np.array([1.0, 9.0]), np.array([1.0]), np.array([1.0, 2.0]))
+    array([0.75])
+    """
+    order = np.argsort(null)
+    above = np.append(np.cumsum(null_weights[order][::-1])[::-1], 0.0)  # weight of the null from each rank upwards
+    reach = above[np.searchsorted(null[order], values, side="left")]
+    return (weights + reach) / (weights + null_weights.sum())  # type: ignore[no-any-return]
+
+
+def by_group(
+    values: Float[ndarray, " n"],
+    groups: Integer[ndarray, " n"],
+    null: Float[ndarray, " m"],
+    null_groups: Integer[ndarray, " m"],
+) -> Scores:
+    """Scores whose p-values come from the trusted rows of the same group, such as the class, where classes differ.
+
+    Valid within each group, at the price of fewer trusted rows a group: the least possible p-value is that of the
+    group with the fewest, whose number is ``trusted``. A row of a group without any has the p-value 1.
+    """
+    p = np.ones(len(values))
+    sizes = []
+    for g in np.unique(groups):
+        rows, mine = groups == g, null[null_groups == g]
+        p[rows] = conformal_pvalues(values[rows], mine)
+        sizes.append(len(mine))
+    return Scores(values, p, min(sizes))
+
+
+def clean_share(pvalues: Float[ndarray, " n"], cut: float = 0.5) -> float:
+    """Storey's estimate of the share of clean rows, (1 + how many p > cut) / (n (1 - cut)), at most 1.
+
+    >>> clean_share(np.array([0.01, 0.02, 0.03, 0.9]))
+    1.0
+    >>> clean_share(np.array([0.01] * 7 + [0.9]))
+    0.5
+    """
+    return float(min(1.0, (1 + (pvalues > cut).sum()) / (len(pvalues) * (1 - cut))))
 
 
 def calibrate(values: Float[ndarray, " n"], null: Float[ndarray, " m"] | None) -> Scores:
@@ -58,14 +108,17 @@ class Flags:
     reason: str
 
 
-def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01) -> Flags:
+def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01, procedure: str = "bh") -> Flags:
     """Rows flagged by Benjamini-Hochberg: of those, at most a share ``fdr`` is clean in expectation.
 
-    ``rate`` is the least poison rate that the caller wants to hear of. When nothing is flagged and there are too
-    few trusted rows to see poison of that rate, the verdict is "undecidable", never "nothing found".
+    ``procedure`` "storey" estimates the share of clean rows first and spends the level on these alone: more power
+    where much is poison. ``rate`` is the least poison rate that the caller wants to hear of. When nothing is flagged
+    and too few rows are trusted to see poison of that rate, the verdict is "undecidable", never "nothing found".
 
-    Raises BezoarError when ``fdr`` or ``rate`` lies outside (0, 1).
+    Raises BezoarError when ``fdr`` or ``rate`` lies outside (0, 1), and for another procedure.
     """
+    if procedure not in ("bh", "storey"):
+        raise BezoarError(f'procedure is {procedure!r}: use "bh" or "storey".')
     for name, level in (("fdr", fdr), ("rate", rate)):
         if not 0 < level < 1:
             raise BezoarError(f"{name} must lie between 0 and 1, exclusive, not {level}.")
@@ -73,7 +126,8 @@ def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01) -> Flags:
     nothing = np.zeros(n, bool)
     if scores.pvalues is None:
         return Flags(nothing, False, "undecidable: needs trusted rows; without them there are only ranks.")
-    rows = false_discovery_control(scores.pvalues, method="bh") <= fdr
+    level = fdr if procedure == "bh" else fdr / clean_share(scores.pvalues)
+    rows = false_discovery_control(scores.pvalues, method="bh") <= level
     if rows.any():
         return Flags(rows, True, f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}.")
     needed = trusted_needed(fdr, rate)

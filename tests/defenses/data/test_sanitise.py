@@ -1,0 +1,89 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from bezoar.attacks import Backdoor
+from bezoar.core import Data, Scores
+from bezoar.data import load, split
+from bezoar.defenses.data.activation_clustering import ActivationClustering
+from bezoar.defenses.data.sanitise import Sanitise, relabel, remove
+from bezoar.errors import BezoarError
+from bezoar.evaluation.rates import accuracy
+from bezoar.models.nets import SmallCNN
+from bezoar.training import Adam, Fit, Train
+from bezoar.triggers import Patch
+
+ROWS = Data(np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1]), ("a", "b"))
+
+
+def test_remove_and_relabel_touch_what_they_say():
+    mask = np.array([True, False, False, True, False, False])
+    assert remove(ROWS, mask).x[:, 0].tolist() == [2, 4, 8, 10]
+    assert relabel(ROWS, mask, np.full(6, 1)).y.tolist() == [1, 1, 0, 1, 0, 1]
+    assert relabel(ROWS, ~mask | True, ROWS.y).y.tolist() == ROWS.y.tolist()
+    assert ROWS.y.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+@dataclass
+class Last:
+    """Accuses the last rows of those that it is shown, ``plan`` many a call, and remembers what it was shown."""
+
+    plan: list
+    seen: list
+
+    def __call__(self, model, data, *, clean, seed):
+        self.seen.append(data.x[:, 0].tolist())
+        count = self.plan.pop(0)
+        p = np.ones(len(data))
+        p[len(p) - count :] = 1e-6
+        return Scores(-p, p, 10**6)
+
+
+def test_rounds_go_on_until_nothing_is_flagged_and_trusted_rows_stay():
+    sizes = []
+
+    def trainer(train, *, seed):
+        sizes.append(len(train))
+        return Fit()(train, seed=seed)
+
+    detector = Last([2, 1, 0, 1], [])
+    found = Sanitise(trainer, detector)(ROWS, clean=ROWS.take(np.arange(2)), seed=0)
+    assert detector.seen == [[0, 2, 4, 6, 8, 10], [0, 2, 4, 6], [0, 2, 4]]
+    assert found.kept.tolist() == [0, 1, 2]
+    assert [v.rows.sum() for v in found.rounds] == [2, 1, 0]
+    assert sizes == [8, 6, 5]
+    assert len(Sanitise(trainer, Last([1, 1, 1], []), rounds=2)(ROWS, clean=ROWS, seed=0).rounds) == 2
+
+
+def test_a_backdoor_goes_and_accuracy_stays():
+    trainer = Train(SmallCNN(8, 64), 12, Adam(3e-3), batch_size=32)
+    for seed in range(3):
+        parts = split(load("digits"), test=300, clean=600, seed=seed)
+        poison = Backdoor(Patch(size=2), 7, 0.05)(parts.train, seed=seed)
+        dirty = poison.apply(parts.train)
+        mend = Sanitise(trainer, ActivationClustering())
+        found = mend(dirty, clean=parts.clean, seed=seed)
+        truth = poison.mask(len(dirty))
+        before, goal = trainer(dirty.append(parts.clean), seed=seed), poison.goal
+        assert goal.success(before, parts.test).value > 0.6
+        assert goal.success(found.model, parts.test).value < 0.1
+        assert accuracy(found.model, parts.test).value > accuracy(before, parts.test).value - 0.03
+        assert truth[found.kept].sum() <= 0.2 * truth.sum()
+        assert (~truth[found.kept]).sum() >= 0.95 * (~truth).sum()
+        twin = mend(parts.train, clean=parts.clean, seed=seed)
+        assert len(twin.kept) >= 0.99 * len(parts.train)
+
+
+@pytest.mark.parametrize(
+    ("action", "word"),
+    [
+        (lambda: remove(ROWS, np.ones(6, bool)), "nothing would be left"),
+        (lambda: relabel(ROWS, np.ones(6, bool), np.full(6, 2)), "outside 0..1"),
+        (lambda: Sanitise(Fit(), Last([], []), rounds=0), "rounds"),
+        (lambda: Sanitise(Fit(), Last([], []))(ROWS, clean=Data(ROWS.x, ROWS.y, ("b", "a")), seed=0), "same classes"),
+    ],
+)
+def test_bad_input(action, word):
+    with pytest.raises(BezoarError, match=word):
+        action()

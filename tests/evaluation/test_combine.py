@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from bezoar.core import Scores
+from bezoar.errors import BezoarError
+from bezoar.evaluation.calibration import calibrate, flag
+from bezoar.evaluation.combine import METHODS, combine
+
+RUNS = 40_000
+
+
+def dependent(k: int) -> dict[str, np.ndarray]:
+    """Uniform p-values of ``k`` detectors, (k, RUNS), that depend on each other in several ways."""
+    rng = np.random.default_rng(0)
+    one = rng.random(RUNS)
+    common, own = rng.normal(size=RUNS), rng.normal(size=(k, RUNS))
+    return {
+        "independent": rng.random((k, RUNS)),
+        "equal": np.stack([one] * k),
+        "correlated": norm.cdf(np.sqrt(0.5) * common + np.sqrt(0.5) * own),
+        "opposed": np.stack([one if i % 2 else 1 - one for i in range(k)]),
+        "shifted": (one + np.arange(k)[:, None] / k) % 1,
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("k", [1, 2, 3, 7])
+def test_a_clean_row_is_accused_no_more_often_than_asked_whatever_the_dependence(method, k):
+    for kind, p in dependent(k).items():
+        merged = np.minimum(1, METHODS[method](p))
+        for level in (0.01, 0.05, 0.2):
+            bound = level + 3 * np.sqrt(level * (1 - level) / RUNS)
+            assert (merged <= level).mean() <= bound, (kind, level)
+
+
+def test_one_detector_that_is_sure_is_heard_and_two_halves_are_added():
+    null = np.random.default_rng(0).normal(size=2000)
+    sure, blind = calibrate(np.array([9.0, 0.0]), null), calibrate(np.array([0.0, 0.0]), null)
+    assert combine([sure, blind]).pvalues[0] < 0.003
+    assert combine([sure, blind], "average").pvalues[0] > 0.4
+    assert combine([sure, sure], "average").pvalues[0] < 0.002
+
+
+def test_combining_finds_what_each_finds():
+    rng = np.random.default_rng(1)
+    null, values = rng.normal(size=(2, 4000)), rng.normal(size=(2, 1000))
+    values[0, :30] += 8
+    values[1, 30:60] += 8
+    parts = [calibrate(v, n) for v, n in zip(values, null, strict=True)]
+    rows = flag(combine(parts), fdr=0.1).rows
+    assert rows[:60].mean() > 0.9
+    assert rows[60:].sum() <= 12
+    assert [flag(part, fdr=0.1).rows[:60].mean() > 0.6 for part in parts] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("parts", "method", "word"),
+    [
+        ([], "harmonic", "empty"),
+        ([Scores(np.zeros(2), np.ones(2), 1)], "fisher", "method"),
+        ([Scores(np.zeros(2), np.ones(2), 1), Scores(np.zeros(3), np.ones(3), 1)], "harmonic", "same rows"),
+        ([Scores(np.zeros(2))], "harmonic", "trusted rows"),
+    ],
+)
+def test_bad_input(parts, method, word):
+    with pytest.raises(BezoarError, match=word):
+        combine(parts, method)
