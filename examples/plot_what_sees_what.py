@@ -1,12 +1,11 @@
 """Which detector sees what
 
-Scores of training rows by six detectors: of rows whose label somebody got wrong, and of rows that carry a learnt
+Scores of training rows by seven detectors: of rows whose label somebody got wrong, and of rows that carry a learnt
 trigger. A wrong label is hard to fit and has neighbours of another class; a trigger that the model has learnt is easy
 to fit, so that self-influence sees nothing of it, and what finds it looks at the class as a whole or blends the row
 with others. Grey is the rest of the rows; scores are drawn by rank, and the number is the area under the ROC curve (1
 finds all of them first, 0.5 is chance).
-(Deep k-NN: arXiv:1909.13374. TracIn: arXiv:2002.08484. Activation clustering: arXiv:1811.03728. Spectral signatures:
-arXiv:1811.00636. SPECTRE: arXiv:2104.11315. STRIP: arXiv:1902.06531)
+(arXiv:1911.00068, 1909.13374, 2002.08484, 1811.03728, 1811.00636, 2104.11315, 1902.06531, from top to bottom)
 """
 
 from pathlib import Path
@@ -15,21 +14,21 @@ import altair as alt
 import numpy as np
 from scipy.stats import rankdata
 
-from bezoar import Data, load, split
+from bezoar import Data, defenses, load, split
 from bezoar.attacks import Backdoor
-from bezoar.defenses import ActivationClustering, DeepKNN, SelfInfluence, SpectralSignatures, Spectre, StripRows
 from bezoar.evaluation.rates import auroc
 from bezoar.models import SmallCNN
-from bezoar.training import Adam, Train
+from bezoar.training import Adam, Fit, Train
 from bezoar.triggers import Patch
 
 DETECTORS = {
-    "deep k-NN": DeepKNN(20),
-    "self-influence": SelfInfluence(),
-    "activation clustering": ActivationClustering(),
-    "spectral signatures": SpectralSignatures(),
-    "SPECTRE": Spectre(),
-    "STRIP": StripRows(50),
+    "confident learning": defenses.ConfidentLearning(Fit()),
+    "deep k-NN": defenses.DeepKNN(20),
+    "self-influence": defenses.SelfInfluence(),
+    "activation clustering": defenses.ActivationClustering(),
+    "spectral signatures": defenses.SpectralSignatures(),
+    "SPECTRE": defenses.Spectre(),
+    "STRIP": defenses.StripRows(50),
 }
 
 
@@ -67,7 +66,7 @@ def figure(quick: bool = False) -> alt.Chart:
             color=alt.Color("kind:N", title=None, scale=alt.Scale(range=["#D55E00", "#999999"])),
         )
         header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="left", labelLimit=0)
-        row = alt.Row("detector:N", title=None, sort=None, header=header)
+        row = alt.Row("detector:N", title=None, sort=[*dict.fromkeys(r["detector"] for r in rows)], header=header)
         panels.append(area.properties(width=230, height=50).facet(row=row).properties(title=what))
     return alt.hconcat(*panels).configure_view(stroke=None)
 

@@ -6,6 +6,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ActivationClustering": "bezoar.defenses.data.activation_clustering",
+        "ConfidentLearning": "bezoar.defenses.data.confident_learning",
         "DeepKNN": "bezoar.defenses.data.deep_knn",
         "Sanitise": "bezoar.defenses.data.sanitise",
         "ScalingDetection": "bezoar.defenses.data.scaling_detection",

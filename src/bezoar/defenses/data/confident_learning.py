@@ -1,0 +1,95 @@
+"""Confident learning. Northcutt, Jiang & Chuang, JAIR 70, 2021, arXiv:1911.00068."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from sklearn.model_selection import StratifiedKFold
+
+from bezoar.core import Data, Model, Scores, Trainer
+from bezoar.errors import BezoarError
+from bezoar.evaluation.calibration import calibrate
+from bezoar.progress import track
+from bezoar.registry import register
+from bezoar.rng import child
+from bezoar.validate import check_two_classes
+
+_METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+
+
+def by_content(data: Data, seed: int) -> Int[ndarray, " n"]:
+    """The rows' numbers in an order that depends on the rows and the seed, not on the order in which they came."""
+    key = seed.to_bytes(8, "little")
+    digests = []
+    for i in range(len(data)):
+        row = data.x[i]
+        content = row.encode() if isinstance(row, str) else np.ascontiguousarray(row).tobytes()
+        digests.append(hashlib.blake2b(content + bytes([0]) + str(data.y[i]).encode(), key=key).digest())
+    return np.array(sorted(range(len(data)), key=digests.__getitem__))
+
+
+def out_of_fold(data: Data, trainer: Trainer, folds: int, *, seed: int) -> Float[ndarray, "n k"]:
+    """Each row's probabilities by a model that was trained on the other folds; folds have the classes' shares.
+
+    Raises BezoarError unless each class that has rows has one for each fold.
+    """
+    counts = data.counts()
+    fewest = int(counts[counts > 0].min())
+    if fewest < folds:
+        raise BezoarError(f"folds is {folds} but a class has {fewest} rows: lower folds or leave the class out.")
+    order = by_content(data, child(seed, "order"))
+    sorted_rows, probs = data.take(order), np.zeros((len(data), len(data.classes)))
+    cuts = StratifiedKFold(folds).split(np.zeros(len(order)), sorted_rows.y)
+    for number, (rest, held) in enumerate(track(list(cuts), "cross-validation")):
+        model = trainer(sorted_rows.take(rest), seed=child(seed, "fold", str(number)))
+        probs[order[held]] = model.probs(sorted_rows.x[held])
+    return probs
+
+
+@register("detector", needs=("labels", "probs"))
+@dataclass(frozen=True)
+class ConfidentLearning:
+    """Scores a row by how little models that never saw it believe its label.
+
+    Works against wrong labels, for any trainer. Fails against backdoors, of which every fold has its share: the other
+    folds teach the trigger; and against clean-label poison, whose labels are true. It trains ``folds`` models and
+    asks nothing of the one that it is given. The score is 1 - cleanlab's label quality, with p out of fold and y the
+    label given: p_y ("self_confidence"), (p_y - max of the others + 1) / 2 ("normalized_margin"), or p_y over the
+    entropy of p, scaled ("confidence_weighted_entropy").
+
+    - ``trainer``: makes the models.
+    - ``folds``: at least 2.
+    - ``method``: one of the three.
+
+    Raises BezoarError when cleanlab is not installed, a field is out of range, a class has fewer rows than folds, for
+    a regression set, one class, trusted rows of other classes.
+    """
+
+    trainer: Trainer
+    folds: int = 5
+    method: str = "self_confidence"
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise BezoarError(f"folds must be at least 2, not {self.folds}.")
+        if self.method not in _METHODS:
+            raise BezoarError(f"method is {self.method!r}: use one of {', '.join(_METHODS)}.")
+
+    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+        """Scores for the rows of ``data``; ``clean`` rows are in the folds like all others."""
+        try:
+            from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (an extra)
+        except ImportError as error:
+            raise BezoarError("Confident learning needs cleanlab: `pip install bezoar[cleanlab]`.") from error
+        check_two_classes(data)
+        if clean is not None and clean.classes != data.classes:
+            raise BezoarError("clean must name the same classes as data, in the same order.")
+        every = data if clean is None else data.append(clean)
+        probs = out_of_fold(every, self.trainer, self.folds, seed=seed)
+        scores = 1 - np.asarray(get_label_quality_scores(every.y, probs, method=self.method), np.float64)
+        n = len(data)
+        return calibrate(scores[:n], None if clean is None else scores[n:])
