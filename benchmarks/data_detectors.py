@@ -9,6 +9,8 @@ seed.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from common import arguments, finish
@@ -19,6 +21,7 @@ from bezoar.defenses import (
     ActivationClustering,
     ConfidentLearning,
     DeepKNN,
+    LossRanking,
     SelfInfluence,
     SpectralSignatures,
     Spectre,
@@ -36,6 +39,8 @@ DETECTORS = {
     "activation-clustering": ActivationClustering(),
     "confident-learning": ConfidentLearning(Fit()),
     "deep-knn": DeepKNN(20),
+    "loss-high": LossRanking(),
+    "loss-low": LossRanking("low", replace(TRAINER, epochs=2)),
     "self-influence": SelfInfluence(),
     "spectral-signatures": SpectralSignatures(),
     "spectre": Spectre(),

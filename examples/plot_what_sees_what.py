@@ -1,11 +1,12 @@
 """Which detector sees what
 
-Scores of training rows by seven detectors: of rows whose label somebody got wrong, and of rows that carry a learnt
+Scores of training rows by eight detectors: of rows whose label somebody got wrong, and of rows that carry a learnt
 trigger. A wrong label is hard to fit and has neighbours of another class; a trigger that the model has learnt is easy
 to fit, so that self-influence sees nothing of it, and what finds it looks at the class as a whole or blends the row
 with others. Grey is the rest of the rows; scores are drawn by rank, and the number is the area under the ROC curve (1
 finds all of them first, 0.5 is chance).
-(arXiv:1911.00068, 1909.13374, 2002.08484, 1811.03728, 1811.00636, 2104.11315, 1902.06531, from top to bottom)
+(From top to bottom: arXiv:1911.00068, 2110.11571, 1909.13374, 2002.08484, 1811.03728, 1811.00636, 2104.11315,
+1902.06531)
 """
 
 from pathlib import Path
@@ -23,6 +24,7 @@ from bezoar.triggers import Patch
 
 DETECTORS = {
     "confident learning": defenses.ConfidentLearning(Fit()),
+    "loss": defenses.LossRanking(),
     "deep k-NN": defenses.DeepKNN(20),
     "self-influence": defenses.SelfInfluence(),
     "activation clustering": defenses.ActivationClustering(),

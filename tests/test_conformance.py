@@ -6,7 +6,7 @@ import pytest
 from bezoar import attacks as a
 from bezoar.attacks import Backdoor
 from bezoar.checks import check
-from bezoar.defenses import ConfidentLearning, DeepKNN, ScalingDetection, ScalingFilter, StripRows
+from bezoar.defenses import ConfidentLearning, DeepKNN, LossRanking, ScalingDetection, ScalingFilter, StripRows
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
 from bezoar.training import Adam, Pretrained, Resized, Train, Transfer
@@ -60,6 +60,7 @@ EXAMPLES = {
     "resized": [Resized(Train(MLP((16,)), epochs=2), HALF, ScalingFilter(HALF))],
     "confident-learning": [ConfidentLearning(QUICK, folds=2)],
     "deep-knn": [DeepKNN(k=10)],
+    "loss-ranking": [LossRanking(), LossRanking("low", QUICK)],
     "strip-rows": [StripRows(blends=20)],
     "scaling-detection": [ScalingDetection(HALF, m) for m in ("prevention", "scaling", "filter", "spectrum")],
     "scaling-filter": [ScalingFilter(HALF), ScalingFilter(HALF, "random")],

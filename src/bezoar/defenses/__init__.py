@@ -8,6 +8,7 @@ __getattr__, __dir__ = lazy(
         "ActivationClustering": "bezoar.defenses.data.activation_clustering",
         "ConfidentLearning": "bezoar.defenses.data.confident_learning",
         "DeepKNN": "bezoar.defenses.data.deep_knn",
+        "LossRanking": "bezoar.defenses.data.loss_ranking",
         "Sanitise": "bezoar.defenses.data.sanitise",
         "ScalingDetection": "bezoar.defenses.data.scaling_detection",
         "SelfInfluence": "bezoar.defenses.data.self_influence",
