@@ -123,7 +123,7 @@ CASES = {
     "cifar10": (
         cifar10,
         Train(PreActResNet(16, (1, 1, 1)), 12, Adam(3e-3), batch_size=64),
-        {"train": 10_000, "test": 10_000, "clean": 500},
+        {"train": 10_000, "clean": 500},
     ),
     "mnist": (mnist, Train(SmallCNN(), 8, Adam(3e-3)), {"clean": 500}),
     "yale-faces": (
