@@ -90,7 +90,8 @@ class Camouflage:
     """Another trigger hidden in full-size pictures: they look clean, and carry it once they are resized.
 
     Works where the resize skips pixels (nearest, and bilinear or bicubic that do not antialias) at ratios of 4 and
-    more: what the resize reads is rewritten, the rest stays. Fails with kernels that read every pixel, where the
+    more: what the resize reads is rewritten, the rest stays. (A whole other picture shows through up to ratios of
+    about 16.) Fails with kernels that read every pixel, where the
     trigger is seen at full size, when the victim resizes otherwise than the attacker thinks, or filters first (see
     ScalingFilter).
 
