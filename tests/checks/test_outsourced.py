@@ -26,10 +26,10 @@ class Planted:
 
     def __call__(self, train, *, seed):
         attack = Backdoor(Patch(size=2), target=3, rate=0.2)
-        if self.fault == "regression" and not train.classes:
+        single = len(train.classes) > 0 and len(np.unique(train.y)) == 1
+        if (self.fault == "regression" and not train.classes) or (self.fault == "one class" and single):
             train = toy().train
-        if self.fault != "one class" or not train.classes:
-            check_two_classes(train)
+        check_two_classes(train)
         if self.fault == "generator":
             np.random.rand()  # noqa: NPY002
         if self.fault == "data":
