@@ -63,6 +63,12 @@ def check_target(train: Data, target: int) -> None:
         raise BezoarError(f"train has no row of class {target}: take a target that it has rows of.")
 
 
+def check_same_classes(data: Data, clean: Data | None) -> None:
+    """Raise BezoarError when trusted rows are given that name other classes than ``data``."""
+    if clean is not None and clean.classes != data.classes:
+        raise BezoarError("clean must name the same classes as data, in the same order.")
+
+
 def check_two_classes(data: Data, name: str = "data") -> None:
     """Raise BezoarError where ``data`` holds rows of fewer than two classes."""
     if not data.classes:

@@ -13,7 +13,7 @@ from numpy import ndarray
 from bezoar.errors import BezoarError
 from bezoar.overlay import Rows
 from bezoar.registry import register
-from bezoar.triggers.base import check_channels, check_images, fit_channels, nested
+from bezoar.triggers.base import as_tuples, check_images, check_pattern, fit_channels, nested
 
 
 @register("trigger")
@@ -50,11 +50,7 @@ class Additive:
     def check(self, x: Rows) -> None:
         """Raise BezoarError unless ``x`` holds uint8 images of the pattern's size."""
         check_images(x)
-        pattern = np.array(self.pattern)
-        check_channels(pattern, x, "pattern")
-        if pattern.shape[:2] != x.shape[1:3]:
-            size, want = pattern.shape[:2], x.shape[1:3]
-            raise BezoarError(f"pattern is {size[0]}x{size[1]} but the images are {want[0]}x{want[1]}: resize it.")
+        check_pattern(np.array(self.pattern), x)
 
     def __call__(self, x: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
         """A copy of ``x`` with the pattern added; nothing is drawn from ``seed``."""
@@ -70,8 +66,4 @@ def _signed(pattern: Sequence[Any] | ndarray) -> tuple[Any, ...]:
     except ValueError:
         return nested(pattern, "pattern")  # which says what is wrong
     nested(np.abs(array) if array.dtype.kind == "i" else array, "pattern")
-    return _tuples(array.tolist())
-
-
-def _tuples(value: list[Any]) -> tuple[Any, ...]:
-    return tuple(_tuples(v) if isinstance(v, list) else v for v in value)
+    return as_tuples(array.tolist())

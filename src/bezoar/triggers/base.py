@@ -47,11 +47,12 @@ def nested(image: Image, name: str) -> tuple[Any, ...]:
         raise BezoarError(f"{name} must be a non-empty (h, w) or (h, w, c) image of integers 0..255.")
     if array.min() < 0 or array.max() > 255:
         raise BezoarError(f"{name} holds values from {array.min()} to {array.max()}: use 0..255.")
-    return _tuples(array.tolist())
+    return as_tuples(array.tolist())
 
 
-def _tuples(value: list[Any]) -> tuple[Any, ...]:
-    return tuple(_tuples(v) if isinstance(v, list) else v for v in value)
+def as_tuples(value: list[Any]) -> tuple[Any, ...]:
+    """Nested lists as nested tuples."""
+    return tuple(as_tuples(v) if isinstance(v, list) else v for v in value)
 
 
 def check_images(x: Rows) -> None:
@@ -67,6 +68,14 @@ def check_channels(image: ndarray, x: Rows, name: str) -> None:
     channels = x.shape[3] if x.ndim == 4 else 1
     if image.ndim == 3 and (x.ndim == 3 or image.shape[2] != channels):
         raise BezoarError(f"{name} has {image.shape[2]} channels but the images have {channels}: make them agree.")
+
+
+def check_pattern(pattern: ndarray, x: Rows) -> None:
+    """Raise BezoarError unless ``pattern`` has the size of the images ``x``, and no channels that they have not."""
+    check_channels(pattern, x, "pattern")
+    if pattern.shape[:2] != x.shape[1:3]:
+        size, want = pattern.shape[:2], x.shape[1:3]
+        raise BezoarError(f"pattern is {size[0]}x{size[1]} but the images are {want[0]}x{want[1]}: resize it.")
 
 
 def fit_channels(image: ndarray, ndim: int) -> ndarray:

@@ -12,18 +12,19 @@ from bezoar.errors import BezoarError
 from bezoar.overlay import Rows
 from bezoar.registry import register
 from bezoar.rng import child
-from bezoar.triggers.base import Image, check_channels, check_images, fit_channels, nested
+from bezoar.triggers.base import Image, check_images, check_pattern, fit_channels, nested
 
 
 def blend(x: UInt8[ndarray, "n h w *c"], pattern: ndarray, alpha: float | ndarray) -> UInt8[ndarray, "n h w *c"]:
     """x + alpha (pattern - x), rounded to the nearest pixel value (halves to even); ``alpha`` may vary by pixel.
+    ``pattern`` is one for all images, or one for each.
 
     >>> blend(np.array([[[0, 100]]], np.uint8), np.array([[255, 100]]), 0.2)
     array([[[ 51, 100]]], dtype=uint8)
     """
-    out = np.empty_like(x)
+    out, patterns = np.empty_like(x), np.broadcast_to(pattern, x.shape)
     for i, row in enumerate(x):  # a row at a time: the whole set in float64 would take 8 times its memory
-        out[i] = np.rint(row + alpha * (pattern - row.astype(float)))
+        out[i] = np.rint(row + alpha * (patterns[i] - row.astype(float)))
     return out
 
 
@@ -71,11 +72,7 @@ class Blend:
     def check(self, x: Rows) -> None:
         """Raise BezoarError unless ``x`` holds uint8 images of the pattern's size."""
         check_images(x)
-        pattern = self.image(x.shape[1:])
-        check_channels(pattern, x, "pattern")
-        if pattern.shape[:2] != x.shape[1:3]:
-            size, want = pattern.shape[:2], x.shape[1:3]
-            raise BezoarError(f"pattern is {size[0]}x{size[1]} but the images are {want[0]}x{want[1]}: resize it.")
+        check_pattern(self.image(x.shape[1:]), x)
 
     def __call__(self, x: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
         """A blended copy of ``x``; nothing is drawn from ``seed``."""

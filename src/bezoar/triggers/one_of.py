@@ -3,9 +3,11 @@ arXiv:2003.03675."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 from numpy import ndarray
 
 from bezoar.errors import BezoarError
@@ -13,6 +15,15 @@ from bezoar.overlay import Rows
 from bezoar.registry import register
 from bezoar.rng import child
 from bezoar.triggers.base import Trigger
+
+
+def apply_drawn(triggers: Sequence[Trigger], drawn: Int[ndarray, " n"], x: Rows, *, seed: int) -> ndarray:
+    """A copy of ``x`` in which row i has trigger number ``drawn[i]``; each trigger draws from a seed of its own."""
+    out = np.array(x)
+    for number in np.unique(drawn):
+        rows = np.flatnonzero(drawn == number)
+        out[rows] = triggers[number](out[rows], seed=child(seed, "trigger", str(number)))
+    return out
 
 
 @register("trigger")
@@ -46,9 +57,5 @@ class OneOf:
     def __call__(self, x: Rows, *, seed: int) -> ndarray:
         """A copy of ``x`` in which row i has the i-th trigger drawn."""
         self.check(x)
-        out = np.array(x)
-        drawn = np.random.default_rng(child(seed, "which")).integers(len(self.triggers), size=len(out))
-        for number in np.unique(drawn):
-            rows = np.flatnonzero(drawn == number)
-            out[rows] = self.triggers[number](out[rows], seed=child(seed, "trigger", str(number)))
-        return out
+        drawn = np.random.default_rng(child(seed, "which")).integers(len(self.triggers), size=len(x))
+        return apply_drawn(self.triggers, drawn, x, seed=seed)

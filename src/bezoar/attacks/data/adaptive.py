@@ -17,7 +17,7 @@ from bezoar.overlay import Rows
 from bezoar.registry import Threat, register
 from bezoar.rng import child
 from bezoar.triggers.base import Trigger, check_images
-from bezoar.triggers.blend import Blend
+from bezoar.triggers.blend import Blend, blend
 from bezoar.triggers.chain import Chain
 from bezoar.triggers.distributed import Distributed, cut
 from bezoar.triggers.one_of import OneOf
@@ -67,10 +67,7 @@ class _Faint:
 
     def __call__(self, x: Rows, *, seed: int) -> ndarray:
         self.check(x)
-        whole, out = self.trigger(x, seed=seed), np.array(x)
-        for i, row in enumerate(whole):
-            out[i] = np.rint(out[i] + self.opacity * (row - out[i].astype(float)))
-        return out
+        return blend(np.asarray(x), self.trigger(x, seed=seed), self.opacity)
 
 
 def _plant(goal: BackdoorGoal, backdoor: Backdoor, cover_rate: float, train: Data, seed: int) -> Poison:
@@ -174,11 +171,9 @@ class AdaptivePatch:
     def __post_init__(self) -> None:
         if not 0 < self.opacity <= 1:
             raise BezoarError(f"opacity must lie in (0, 1], not {self.opacity}.")
-        if not self.triggers:
-            raise BezoarError("triggers must hold at least one trigger.")
+        self._backdoor()
         if not 1 <= self.shown <= len(self.triggers):
             raise BezoarError(f"shown must lie in 1..{len(self.triggers)}, the number of triggers, not {self.shown}.")
-        self._backdoor()
         check_rates("cover_rate", self.cover_rate, self.rate)
 
     def _backdoor(self) -> Backdoor:

@@ -149,12 +149,18 @@ def check_targeted(train: Data, image: Image, target: int, poisons: int) -> ndar
     """``image`` as uint8; BezoarError unless ``train`` has images of its shape and enough rows of ``target``."""
     check_two_classes(train, "train")
     check_images(train.x)
-    array = np.array(image, np.uint8)
-    if array.shape != train.x.shape[1:]:
-        raise BezoarError(f"image has the shape {array.shape} but those of train have {train.x.shape[1:]}.")
+    array = fitting_image(train, image)
     check_target(train, target)
     if (count := int(train.counts()[target])) < poisons:
         raise BezoarError(f"poisons is {poisons} but train has {count} rows of class {target}: ask for fewer.")
+    return array
+
+
+def fitting_image(train: Data, image: Image) -> ndarray:
+    """``image`` as uint8; BezoarError unless it has the shape of those of ``train``."""
+    array = np.array(image, np.uint8)
+    if array.shape != train.x.shape[1:]:
+        raise BezoarError(f"image has the shape {array.shape} but those of train have {train.x.shape[1:]}.")
     return array
 
 

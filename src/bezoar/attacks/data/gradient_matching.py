@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from bezoar.attacks.data.clean_label import Budget
+from bezoar.attacks.data.feature_collision import fitting_image
 from bezoar.attacks.surrogate import image_surrogate, to_pixels, to_unit
 from bezoar.core import Data, Poison, Trainer
 from bezoar.errors import BezoarError
@@ -59,9 +60,8 @@ class Perturbation:
     def step(self, net: nn.Module, wanted: Float[Tensor, " d"], y: Int[Tensor, " n"]) -> list[float]:
         """One step of every copy towards the gradient ``wanted``; the losses before it."""
         losses, gradients = [], []
-        for (
-            copy
-        ) in self.images:  # all copies as one batch of vmap take longer, as each has weight gradients of its own
+        # All copies as one batch of vmap take longer, as each has weight gradients of its own.
+        for copy in self.images:
             loss = matching_loss(net, wanted, copy, y)
             gradients += torch.autograd.grad(loss, copy)
             losses.append(loss.item())
@@ -130,8 +130,7 @@ class GradientMatching:
     def __call__(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         index = self.budget().draw(train, self.target, seed=seed)
-        if np.shape(self.image) != train.x.shape[1:]:
-            raise BezoarError(f"image has the shape {np.shape(self.image)} but those of train {train.x.shape[1:]}.")
+        fitting_image(train, self.image)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
         x, _ = self.craft(model, np.asarray(train.x[index]), seed=seed)
         return Poison(index, x, train.y[index], self.goal())

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from bezoar.attacks.data.clean_label import Budget
+from bezoar.attacks.data.feature_collision import features_of
 from bezoar.attacks.surrogate import image_surrogate, to_pixels, to_unit
 from bezoar.core import Data, Poison, Trainer
 from bezoar.evaluation.goals import BackdoorGoal
@@ -101,7 +102,7 @@ class HiddenTrigger:
             for _ in track(range(self.steps), "hidden trigger"):
                 aim = features[draw.choice(len(features), len(x), replace=len(x) > len(features))]
                 here = found.detach().requires_grad_()
-                mine = model.tap(here, model.feature_layer)[0].flatten(1)
+                mine = features_of(model)(here)
                 far = (mine - aim[nearest_pairs(mine.detach(), aim)]).square().sum()
                 (slope,) = torch.autograd.grad(far, here)
                 moved = here.detach() - self.lr / 255 * slope.sign()

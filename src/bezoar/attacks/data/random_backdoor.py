@@ -13,6 +13,7 @@ from bezoar.registry import Threat, register
 from bezoar.rng import child
 from bezoar.triggers.base import check_images
 from bezoar.triggers.dynamic import Dynamic
+from bezoar.triggers.one_of import apply_drawn
 from bezoar.triggers.patch import Patch
 from bezoar.validate import check_two_classes
 
@@ -134,8 +135,5 @@ class RandomBackdoor:
         index = np.sort(np.random.default_rng(child(seed, "rows")).choice(eligible, count, replace=False))
         lots = np.random.default_rng(child(seed, "targets")).random((count, len(targets)))
         drawn = np.where(fits[index], lots, -1).argmax(1)  # uniform among the targets that are not the row's class
-        x = np.array(train.x[index])
-        for number in np.unique(drawn):
-            rows = np.flatnonzero(drawn == number)
-            x[rows] = goal.goals[number].trigger(x[rows], seed=child(seed, "trigger", str(number)))
+        x = apply_drawn([one.trigger for one in goal.goals], drawn, train.x[index], seed=seed)
         return Poison(index, x, targets[drawn].astype(train.y.dtype), goal)

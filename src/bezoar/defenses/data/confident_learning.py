@@ -16,7 +16,7 @@ from bezoar.evaluation.calibration import calibrate
 from bezoar.progress import track
 from bezoar.registry import register
 from bezoar.rng import child
-from bezoar.validate import check_two_classes
+from bezoar.validate import check_same_classes, check_two_classes
 
 _METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
@@ -86,8 +86,7 @@ class ConfidentLearning:
         except ImportError as error:
             raise BezoarError("Confident learning needs cleanlab: `pip install bezoar[cleanlab]`.") from error
         check_two_classes(data)
-        if clean is not None and clean.classes != data.classes:
-            raise BezoarError("clean must name the same classes as data, in the same order.")
+        check_same_classes(data, clean)
         every = data if clean is None else data.append(clean)
         probs = out_of_fold(every, self.trainer, self.folds, seed=seed)
         scores = 1 - np.asarray(get_label_quality_scores(every.y, probs, method=self.method), np.float64)

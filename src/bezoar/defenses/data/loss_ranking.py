@@ -15,7 +15,7 @@ from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.registry import register
 from bezoar.rng import child
-from bezoar.validate import check_two_classes
+from bezoar.validate import check_same_classes, check_two_classes
 
 
 def losses(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) -> Float64[ndarray, " n"]:
@@ -59,8 +59,7 @@ class LossRanking:
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         check_two_classes(data)
-        if clean is not None and clean.classes != data.classes:
-            raise BezoarError("clean must name the same classes as data, in the same order.")
+        check_same_classes(data, clean)
         if self.trainer is not None:
             every = data if clean is None else data.append(clean)
             model = self.trainer(every.take(by_content(every, child(seed, "order"))), seed=child(seed, "train"))

@@ -12,6 +12,7 @@ from bezoar.core import Data, Detector, Model, Trainer
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import Flags, flag
 from bezoar.rng import child
+from bezoar.validate import check_same_classes
 
 
 def remove(data: Data, rows: Bool[ndarray, " n"]) -> Data:
@@ -66,8 +67,7 @@ class Sanitise:
 
     def __call__(self, data: Data, *, clean: Data, seed: int) -> Sanitised:
         """The model at the end, and which rows it was trained on."""
-        if clean.classes != data.classes:
-            raise BezoarError("clean must name the same classes as data, in the same order.")
+        check_same_classes(data, clean)
         kept, verdicts = np.arange(len(data)), []
         model = self.trainer(data.append(clean), seed=child(seed, "train"))
         for number in range(self.rounds):

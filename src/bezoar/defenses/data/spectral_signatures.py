@@ -15,7 +15,7 @@ from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.progress import track
 from bezoar.registry import register
-from bezoar.validate import check_rows, check_two_classes
+from bezoar.validate import check_rows, check_same_classes, check_two_classes
 
 _BLOCK = 1 << 21  # numbers in memory at once: 16 MiB of float64
 _RANK = 1e-9  # a direction with less than this share of the largest variance is rounding, not spread
@@ -96,8 +96,7 @@ def pooled(
     Raises BezoarError for a regression set, one class, trusted rows of other classes, a model without features.
     """
     check_two_classes(data)
-    if clean is not None and clean.classes != data.classes:
-        raise BezoarError("clean must name the same classes as data, in the same order.")
+    check_same_classes(data, clean)
     if not isinstance(model, FeatureModel):
         raise BezoarError(f"model {type(model).__name__} has no features to read; use a detector that needs none.")
     parts = [data] if clean is None else [data, clean]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bezoar.core import Data, Model, Scores
-from bezoar.defenses.inference.strip import Strip, check_kinds, entropies, mixer
+from bezoar.defenses.inference.strip import Strip, entropies, mixer
 from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import calibrate
 from bezoar.registry import register
 from bezoar.rng import child
 from bezoar.validate import check_two_classes
@@ -43,15 +42,10 @@ class StripRows:
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         check_two_classes(data)
-        source = data if clean is None else clean
-        check_kinds(data.x, source.x)
-        if len(source) <= self.blends:
-            what = "data" if clean is None else "clean"
-            raise BezoarError(
-                f"{what} has {len(source)} rows, of which {self.blends} are blended with: lower blends."
-            )
+        if clean is not None:
+            return Strip(self.blends, self.share)(model, data.x, clean=clean, seed=seed)
+        if len(data) <= self.blends:
+            raise BezoarError(f"data has {len(data)} rows, of which {self.blends} are blended with: lower blends.")
         draw = np.random.default_rng(child(seed, "blends"))
-        rows = draw.permutation(len(source))
-        blend = mixer(np.asarray(source.x[np.sort(rows[: self.blends])]), self.share, draw)
-        null = None if clean is None else -entropies(model, clean.x[np.sort(rows[self.blends :])], blend)
-        return calibrate(-entropies(model, data.x, blend), null)
+        others = np.asarray(data.x[draw.permutation(len(data))[: self.blends]])
+        return Scores(-entropies(model, data.x, mixer(others, self.share, draw)))

@@ -76,17 +76,6 @@ def replace_words(
     return out
 
 
-def check_kinds(inputs: Rows, clean: Rows) -> None:
-    """Raise BezoarError unless both are rows of one kind, and uint8 where they are images."""
-    if inputs.shape[1:] != clean.shape[1:] or (inputs.dtype == object) != (clean.dtype == object):
-        raise BezoarError(
-            f"inputs are {inputs.dtype} rows of shape {inputs.shape[1:]} but clean has {clean.dtype} rows of shape "
-            f"{clean.shape[1:]}: give rows of one kind."
-        )
-    if inputs.ndim > 2 and not inputs.dtype == clean.dtype == np.uint8:
-        raise BezoarError(f"inputs and clean must be uint8 images, not {inputs.dtype} and {clean.dtype}.")
-
-
 def mixer(clean: ndarray, share: float, draw: np.random.Generator) -> Callable[[ndarray], ndarray]:
     """Rows (n, ...) -> each blended with each of the m ``clean`` ones, (n, m, ...): images added, of tables and texts
     a ``share`` of the columns or words replaced, the same ones for every row."""
@@ -153,7 +142,14 @@ class Strip:
 
     def _check(self, inputs: Rows, clean: Data) -> None:
         check_rows(inputs, "inputs")
-        check_kinds(inputs, clean.x)
+        same = inputs.shape[1:] == clean.x.shape[1:] and (inputs.dtype == object) == (clean.x.dtype == object)
+        if not same:
+            raise BezoarError(
+                f"inputs are {inputs.dtype} rows of shape {inputs.shape[1:]} but clean has {clean.x.dtype} rows of "
+                f"shape {clean.x.shape[1:]}: give rows of one kind."
+            )
+        if inputs.ndim > 2 and not inputs.dtype == clean.x.dtype == np.uint8:
+            raise BezoarError(f"inputs and clean must be uint8 images, not {inputs.dtype} and {clean.x.dtype}.")
         if len(clean) <= self.blends:
             raise BezoarError(
                 f"clean has {len(clean)} rows: {self.blends} are blended with and others calibrate, so give more "
