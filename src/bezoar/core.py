@@ -116,11 +116,21 @@ class FeatureModel(Model, Protocol):
 
 
 @runtime_checkable
+class Regressor(Protocol):
+    """A model of a number."""
+
+    def predict(self, x: Rows) -> Float[ndarray, " n"]:
+        """The number that belongs to each row."""
+        ...
+
+
+@runtime_checkable
 class Goal(Protocol):
     """What the attacker wants; the library measures it, the attack does not."""
 
     def trials(self, test: Data) -> Data:
-        """A labelled test set on which the model's accuracy is the attacker's success rate."""
+        """A labelled test set on which the model's accuracy is the attacker's success rate; for a goal that is error
+        itself, the test set."""
         ...
 
     def success(self, model: Model, test: Data) -> Rate:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 from torch import nn
 
@@ -106,9 +107,20 @@ def test_forest_probs_have_a_column_for_every_class():
     assert np.allclose(trees.mean(1), model.probs(x)[:, 2])
 
 
+@pytest.mark.parametrize("classes", [("a", "b"), ("a", "b", "c")])
+def test_a_machine_without_probabilities_ranks_by_its_margin(classes):
+    y = np.arange(60) % len(classes)
+    x = np.random.default_rng(0).normal(size=(60, 3)) + np.eye(3)[y]
+    machine = LinearSVC().fit(x, y)
+    probs, margin = SklearnModel(machine, classes).probs(x), machine.decision_function(x)
+    assert np.array_equal(probs.argmax(1), machine.predict(x))
+    odds = np.log(probs / probs[:, :1])
+    assert np.allclose(odds[:, 1:], margin[:, None] if margin.ndim == 1 else margin[:, 1:] - margin[:, :1])
+
+
 def test_estimators_that_cannot_be_used():
     with pytest.raises(BezoarError, match="predict_proba"):
-        SklearnModel(LinearSVC(), ("a", "b"))
+        SklearnModel(LinearRegression(), ("a", "b"))
     with pytest.raises(BezoarError, match="not fitted"):
         SklearnModel(RandomForestClassifier(), ("a", "b"))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.special import softmax
 
 from bezoar.errors import BezoarError
 from bezoar.overlay import Rows
@@ -16,7 +17,10 @@ from bezoar.validate import check_rows
 
 @dataclass(frozen=True, eq=False)
 class SklearnModel:
-    """A fitted classifier with ``predict_proba``; images are flattened to columns.
+    """A fitted classifier with ``predict_proba`` or ``decision_function``; images are flattened to columns.
+
+    A machine that has a margin only, such as a linear SVM, gets the softmax of its decision values (0 and the margin,
+    where there are two classes): the right class and order, no calibrated probabilities.
 
     ``features`` exists for forests only: each tree's class probabilities, (n, trees * (k - 1)); elsewhere it raises
     BezoarError, since a black box has no representation to read.
@@ -26,17 +30,24 @@ class SklearnModel:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not hasattr(self.estimator, "predict_proba"):
-            raise BezoarError(f"estimator {type(self.estimator).__name__} has no predict_proba; calibrate it first.")
+        if not hasattr(self.estimator, "predict_proba") and not hasattr(self.estimator, "decision_function"):
+            name = type(self.estimator).__name__
+            raise BezoarError(f"estimator {name} has neither predict_proba nor decision_function: use one that has.")
         if not hasattr(self.estimator, "classes_"):
             raise BezoarError("estimator is not fitted: call fit on it first.")
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
-        """``predict_proba`` with a column for every class, also those that training did not see."""
+        """A column for every class, also those that training did not see."""
         check_rows(x)
         out = np.zeros((len(x), len(self.classes)))
-        out[:, self.estimator.classes_.astype(int)] = self.estimator.predict_proba(flat(x))
+        out[:, self.estimator.classes_.astype(int)] = self._seen(flat(x))
         return out
+
+    def _seen(self, rows: ndarray) -> ndarray:
+        if hasattr(self.estimator, "predict_proba"):
+            return self.estimator.predict_proba(rows)  # type: ignore[no-any-return]
+        margin = self.estimator.decision_function(rows)
+        return softmax(margin if margin.ndim == 2 else np.stack([0 * margin, margin], 1), 1)  # type: ignore[no-any-return]
 
     def features(self, x: Rows) -> Float[ndarray, "n d"]:
         """What each tree of a forest says of each row."""
