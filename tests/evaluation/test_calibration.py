@@ -111,6 +111,18 @@ def test_too_few_trusted_rows_are_undecidable_never_clean():
     assert not flag(Scores(np.zeros(3))).decided
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_trusted_rows_that_score_like_flagged_ones_are_counted(seed):
+    draw = np.random.default_rng(seed)
+    values = np.concatenate([draw.normal(size=300), draw.normal(6, 1, 100)])
+    null = np.concatenate([draw.normal(size=398), draw.normal(6, 1, seed % 3)])
+    verdict = flag(calibrate(values, null), fdr=0.1)
+    high = sum(score >= values[verdict.rows].min() for score in null)
+    assert verdict.rows.any()
+    assert (f"; {high} of the {len(null)} trusted rows score as high" in verdict.reason) == (high > 0)
+    assert ("score as high" in verdict.reason) == (high > 0)
+
+
 def test_the_number_of_trusted_rows_is_the_least_that_can_flag():
     n, rate, fdr = 1000, 0.02, 0.05
     values = np.concatenate([np.zeros(980), np.ones(20)])

@@ -106,6 +106,14 @@ def trusted_needed(fdr: float, rate: float) -> int:
     return ceil(round(1.0 / (fdr * rate), 9)) - 1
 
 
+def _among_trusted(scores: Scores, rows: Bool[ndarray, " n"]) -> str:
+    if scores.null is None or scores.pvalues is None:
+        return ""
+    # a trusted row's own p-value counts it once, where a row's counts it and one more
+    high = int((scores.null < scores.pvalues[rows].max() - 0.5 / (scores.trusted + 1)).sum())
+    return f"; {high} of the {len(scores.null)} trusted rows score as high: look at these as well" if high else ""
+
+
 @dataclass(frozen=True, eq=False)
 class Flags:
     """The verdict on a set of rows. ``rows`` is the mask of flagged rows, ``decided`` is False when it could not
@@ -122,6 +130,8 @@ def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01, procedure: st
     ``procedure`` "storey" estimates the share of clean rows first and spends the level on these alone: more power
     where much is poison. ``rate`` is the least poison rate that the caller wants to hear of. When nothing is flagged
     and too few rows are trusted to see poison of that rate, the verdict is "undecidable", never "nothing found".
+    Trusted rows that score as high as flagged ones are counted in the reason: a few are to be expected, poison among
+    them costs power.
 
     Raises BezoarError when ``fdr`` or ``rate`` lies outside (0, 1), and for another procedure.
     """
@@ -137,7 +147,8 @@ def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01, procedure: st
     level = fdr if procedure == "bh" else fdr / clean_share(scores.pvalues)
     rows = false_discovery_control(scores.pvalues, method="bh") <= level
     if rows.any():
-        return Flags(rows, True, f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}.")
+        found = f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}"
+        return Flags(rows, True, f"{found}{_among_trusted(scores, rows)}.")
     needed = trusted_needed(fdr, rate)
     if scores.trusted < needed:
         why = f"undecidable: needs at least {needed} trusted rows to see a poison rate of {rate:.1%}"

@@ -12,12 +12,13 @@ from numpy import ndarray
 
 from bezoar.core import Data, Model, Scores
 from bezoar.defenses.data.spectral_signatures import pooled
+from bezoar.defenses.data.trusted import with_trusted
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.models.torch_model import TorchModel
 from bezoar.progress import track
 from bezoar.registry import register
-from bezoar.validate import check_rows, check_same_classes, check_two_classes
+from bezoar.validate import check_rows
 
 _ORDERS, _MADS, _ENOUGH = 8, 10.0, 30  # as in the authors' code; enough are so many trusted rows of a class
 _FOLDS, _FLOOR = 10, 0.1  # the floor is a share of the largest bound
@@ -102,10 +103,8 @@ class Beatrix:
 
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
-        check_two_classes(data)
-        check_same_classes(data, clean)
+        y = with_trusted(data, clean).y
         read = _reader(model, data, clean, self.layer)
-        y = data.y if clean is None else np.concatenate([data.y, clean.y])
         trusted, values = np.arange(len(y)) >= len(data), np.zeros(len(y))
         for c in track(np.unique(y), "Beatrix"):
             rows = np.flatnonzero(y == c)
@@ -124,6 +123,6 @@ def _reader(model: Model, data: Data, clean: Data | None, layer: str | None) -> 
         maps = model.tap(model.encode(data.x[:1]).to(model.device), layer)[0]
     if getattr(maps, "ndim", 0) < 2:
         raise BezoarError(f"layer {layer!r} gives no tensor (rows, channels, ...): take another, or None.")
-    x = data.x if clean is None else data.append(clean).x
+    x = with_trusted(data, clean).x
     tapped, channels = replace(model, feature_layer=layer), maps.shape[1]
     return lambda rows: tapped.features(x[rows]).reshape(len(rows), channels, -1)

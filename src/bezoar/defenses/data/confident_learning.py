@@ -11,12 +11,12 @@ from sklearn.model_selection import StratifiedKFold
 
 from bezoar.core import Data, Model, Scores, Trainer
 from bezoar.defenses.data.order import by_content
+from bezoar.defenses.data.trusted import with_trusted
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.progress import track
 from bezoar.registry import register
 from bezoar.rng import child
-from bezoar.validate import check_same_classes, check_two_classes
 
 _METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
@@ -74,10 +74,8 @@ class ConfidentLearning:
             from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (an extra)
         except ImportError as error:
             raise BezoarError("Confident learning needs cleanlab: `pip install bezoar[cleanlab]`.") from error
-        check_two_classes(data)
-        check_same_classes(data, clean)
-        every = data if clean is None else data.append(clean)
+        every = with_trusted(data, clean)
         probs = out_of_fold(every, self.trainer, self.folds, seed=seed)
         scores = 1 - np.asarray(get_label_quality_scores(every.y, probs, method=self.method), np.float64)
         n = len(data)
-        return calibrate(scores[:n], None if clean is None else scores[n:])
+        return calibrate(scores[:n], scores[n:])

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from bezoar.core import Data, FeatureModel, Model, Scores
 from bezoar.defenses.data.activation_clustering import accuse
+from bezoar.defenses.data.trusted import with_trusted
 from bezoar.defenses.data.two_means import two_means
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
@@ -20,7 +21,6 @@ from bezoar.models.torch_model import TorchModel
 from bezoar.overlay import Rows
 from bezoar.progress import track
 from bezoar.registry import register
-from bezoar.validate import check_same_classes, check_two_classes
 
 
 def unit(rows: Float[ndarray, "n d"]) -> Float64[ndarray, "n d"]:
@@ -136,9 +136,7 @@ class GradientClustering:
 
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
-        check_two_classes(data)
-        check_same_classes(data, clean)
-        every = data if clean is None else data.append(clean)
+        every = with_trusted(data, clean)
         trusted, values = np.arange(len(every)) >= len(data), np.empty(len(every))
         factors = at_last_layer if self.at == "last layer" else at_input
         for c in track(np.unique(every.y), "gradient clustering"):

@@ -11,11 +11,11 @@ from numpy import ndarray
 
 from bezoar.core import Data, Model, Scores, Trainer
 from bezoar.defenses.data.order import by_content
+from bezoar.defenses.data.trusted import with_trusted
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.registry import register
 from bezoar.rng import child
-from bezoar.validate import check_same_classes, check_two_classes
 
 
 def losses(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) -> Float64[ndarray, " n"]:
@@ -58,10 +58,8 @@ class LossRanking:
 
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        check_two_classes(data)
-        check_same_classes(data, clean)
+        every = with_trusted(data, clean)
         if self.trainer is not None:
-            every = data if clean is None else data.append(clean)
             model = self.trainer(every.take(by_content(every, child(seed, "order"))), seed=child(seed, "train"))
         sign = 1 if self.suspect == "high" else -1
         null = None if clean is None else sign * losses(model.probs(clean.x), clean.y)

@@ -16,13 +16,13 @@ from bezoar.attacks.networks import check_plain, untrained
 from bezoar.core import Data, Model, Scores, Trainer
 from bezoar.defenses.data.loss_ranking import losses
 from bezoar.defenses.data.order import by_content
+from bezoar.defenses.data.trusted import with_trusted
 from bezoar.errors import BezoarError
 from bezoar.evaluation.calibration import calibrate
 from bezoar.progress import track
 from bezoar.registry import register
 from bezoar.rng import child, torch_seed
 from bezoar.training.train import Descent, Train, minibatches
-from bezoar.validate import check_same_classes, check_two_classes
 
 _WARM_UP = 1  # epochs of plain training before the rows are weighed
 
@@ -132,16 +132,14 @@ class MetaSift:
 
     def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows are sifted with them. ``model`` plays no part."""
-        check_two_classes(data)
-        check_same_classes(data, clean)
-        every = data if clean is None else data.append(clean)
+        every = with_trusted(data, clean)
         order, trainer = by_content(every, child(seed, "order")), _checked(self.trainer)
         rows, weights = every.take(order), np.zeros(len(order))
         for number in track(range(self.sifters), "Meta-Sift"):
             found = sift(rows, trainer, self.v_lr, self.meta_lr, seed=child(seed, "sifter", str(number)))
             weights[order] += found / self.sifters
         n = len(data)
-        return calibrate(1 - weights[:n], None if clean is None else 1 - weights[n:])
+        return calibrate(1 - weights[:n], 1 - weights[n:])
 
 
 def _checked(trainer: Trainer) -> Train:
