@@ -33,6 +33,7 @@ from bezoar.core import (
     Outsourced,
     Poison,
     Purifier,
+    Regressor,
     Repair,
     Scores,
     Trainer,
@@ -93,21 +94,24 @@ def check_trigger(trigger: Trigger) -> None:
     raise ViolationError("The trigger fits neither 8 x 8 images, nor 64 columns, nor text.")
 
 
-def check_attack(attack: Attack, train: Data | None = None) -> None:
-    """Seeded, data untouched, rows within range, a goal that can be measured, spec round trip."""
-    train = train or toy().train
+def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = True) -> None:
+    """Seeded, data untouched, rows within range, a goal that can be measured, refuses labels of the other kind, spec
+    round trip; ``draws`` False for one that leaves nothing to chance."""
+    train = train or _accepted(lambda data: attack(data, seed=1))
     with untouched(train):
         once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
         poisoned = once.apply(train)
     require(_same_poison(once, twice), "Two calls with one seed differ.")
-    require(not _same_poison(once, other), "Another seed changes nothing.")
+    require(_same_poison(once, other) != draws, f"Another seed changes {'nothing' if draws else 'something'}.")
     mask = once.mask(len(train))
     require(bool(mask.any()), "No row was poisoned.")
     kept = np.flatnonzero(~mask)
     require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
     rate = once.goal.success(toy().model, toy().test) if train is toy().train else None
     require(rate is None or 0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
-    _refuses(lambda: attack(replace(train, y=train.y.astype(float), classes=()), seed=1), "a regression set")
+    _refuses(
+        lambda: attack(_other_kind(train), seed=1), f"a {'regression' if train.classes else 'classification'} set"
+    )
     check_spec(attack)
 
 
@@ -135,11 +139,20 @@ def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
 
 
 def check_trainer(trainer: Trainer, train: Data | None = None) -> None:
-    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class."""
-    train = train or toy().train
+    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class. Of a model of a
+    number: finite, seeded, and refuses classes."""
+    train = train or _accepted(lambda data: trainer(data, seed=1))
     with untouched(train):
         once, twice = trainer(train, seed=1), trainer(train, seed=1)
-    rows = toy().test.x[:50]
+    if not train.classes:
+        found = [model.predict(train.x[:50]) for model in (once, twice) if isinstance(model, Regressor)]
+        require(len(found) == 2 and found[0].shape == (50,), "A model of a number must have predict(x) -> (n,).")
+        require(bool(np.isfinite(found[0]).all()), "predict must be finite.")
+        same(found[0], found[1], "Two calls with one seed differ.")
+        _refuses(lambda: trainer(_other_kind(train), seed=1), "a classification set")
+        check_spec(trainer)
+        return
+    rows = np.asarray(train.x[:50])
     probs = once.probs(rows)
     require(probs.shape == (50, len(train.classes)), "probs must be (rows, classes).")
     require(bool(np.allclose(probs.sum(1), 1)), "probs must sum to 1 in each row.")
@@ -245,6 +258,26 @@ def _valid_pvalues(scores: Scores, n: int) -> None:
     p = scores.pvalues
     require(p is not None and p.shape == (n,), "p-values must be one number a row when trusted rows are given.")
     require(p is not None and bool(((p > 0) & (p <= 1)).all()), "p-values lie in (0, 1].")
+
+
+def _accepted(action: Callable[[Data], object]) -> Data:
+    """The first that ``action`` takes: all digits, two of them, or a table with a number to predict."""
+    refused = ""
+    for data in (toy().train, toy().pair, toy().numbers):
+        try:
+            action(data)
+        except BezoarError as error:
+            refused = refused or str(error)
+            continue
+        return data
+    raise ViolationError(f"It takes neither classes nor numbers: {refused}")
+
+
+def _other_kind(data: Data) -> Data:
+    """The same rows with their classes as numbers, or their numbers as two classes."""
+    if data.classes:
+        return replace(data, y=data.y.astype(float), classes=())
+    return replace(data, y=(data.y > np.median(data.y)).astype(np.int64), classes=("low", "high"))
 
 
 def _one_class(data: Data) -> Data:

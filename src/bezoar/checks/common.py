@@ -36,9 +36,14 @@ def require(held: bool, sentence: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Toy:
-    """Embedded digits with a corner square: the poisoned rows, trusted rows in and out of training, a model."""
+    """Embedded digits with a corner square: the poisoned rows, trusted rows in and out of training, a model.
+
+    ``pair`` holds the training rows of two classes, ``numbers`` a table of columns and the digit as a number.
+    """
 
     train: Data
+    pair: Data
+    numbers: Data
     poisoned: Data
     poison: Poison
     inside: Data
@@ -55,7 +60,11 @@ def toy() -> Toy:
     poison = Backdoor(Patch(size=2), target=7, rate=0.1)(parts.train, seed=0)
     poisoned = poison.apply(parts.train)
     model = Train(SmallCNN(width=8, hidden=64), epochs=12, batch_size=32)(poisoned.append(inside), seed=0)
-    return Toy(parts.train, poisoned, poison, inside, held, parts.test, model)
+    two = parts.train.take(np.isin(parts.train.y, (3, 8)))
+    pair = Data(two.x, (two.y == 8).astype(np.int64), ("three", "eight"))
+    columns = np.asarray(parts.train.x).reshape(len(parts.train), -1) / 255
+    numbers = Data(columns, parts.train.y / 9, ())
+    return Toy(parts.train, pair, numbers, poisoned, poison, inside, held, parts.test, model)
 
 
 def digest(value: Any) -> str:

@@ -1,0 +1,77 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from bezoar.attacks import Backdoor
+from bezoar.checks import ViolationError, check_attack, check_trainer
+from bezoar.checks.common import toy
+from bezoar.core import Poison
+from bezoar.errors import BezoarError
+from bezoar.evaluation.availability import Availability, HigherError
+from bezoar.registry import Threat, register
+from bezoar.triggers import Patch
+
+
+@register("attack", threat=Threat(("labels",), inference="nothing"))
+@dataclass(frozen=True)
+class FirstRow:
+    """Changes the first row's label; ``kind`` says of which sets, ``careless`` takes any."""
+
+    kind: str = "numbers"
+    careless: bool = False
+
+    def __call__(self, train, *, seed):
+        if self.kind == "two" and (self.careless or len(train.classes) == 2):
+            return Poison(np.array([0]), train.x[:1], 1 - train.y[:1].astype(int), Availability())
+        if self.kind == "numbers" and (self.careless or not train.classes):
+            return Poison(np.array([0]), train.x[:1], train.y[:1] + 1, HigherError(1.0))
+        raise BezoarError("train is of another kind.")
+
+
+@register("trainer")
+@dataclass(frozen=True)
+class Mean:
+    """Predicts the mean of y."""
+
+    careless: bool = False
+
+    def __call__(self, train, *, seed):
+        if train.classes and not self.careless:
+            raise BezoarError("train has classes.")
+        return Constant(float(train.y.mean()))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Says one number."""
+
+    value: float
+
+    def predict(self, x):
+        return np.full(len(x), self.value)
+
+
+@pytest.mark.parametrize("kind", ["two", "numbers"])
+def test_attacks_on_two_classes_and_on_numbers_are_checked_on_such_data(kind):
+    check_attack(FirstRow(kind), draws=False)
+    with pytest.raises(ViolationError, match="Another seed changes nothing"):
+        check_attack(FirstRow(kind))
+
+
+def test_an_attack_that_takes_anything_is_found():
+    with pytest.raises(ViolationError, match="accepts a classification set"):
+        check_attack(FirstRow("numbers", careless=True), toy().numbers, draws=False)
+    with pytest.raises(ViolationError, match="neither classes nor numbers: train is of another kind"):
+        check_attack(FirstRow("nothing"))
+
+
+def test_an_attack_that_draws_may_not_say_that_it_does_not():
+    with pytest.raises(ViolationError, match="Another seed changes something"):
+        check_attack(Backdoor(Patch(size=2), target=3), draws=False)
+
+
+def test_models_of_a_number():
+    check_trainer(Mean())
+    with pytest.raises(ViolationError, match="accepts a classification set"):
+        check_trainer(Mean(careless=True), toy().numbers)
