@@ -21,9 +21,9 @@ class WaNet:
 
     Works with little to see; the randomly bent rows teach the model that only this one field calls up the
     target. Fails at low rates, and needs more training than a patch, more still with those rows: a small residual
-    net that reads traffic signs well after 8 epochs has learnt a bend of 1.2 to 38% by then, and to 67% after 20. In the paper the attacker owns
-    the training and bends other rows in every epoch; here the rows are chosen once, as an attacker must who only
-    touches the data.
+    net that reads traffic signs well after 8 epochs has learnt a bend of 1.2 to 38% by then, and to 67% after 20.
+    In the paper the attacker owns the training and bends other rows in every epoch; here the rows are chosen once, as
+    an attacker must who only touches the data.
 
     - ``trigger``: the bend, without its noise mode.
     - ``target``: the class wanted, 0..k-1; not used when ``all_to_all``.
