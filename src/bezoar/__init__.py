@@ -23,6 +23,7 @@ __getattr__, __dir__ = lazy(
             wing: f"bezoar.{wing}"
             for wing in (
                 "attacks",
+                "certificates",
                 "defenses",
                 "evaluation",
                 "experiments",

@@ -38,12 +38,14 @@ def require(held: bool, sentence: str) -> None:
 class Toy:
     """Embedded digits with a corner square: the poisoned rows, trusted rows in and out of training, a model.
 
-    ``pair`` holds the training rows of two classes, ``numbers`` a table of columns and the digit as a number.
+    ``pair`` holds the training rows of two classes, ``numbers`` a table of columns and the digit as a number,
+    ``texts`` messages of two kinds.
     """
 
     train: Data
     pair: Data
     numbers: Data
+    texts: Data
     poisoned: Data
     poison: Poison
     inside: Data
@@ -64,7 +66,13 @@ def toy() -> Toy:
     pair = Data(two.x, (two.y == 8).astype(np.int64), ("three", "eight"))
     columns = np.asarray(parts.train.x).reshape(len(parts.train), -1) / 255
     numbers = Data(columns, parts.train.y / 9, ())
-    return Toy(parts.train, pair, numbers, poisoned, poison, inside, held, parts.test, model)
+    return Toy(parts.train, pair, numbers, _texts(), poisoned, poison, inside, held, parts.test, model)
+
+
+def _texts() -> Data:
+    draw, y = np.random.default_rng(0), np.arange(120) % 2
+    words = [["report", "meeting", "draft", "today", "thanks"], ["cash", "winner", "offer", "today", "free"]]
+    return Data(np.array([" ".join(draw.choice(words[c], 4)) for c in y], object), y, ("ham", "spam"))
 
 
 def digest(value: Any) -> str:

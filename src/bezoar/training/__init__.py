@@ -9,8 +9,10 @@ __getattr__, __dir__ = lazy(
         "Adam": "bezoar.training.train",
         "SGD": "bezoar.training.train",
         "Fit": "bezoar.training.fit",
+        "NormSVM": "bezoar.training.norm_svm",
         "Pretrained": "bezoar.training.pretrained",
         "Resized": "bezoar.training.resized",
+        "SpamBayes": "bezoar.training.spam_bayes",
         "Transfer": "bezoar.training.transfer",
     },
 )

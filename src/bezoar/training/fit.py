@@ -30,12 +30,12 @@ class Fit:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._make(0)
+        self.make(0)
 
     def __call__(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""
         check_two_classes(train, "train")
-        estimator = self._make(child(seed, "fit") % 2**32)
+        estimator = self.make(child(seed, "fit") % 2**32)
         if train.x.dtype == object:
             from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
             from sklearn.pipeline import make_pipeline  # noqa: PLC0415
@@ -43,7 +43,8 @@ class Fit:
             estimator = make_pipeline(TfidfVectorizer(), estimator)
         return SklearnModel(estimator.fit(flat(train.x), train.y), train.classes)
 
-    def _make(self, random_state: int) -> Any:
+    def make(self, random_state: int) -> Any:
+        """The estimator, not fitted."""
         module, _, name = self.estimator.rpartition(".")
         if not module.startswith("sklearn."):
             raise BezoarError(f"estimator {self.estimator!r} must be the import path of a scikit-learn classifier.")
