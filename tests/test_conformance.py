@@ -22,6 +22,7 @@ from bezoar.defenses import (
     ScalingDetection,
     ScalingFilter,
     StripRows,
+    Trim,
 )
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
@@ -58,6 +59,8 @@ EXAMPLES = {
     "adaptive-patch": [a.AdaptivePatch(target=3)],
     "alfa": [a.Alfa(0.1)],
     "alfa-tilt": [a.AlfaTilt(0.1)],
+    "back-gradient": [a.BackGradient(3, unroll=5, starts=2, steps=2)],
+    "beta-poisoning": [a.BetaPoisoning(rate=0.02, steps=5)],
     "bullseye-polytope": [a.BullseyePolytope(IMAGE, 3, (QUICK,), poisons=2, steps=3, repeat=2)],
     "conditional-generator": [a.ConditionalGenerator(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), size=2)],
     "candidate-attack": [a.CandidateAttack(rate=0.2, iterations=60)],
@@ -73,6 +76,7 @@ EXAMPLES = {
     "label-flips": [a.LabelFlips(0.1), a.LabelFlips(0.1, "nearest"), a.LabelFlips(0.1, "furthest")],
     "maximum-rotation": [a.MaximumRotation(0.1)],
     "narcissus": [a.Narcissus(3, QUICK, steps=2)],
+    "optimal-points": [a.OptimalPoints(2, kind, starts=2, steps=2) for kind in ("ridge", "svm")],
     "random-backdoor": [a.RandomBackdoor(size=2)],
     "sample-specific": [a.SampleSpecific(target=3, bits=2, psnr=20.0, trainer=QUICK)],
     "semantic": [a.Semantic(Coloured((255,), distance=40, share=0.2), target=7, share=0.5)],
@@ -89,6 +93,7 @@ EXAMPLES = {
     "partition-aggregation": [PartitionAggregation(QUICK, 3)],
     "roni": [Roni(trials=2)],
     "spam-bayes": [SpamBayes()],
+    "trim": [Trim(starts=2)],
     "confident-learning": [ConfidentLearning(QUICK, folds=2)],
     "deep-knn": [DeepKNN(k=10)],
     "loss-ranking": [LossRanking(), LossRanking("low", QUICK)],

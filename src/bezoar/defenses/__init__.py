@@ -24,6 +24,7 @@ __getattr__, __dir__ = lazy(
         "Spectre": "bezoar.defenses.data.spectre",
         "StripRows": "bezoar.defenses.data.strip_rows",
         "PartitionAggregation": "bezoar.defenses.training.partition_aggregation",
+        "Trim": "bezoar.defenses.training.trim",
         "NeuralCleanse": "bezoar.defenses.model.neural_cleanse",
         "FinePruning": "bezoar.defenses.model.fine_pruning",
         "ScalingFilter": "bezoar.defenses.inference.scaling_filter",

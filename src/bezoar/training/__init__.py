@@ -9,6 +9,7 @@ __getattr__, __dir__ = lazy(
         "Adam": "bezoar.training.train",
         "SGD": "bezoar.training.train",
         "Fit": "bezoar.training.fit",
+        "FitRegression": "bezoar.training.linear_regression",
         "NormSVM": "bezoar.training.norm_svm",
         "Pretrained": "bezoar.training.pretrained",
         "Resized": "bezoar.training.resized",
