@@ -31,11 +31,11 @@ from dataclasses import replace
 
 import numpy as np
 from common import arguments, finish
-from numpy import ndarray
 
 from bezoar import Data, load
 from bezoar.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
 from bezoar.attacks.feasible import sphere_and_slab, unit
+from bezoar.attacks.rounding import round_at_random
 from bezoar.attacks.whole_numbers import WholeFeasible
 from bezoar.certificates.data_dependent import data_dependent_attack, passes
 from bezoar.certificates.poisoning_bound import poisoning_bound
@@ -99,12 +99,6 @@ def words(name: str, count: int) -> tuple[Data, Data]:
     return train, test
 
 
-def whole(x: ndarray, rng: np.random.Generator) -> ndarray:
-    """Rounded up with a chance equal to the fraction, down otherwise, after a cut at 0."""
-    x = np.maximum(x, 0)
-    return np.floor(x) + (rng.random(x.shape) < x % 1)
-
-
 def text(name: str, count: int, rates: tuple[float, ...], norm: float, iterations: int) -> dict[str, float]:
     """Word counts under the oracle."""
     train, test = words(name, count)
@@ -123,7 +117,7 @@ def text(name: str, count: int, rates: tuple[float, ...], norm: float, iteration
         game = play(
             mean_loss(signed(train.x, train.y), "hinge"), tuple(inner), attack, np.arange(iterations)[-3 * m :]
         )
-        x, y = whole(game.x, rng), (game.sign > 0).astype(np.int64)
+        x, y = round_at_random(game.x, rng), (game.sign > 0).astype(np.int64)
         good = np.where(y == 1, outer[1].contains(x), outer[0].contains(x))
         key = f"{name}_{100 * rate:g}"
         figures |= {f"{key}_passes": float(good.mean()), f"{key}_bound": poisoning_bound(train, attack, 1.0).upper}

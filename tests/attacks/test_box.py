@@ -31,6 +31,36 @@ def test_a_table_keeps_its_columns_ranges_unless_told():
     assert whole.store(np.array([[3.6]])).tolist() == [[4]]
 
 
+def test_the_range_of_whole_numbers_ends_at_such_as_the_type_can_hold():
+    x = np.array([[-1, 0], [7, 3]], np.int8)
+    data = Data(x, np.zeros(2), ())
+    box = Box.of(data, (-1.7, 7.5))
+    assert box.low.tolist() == [-1, -1]
+    assert box.high.tolist() == [7, 7]
+    wide = Box.of(data, (-1000.0, 1000.0))
+    assert wide.store(wide.clip(np.array([[999.0, -999.0]]))).tolist() == [[127, -128]]
+    for level in range(255):
+        pixels = Box.of(Data(np.array([[level], [255]], np.uint8), np.zeros(2), ()), (level / 255, 1.5))
+        assert (pixels.low * 255).round(6).tolist() == [level]
+        assert pixels.high.tolist() == [1]
+
+
+def test_random_rounding_keeps_the_mean_and_the_box():
+    box = Box.of(Data(np.array([[-3, 0], [4, 9]]), np.zeros(2), ()))
+    points = np.tile([[-2.3, 8.9], [-3.0, 9.0], [-0.5, 0.0]], (20000, 1))
+    found = box.rounded(points, np.random.default_rng(0))
+    assert (found == np.rint(found)).all()
+    assert (np.abs(found - points) < 1).all()
+    assert np.abs(found.reshape(20000, 3, 2).mean(0) - points[:3]).max() < 0.02  # 5 standard errors of 0.5 / 20000^0.5
+    assert np.array_equal(found, box.rounded(points, np.random.default_rng(0)))
+    pixels = Box.of(Data(np.zeros((1, 2), np.uint8), np.zeros(1), ()))
+    grey = pixels.rounded(np.full((100, 2), 0.3 / 255), np.random.default_rng(0))
+    assert set(pixels.store(grey).ravel().tolist()) == {0, 1}
+    assert np.allclose(pixels.store(grey) / 255, grey)
+    floats = Box.of(Data(np.array([[0.0], [1.0]]), np.zeros(2), ()))
+    assert floats.rounded(np.array([[0.3]]), np.random.default_rng(0)).tolist() == [[0.3]]
+
+
 @pytest.mark.parametrize("within", [(1.0, 0.0), (0.0, 0.5), (float("nan"), 1.0)])
 def test_a_range_that_does_not_hold_the_data(within):
     with pytest.raises(BezoarError, match="range that all numbers"):

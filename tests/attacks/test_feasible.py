@@ -55,6 +55,20 @@ def test_no_feasible_point_is_beyond_the_furthest(bounded):
         assert (near @ w).max(initial=-np.inf) <= s.furthest(w)[1] + 1e-9
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_nearest_point_is_that_of_a_general_solver(bounded):
+    """x is nearest when it is in the set and no point of the set is ahead of it: <away - x, y - x> <= 0."""
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        s = some_set(rng, bounded)
+        away = s.centre + 2 * rng.normal(size=len(s.centre))
+        x = s.nearest(away)
+        assert s.contains(x[None])[0]
+        ahead = away - x
+        assert by_general_solver(s, ahead) - ahead @ x <= 1e-4 * (1 + np.linalg.norm(ahead))
+        assert s.nearest(x) == pytest.approx(x, abs=1e-6)
+
+
 def test_directions_along_the_slab_and_none_at_all():
     s = Feasible(np.array([1.0, 2.0]), np.array([1.0, 0.0]), 5.0, 3.0)
     for w, x, most in (((2, 0), (4, 2), 8), ((0, 2), (1, 7), 14), ((-1, 0), (-2, 2), 2), ((0, 0), (1, 2), 0)):

@@ -10,11 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from bezoar.attacks.rounding import round_at_random
 from bezoar.core import Data
 from bezoar.errors import BezoarError
 from bezoar.progress import track
 
 T = TypeVar("T")
+_SLACK = 1e-9  # a grey level / 255 * 255 may miss its whole number
 
 
 def columns(data: Data) -> Float[ndarray, "n d"]:
@@ -30,7 +32,8 @@ class Box:
     """The rows of a data set as columns of floats, and the range ``low`` to ``high`` that each column may take.
 
     uint8 rows are divided by 255 and lie in [0, 1]. Other tables are taken as they are: a column's range is that of
-    the data, or ``within`` where it is given. ``store`` is the way back.
+    the data, or ``within`` where it is given. Where whole numbers are stored the range starts and ends with one that
+    their type can hold. ``store`` is the way back.
     """
 
     x: Float[ndarray, "n d"]
@@ -48,6 +51,10 @@ class Box:
         low, high = (x.min(0), x.max(0)) if within is None else (np.full(x.shape[1], float(v)) for v in within)
         if within is not None and not (within[0] < within[1] and (x >= low).all() and (x <= high).all()):
             raise BezoarError(f"box {within} must be a range that all numbers of train lie in.")
+        if train.x.dtype.kind in "iu":
+            unit, held = _unit(train.x.dtype), np.iinfo(train.x.dtype)
+            low = np.maximum(np.ceil(low * unit - _SLACK), held.min) / unit
+            high = np.minimum(np.floor(high * unit + _SLACK), held.max) / unit
         return Box(x, low, high, train.x.shape[1:], train.x.dtype)
 
     def clip(self, x: Float[ndarray, "m d"]) -> Float[ndarray, "m d"]:
@@ -55,12 +62,24 @@ class Box:
         found: ndarray = np.clip(x, self.low, self.high)
         return found
 
+    def rounded(self, x: Float[ndarray, "m d"], draw: np.random.Generator) -> Float[ndarray, "m d"]:
+        """Points of the box that ``store`` need not round: where whole numbers are stored each is one of the two next
+        to the number, drawn so that the mean is kept."""
+        if self.dtype.kind == "f":
+            return x
+        unit = _unit(self.dtype)
+        found: ndarray = self.low + round_at_random(unit * (x - self.low), draw) / unit
+        return found
+
     def store(self, x: Float[ndarray, "m d"]) -> ndarray:
-        """Points as stored rows; whole numbers are rounded."""
-        if self.dtype == np.uint8:
-            x = 255 * x
-        x = x if self.dtype.kind == "f" else np.rint(x)
+        """Points as stored rows; whole numbers are rounded to the nearest."""
+        if self.dtype.kind != "f":
+            x = np.rint(_unit(self.dtype) * x)
         return x.reshape(len(x), *self.shape).astype(self.dtype)
+
+
+def _unit(dtype: np.dtype) -> int:
+    return 255 if dtype == np.uint8 else 1
 
 
 def ascend(

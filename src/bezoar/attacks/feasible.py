@@ -13,6 +13,7 @@ from bezoar.core import Data
 from bezoar.errors import BezoarError
 from bezoar.overlay import Rows
 
+_TURNS = 300  # of box and sphere
 _ROUND = 1e-9  # a point on the boundary is in the set although its distance was rounded
 
 
@@ -78,6 +79,43 @@ class Feasible:
         q = np.sqrt(max(0.0, self.radius**2 - p**2))
         x = self.centre + p * self.direction + (q / length if length > 0 else 0.0) * rest
         return x, float(w @ self.centre) + p * a + q * length
+
+    def nearest(self, x: Float64[ndarray, " d"]) -> Float64[ndarray, " d"]:
+        """The point of the set nearest to ``x``.
+
+        Without bounds it is exact: x pulled into the slab, or else onto the sphere, or else onto the rim where both
+        meet. With bounds these and the box take turns (Dykstra's algorithm), and what is left over is pulled towards
+        the centre.
+        """
+        if not np.isfinite([self.low, self.high]).any():
+            return self._without_bounds(x)
+        found, before, after = x, np.zeros_like(x), np.zeros_like(x)
+        for _ in range(_TURNS):
+            inside = self._without_bounds(found + before)
+            before += found - inside
+            found = np.clip(inside + after, self.low, self.high)
+            after += inside - found
+            if np.abs(found - inside).max() < _ROUND:
+                break
+        away = found - self.centre
+        # the box holds the centre, so that a shorter way from it stays within
+        over = max(
+            float(np.linalg.norm(away)) / max(self.radius, _ROUND),
+            abs(float(away @ self.direction)) / max(self.width, _ROUND),
+        )
+        return self.centre + away / max(1.0, over)
+
+    def _without_bounds(self, x: ndarray) -> ndarray:
+        away = x - self.centre
+        p = float(away @ self.direction)
+        rest = away - p * self.direction
+        q = float(np.linalg.norm(rest))
+        flat = float(np.clip(p, -self.width, self.width))
+        if np.hypot(flat, q) > self.radius:
+            flat = float(np.clip(p * self.radius / np.hypot(p, q), -self.width, self.width))
+        length = min(q, np.sqrt(max(0.0, self.radius**2 - flat**2)))
+        found: ndarray = self.centre + flat * self.direction + (length / q if q > 0 else 0.0) * rest
+        return found
 
     def _within_bounds(self, w: ndarray) -> tuple[ndarray, float]:
         x = self._in_ball(w)

@@ -130,6 +130,39 @@ def test_the_training_loss_stands_for_another():
     assert not np.array_equal(alone.x, attack.craft(train, blobs(20, 7), seed=0).x)
 
 
+def test_word_counts_become_one_of_the_whole_numbers_beside_the_points():
+    draw = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = draw.poisson(1 + 2 * np.where(np.arange(8) < 4, y[:, None], 1 - y[:, None]))
+    train = Data(x, y, TWO)
+    fields = {"points": 4, "learner": "logistic", "joint": True, "starts": 2, "steps": 6}
+    exact = OptimalPoints(**fields)(Data(x.astype(float), y, TWO), seed=0).x
+    assert (exact % 1 > 0).any()
+    nearest = OptimalPoints(**fields)(train, seed=0).x
+    assert nearest.dtype == x.dtype
+    assert np.array_equal(nearest, np.rint(exact))
+    drawn, again, other = (OptimalPoints(**fields, rounding="random")(train, seed=s).x for s in (0, 0, 1))
+    assert (np.abs(drawn - exact) < 1).all()
+    assert (drawn >= x.min(0)).all()
+    assert (drawn <= x.max(0)).all()
+    assert not np.array_equal(drawn, nearest)
+    assert np.array_equal(drawn, again)
+    assert not np.array_equal(drawn, other)
+
+
+def test_points_for_a_surrogate_of_other_rows_and_another_learner_hurt_the_victim():
+    data = digits((5, 9), 160)
+    pieces = ((0, 30), (30, 60), (60, 100), (100, 160))
+    train, own, valid, test = (data.take(np.r_[a:b, 160 + a : 160 + b]) for a, b in pieces)
+    victim, attack = Fit("sklearn.svm.SVC", {"kernel": "linear"}), OptimalPoints(8, "ridge", joint=True, starts=2)
+    poisons = [attack.craft(own, valid, seed=seed) for seed in range(2)]
+    clean, *hit = (
+        Availability().success(victim(unit(d), seed=0), unit(test)).value
+        for d in (train, *(p.apply(train) for p in poisons))
+    )
+    assert np.mean(hit) > clean + 0.05
+
+
 @pytest.mark.parametrize("learner", ["svm", "logistic", "ridge"])
 def test_contract(learner):
     check_attack(OptimalPoints(2, learner, starts=1, steps=2), digits((5, 9), 40))
@@ -152,6 +185,7 @@ def test_spec_and_name():
         ({"points": 0}, "points"),
         ({"starts": 0}, "starts"),
         ({"steps": 0}, "steps"),
+        ({"rounding": "up"}, "rounding must"),
         ({"wanted": (1, 1)}, "another class"),
         ({"wanted": (1, 0), "label": 1}, "source in wanted"),
     ],

@@ -174,6 +174,8 @@ class OptimalPoints:
     - ``joint``: move all added rows at once; else one after the other, each the best reply to those before.
     - ``starts``: draws of rows to start from, the best of which is taken; ``steps``: moves uphill, at most.
     - ``box``: the range of every number of a table; None: each column's own range in the data.
+    - ``rounding``: how the points become whole numbers where the rows are such: "nearest", or "random", up with a
+      chance equal to the fraction. Word counts must not be uint8, which is taken for pixels.
 
     Raises BezoarError for values out of range, text, a regression set, a single class, for "svm" more than two.
     """
@@ -188,6 +190,7 @@ class OptimalPoints:
     starts: int = 10
     steps: int = 50
     box: tuple[float, float] | None = None
+    rounding: str = "nearest"
 
     def __post_init__(self) -> None:
         if self.learner not in ("svm", "logistic", "ridge"):
@@ -195,6 +198,8 @@ class OptimalPoints:
         check_cost(self.C)
         if self.gamma is not None and not (self.learner == "svm" and 0 < self.gamma < np.inf):
             raise BezoarError(f"gamma must be above 0, and is for learner 'svm' alone; not {self.gamma}.")
+        if self.rounding not in ("nearest", "random"):
+            raise BezoarError(f"rounding must be 'nearest' or 'random', not {self.rounding!r}.")
         goal_of(self.wanted)
         self._plan()
 
@@ -206,7 +211,10 @@ class OptimalPoints:
         return self.craft(train, train, seed=seed)
 
     def craft(self, train: Data, valid: Data, *, seed: int) -> Poison:
-        """The rows added, for an attacker who has rows ``valid`` that the victim does not train on."""
+        """The rows added, for an attacker who has rows ``valid`` that the victim does not train on.
+
+        An attacker who does not know the victim's rows gives as many of their own for ``train``.
+        """
         check_two_classes(train, "train")
         if self.learner == "svm" and len(train.classes) > 2:
             raise BezoarError(f"learner 'svm' is for 2 classes, not {len(train.classes)}: use 'logistic' or 'ridge'.")
@@ -215,7 +223,10 @@ class OptimalPoints:
         learner = SVM(self.C, self.gamma) if self.learner == "svm" else Smooth(self.learner, self.C)
         game, box = game_of(train, valid, learner, self.wanted), Box.of(train, self.box)
         draw = np.random.default_rng(child(seed, "start"))
-        return appended(train, box, *search(game, box, self._plan(), draw), self.wanted)
+        points, labels = search(game, box, self._plan(), draw)
+        if self.rounding == "random":
+            points = box.rounded(points, np.random.default_rng(child(seed, "rounding")))
+        return appended(train, box, points, labels, self.wanted)
 
 
 def check_cost(cost: float) -> None:
