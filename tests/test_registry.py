@@ -43,7 +43,7 @@ def test_unregistered_objects_have_no_spec():
 
 
 def test_every_entry_is_described():
-    for found in entries():
+    for found in (e for e in entries() if e.cls.__module__.startswith("bezoar.")):
         assert found.summary, found.name
         if found.contract in ("attack", "detector", "inspector", "repair", "monitor"):
             assert found.paper, found.name
