@@ -71,10 +71,13 @@ EXAMPLES = {
     "gradient-matching": [a.GradientMatching(IMAGE, 3, QUICK, steps=2, restarts=2)],
     "hidden-trigger": [a.HiddenTrigger(Patch(2), 3, 8, QUICK, steps=2)],
     "image-scaling": [a.ImageScaling(Patch(2), HALF)],
+    "influence-attack": [a.InfluenceAttack(rate=0.2, C=0.1, steps=3)],
     "input-aware": [a.InputAware(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), target=3, mask_epochs=1)],
     "label-consistent": [a.LabelConsistent(Patch(2), 3, QUICK, steps=2)],
     "label-flips": [a.LabelFlips(0.1), a.LabelFlips(0.1, "nearest"), a.LabelFlips(0.1, "furthest")],
     "maximum-rotation": [a.MaximumRotation(0.1)],
+    "kkt-attack": [a.KKTAttack(rate=0.2, shares=(0.1,), copies=(1, 2), splits=3)],
+    "min-max": [a.MinMax(a.CandidateAttack(rate=0.2, iterations=60), burn=20)],
     "narcissus": [a.Narcissus(3, QUICK, steps=2)],
     "optimal-points": [a.OptimalPoints(2, kind, starts=2, steps=2) for kind in ("ridge", "svm")],
     "random-backdoor": [a.RandomBackdoor(size=2)],
@@ -114,7 +117,7 @@ EXAMPLES = {
 }
 
 
-DRAWS_NOTHING = (a.Alfa, a.AlfaTilt, a.MaximumRotation)
+DRAWS_NOTHING = (a.Alfa, a.AlfaTilt, a.KKTAttack, a.MaximumRotation, a.MinMax)
 
 
 def examples(entry: Entry) -> list[object]:

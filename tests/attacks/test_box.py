@@ -51,7 +51,8 @@ def test_random_rounding_keeps_the_mean_and_the_box():
     found = box.rounded(points, np.random.default_rng(0))
     assert (found == np.rint(found)).all()
     assert (np.abs(found - points) < 1).all()
-    assert np.abs(found.reshape(20000, 3, 2).mean(0) - points[:3]).max() < 0.02  # 5 standard errors of 0.5 / 20000^0.5
+    five_standard_errors = 5 * 0.5 / 20000**0.5
+    assert np.abs(found.reshape(20000, 3, 2).mean(0) - points[:3]).max() < five_standard_errors
     assert np.array_equal(found, box.rounded(points, np.random.default_rng(0)))
     pixels = Box.of(Data(np.zeros((1, 2), np.uint8), np.zeros(1), ()))
     grey = pixels.rounded(np.full((100, 2), 0.3 / 255), np.random.default_rng(0))

@@ -16,7 +16,6 @@ from bezoar.errors import BezoarError
 from bezoar.progress import track
 
 T = TypeVar("T")
-_SLACK = 1e-9  # a grey level / 255 * 255 may miss its whole number
 
 
 def columns(data: Data) -> Float[ndarray, "n d"]:
@@ -53,8 +52,8 @@ class Box:
             raise BezoarError(f"box {within} must be a range that all numbers of train lie in.")
         if train.x.dtype.kind in "iu":
             unit, held = _unit(train.x.dtype), np.iinfo(train.x.dtype)
-            low = np.maximum(np.ceil(low * unit - _SLACK), held.min) / unit
-            high = np.minimum(np.floor(high * unit + _SLACK), held.max) / unit
+            low = np.maximum(np.ceil(low * unit), held.min) / unit
+            high = np.minimum(np.floor(high * unit), held.max) / unit
         return Box(x, low, high, train.x.shape[1:], train.x.dtype)
 
     def clip(self, x: Float[ndarray, "m d"]) -> Float[ndarray, "m d"]:

@@ -103,7 +103,8 @@ class Feasible:
             float(np.linalg.norm(away)) / max(self.radius, _ROUND),
             abs(float(away @ self.direction)) / max(self.width, _ROUND),
         )
-        return self.centre + away / max(1.0, over)
+        nearest: ndarray = self.centre + away / max(1.0, over)
+        return nearest
 
     def _without_bounds(self, x: ndarray) -> ndarray:
         away = x - self.centre
