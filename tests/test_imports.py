@@ -12,7 +12,7 @@ import bezoar
 ROOT = Path(bezoar.__file__).parent
 FLOORS = (  # each floor may import itself and what is above it in this list
     ("_lazy", "errors", "overlay", "rng", "progress"),
-    ("core", "validate"),
+    ("core", "federation", "validate"),
     ("registry",),
     ("data", "triggers"),
     ("models",),

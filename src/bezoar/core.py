@@ -269,10 +269,3 @@ class Purifier(Protocol):
     """Cleans inputs at inference: rows of the same shape and dtype."""
 
     def __call__(self, inputs: Rows, *, seed: int) -> ndarray: ...
-
-
-@runtime_checkable
-class Aggregator(Protocol):
-    """Combines the updates of n clients, (n, d), into one, (d,)."""
-
-    def __call__(self, updates: Float[ndarray, "n d"]) -> Float[ndarray, " d"]: ...
