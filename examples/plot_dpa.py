@@ -36,7 +36,7 @@ def figure(quick: bool = False) -> alt.Chart:
         color=alt.Color(
             "k:N",
             scale=alt.Scale(domain=names, range=list(PARTITIONS.values())),
-            legend=alt.Legend(title=None, orient="bottom", columns=1, labelLimit=460),
+            legend=alt.Legend(title=None, orient="bottom", columns=1, labelLimit=460, symbolStrokeWidth=4),
         ),
     )
     return lines.configure_view(stroke=None)
