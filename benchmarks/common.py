@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
+import sys
+import time
+import types
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +22,7 @@ import numpy as np
 from bezoar import Data, load, models
 from bezoar import defenses as d
 from bezoar.core import Detector, Goal, Model, Trainer
+from bezoar.errors import BezoarError
 from bezoar.evaluation.rates import accuracy
 from bezoar.evaluation.spread import Spread
 from bezoar.training import Fit, Train
@@ -122,3 +129,25 @@ class Remember:
         if not place.exists():
             models.save(self.trainer(train, seed=seed), place)
         return models.load(place)
+
+
+def byzfl(*names: str) -> list[types.ModuleType]:
+    """Modules of byzfl 0.0.11 without the rest of that package, which would import torchvision and plotting."""
+    found = importlib.util.find_spec("byzfl")
+    if found is None or found.submodule_search_locations is None:
+        raise BezoarError("byzfl is missing: install it with pip install --no-deps byzfl==0.0.11.")
+    package = types.ModuleType("byzfl")
+    package.__path__ = list(found.submodule_search_locations)
+    package.__spec__ = found
+    sys.modules["byzfl"] = package
+    return [importlib.import_module(f"byzfl.{name}") for name in names]
+
+
+def least_seconds(call: Callable[[np.ndarray], object], given: np.ndarray, runs: int) -> float:
+    """CPU seconds of one call, the least of several."""
+    best = np.inf
+    for _ in range(runs):
+        start = time.process_time()
+        call(given)
+        best = min(best, time.process_time() - start)
+    return float(best)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bezoar import attacks as a
+from bezoar import defenses as d
 from bezoar.attacks import Backdoor
 from bezoar.checks import check, check_attack
 from bezoar.defenses import (
@@ -26,7 +27,7 @@ from bezoar.defenses import (
 )
 from bezoar.models.nets import MLP
 from bezoar.registry import Entry, entries
-from bezoar.training import Adam, Pretrained, Resized, SpamBayes, Train, Transfer
+from bezoar.training import Adam, Federated, Pretrained, Resized, SpamBayes, Train, Transfer
 from bezoar.triggers import (
     Accessory,
     Additive,
@@ -48,6 +49,7 @@ IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 QUICK = Train(MLP((16,)), epochs=1)
 HALF = Scaler("pillow", "nearest", 4, 4)
 CONTRACTS = ("trigger", "attack", "outsourced", "trainer", "detector", "inspector", "repair", "monitor", "purifier")
+CONTRACTS += ("aggregator", "client-attack")
 EXAMPLES = {
     "backdoor": [
         Backdoor(Patch(size=2), target=3),
@@ -114,6 +116,22 @@ EXAMPLES = {
     "dynamic": [Dynamic(Patch(size=2))],
     "insert-words": [InsertWords()],
     "set-feature": [SetFeature((1,), (9.0,))],
+    "federated": [Federated(clients=8, rounds=3, fraction=0.5, net=MLP((6,)))],
+    "accuracy-check": [d.AccuracyCheck(0.5)],
+    "arc": [d.ARC(2, d.CoordinateMedian())],
+    "bucketing": [d.Bucketing(2, d.CoordinateMedian())],
+    "bulyan": [d.Bulyan(2)],
+    "dnc": [d.Dnc(2)],
+    "krum": [d.Krum(2)],
+    "meamed": [d.Meamed(2)],
+    "multi-krum": [d.MultiKrum(2), d.MultiKrum(2, keep=3)],
+    "nnm": [d.NNM(2, d.CoordinateMedian())],
+    "norm-clipping": [d.NormClipping(1.0), d.NormClipping(1.0, noise=0.1)],
+    "random-subset": [d.RandomSubset(5)],
+    "server-validation": [d.ServerValidation(5)],
+    "sign-majority": [d.SignMajority(0.01)],
+    "trimmed-mean": [d.TrimmedMean(2)],
+    "data-poisoning": [a.DataPoisoning(Backdoor(Patch(2), target=7))],
 }
 
 

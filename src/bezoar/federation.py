@@ -63,6 +63,7 @@ class Aggregator(Protocol):
     def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ...) -> Aggregate: ...
 
 
+@runtime_checkable
 class Local(Protocol):
     """How clients train, for whoever is allowed to do as they do: the attacker, and a server with rows of its own."""
 

@@ -54,8 +54,8 @@ def data_dependent_attack(train: Data, attack: CandidateAttack, *, seed: int, sp
     means (7 rows in the paper, which leaves the origin where it is). It is solved for the shares in proportion to
     the classes and for ``splits`` random ones, in each step of the dual averaging of ``CandidateAttack``. The twelve
     that cost the mean (w, b) of the later half most are tried on a victim (``NormSVM``), and the one under which it
-    is wrong on most rows of ``train`` is kept. Radii are those of ``attack``, whose ``quantile`` the paper sets to 0.65 for MNIST-1-7, with about
-    200 iterations; the loss is the hinge. Columns have no bounds.
+    is wrong on most rows of ``train`` is kept. Radii are those of ``attack``, whose ``quantile`` the paper sets to
+    0.65 for MNIST-1-7, with about 200 iterations; the loss is the hinge. Columns have no bounds.
 
     Raises BezoarError when cvxpy is not installed, no program of a step is solved, ``attack`` has another loss, for
     pixels (divide by 255 first), fewer than 6 columns, a rate that is no row, and where CandidateAttack does.
@@ -104,16 +104,16 @@ def _planted(theta: ndarray, share: ndarray, x: ndarray) -> float:
     return float(share @ np.maximum(0, 1 - (2 * _LABELS - 1) * (x @ theta[:-1] + theta[-1])))
 
 
-def _tried(train: Data, attack: CandidateAttack, share: ndarray, x: ndarray, seed: int) -> tuple[float, float, Poison]:
+def _tried(
+    train: Data, attack: CandidateAttack, share: ndarray, x: ndarray, seed: int
+) -> tuple[float, float, Poison]:
     """The error of a victim on ``train``, its loss, and the poison: each point as often as its share says."""
     count = np.floor(share * len(train) + 1e-9).astype(int)
     rows, y = np.repeat(x, count, axis=0), np.repeat(_LABELS, count)
     index = np.arange(len(train), len(train) + len(y))
     poison = Poison(index, rows.astype(train.x.dtype), y.astype(train.y.dtype), Availability())
     machine = NormSVM(attack.norm)(poison.apply(train), seed=child(seed, "victim")).estimator
-    margins = [
-        (2 * labels - 1) * machine.decision_function(part) for part, labels in ((train.x, train.y), (rows, y))
-    ]
+    margins = [(2 * labels - 1) * machine.decision_function(part) for part, labels in ((train.x, train.y), (rows, y))]
     loss = sum(float(np.maximum(0, 1 - margin).sum()) for margin in margins) / len(train)
     return float((margins[0] < 0).mean()), loss, poison
 

@@ -25,6 +25,7 @@ from bezoar.checks.common import (
     toy,
     untouched,
 )
+from bezoar.checks.federated import check_aggregator, check_client_attack
 from bezoar.core import (
     Attack,
     Data,
@@ -48,7 +49,9 @@ from bezoar.triggers import Trigger
 __all__ = [
     "ViolationError",
     "check",
+    "check_aggregator",
     "check_attack",
+    "check_client_attack",
     "check_detector",
     "check_inspector",
     "check_monitor",
@@ -72,6 +75,8 @@ def check(obj: Any) -> None:
         "repair": check_repair,
         "monitor": check_monitor,
         "purifier": check_purifier,
+        "aggregator": check_aggregator,
+        "client-attack": check_client_attack,
     }
     checks[entry(name_of(obj)).contract](obj)
 

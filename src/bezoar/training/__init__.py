@@ -15,5 +15,12 @@ __getattr__, __dir__ = lazy(
         "Resized": "bezoar.training.resized",
         "SpamBayes": "bezoar.training.spam_bayes",
         "Transfer": "bezoar.training.transfer",
+        "ByClass": "bezoar.training.partitions",
+        "Dirichlet": "bezoar.training.partitions",
+        "Federated": "bezoar.training.federated",
+        "IID": "bezoar.training.partitions",
+        "LocalTraining": "bezoar.training.clients",
+        "RoundRecord": "bezoar.training.rounds",
+        "Simulation": "bezoar.training.simulation",
     },
 )

@@ -87,7 +87,7 @@ class Train:
         """A new model trained on ``train``."""
         check_two_classes(train, "train")
         encode = fit_encode(train)
-        design = self.net or _default_net(encode.modality)
+        design = self.net or default_net(encode.modality)
         if encode.modality not in design.takes:
             raise BezoarError(
                 f"net {type(design).__name__} reads {' or '.join(design.takes)}, not {encode.modality}."
@@ -163,7 +163,8 @@ def minibatches(rows: ndarray, size: int) -> Iterator[ndarray]:
     yield from np.split(rows, cuts)
 
 
-def _default_net(modality: str) -> Net:
+def default_net(modality: str) -> Net:
+    """What `Train` takes for a modality when no net is named."""
     nets: dict[str, Net] = {"image": SmallCNN(), "table": MLP(), "text": BagOfEmbeddings()}
     return nets[modality]
 

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from bezoar.attacks.federated.byzantine import Gaussian, SameValue, SignFlip, Zero
+from bezoar.checks.federated import check_client_attack
+from bezoar.errors import BezoarError
+from rounds import honest, seen
+
+ATTACKS = [Gaussian(), SignFlip(), SignFlip(5.0), Zero(), SameValue(), SameValue(-np.inf)]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=str)
+def test_keeps_the_contract(attack):
+    check_client_attack(attack)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_normal_of_the_width_asked_for_and_of_each_client_alone(seed):
+    view = seen(honest(d=3000), f=4, seed=seed)
+    sent = Gaussian(7.0)(view)
+    assert kstest(sent.ravel() / 7, "norm").pvalue > 1e-4
+    assert np.abs(np.corrcoef(sent) - np.eye(4)).max() < 0.1
+    assert not np.array_equal(sent, Gaussian(7.0)(replace(view, seed=seed + 1)))
+    assert not np.array_equal(sent, Gaussian(7.0)(replace(view, number=1)))
+
+
+def test_the_others_by_hand():
+    own = np.array([[1.0, -2.0], [0.0, 4.0]], np.float32)
+    own.flags.writeable = False
+    view = seen(honest(d=2), own=own)
+    assert SignFlip(3.0)(view).tolist() == [[-3, 6], [0, -12]]
+    assert Zero()(view).tolist() == [[0, 0], [0, 0]]
+    assert SameValue(-2.5)(view).tolist() == [[-2.5, -2.5], [-2.5, -2.5]]
+    assert np.isposinf(SameValue(np.inf)(view)).all()
+
+
+def test_a_flipped_majority_of_the_sum_turns_the_average():
+    rows = honest(shift=20)
+    mu = rows.mean(0)
+    for f, scale, turned in ((4, 2.0, False), (4, 3.5, True)):  # 12 honest ones: turned when 4 s > 12
+        sent = SignFlip(scale)(seen(rows, own=np.tile(mu, (f, 1))))
+        assert (np.concatenate([rows, sent]).mean(0) @ mu < 0) == turned
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Gaussian(0), "std must be a finite number above 0, not 0"),
+        (lambda: Gaussian(float("nan")), "std must be"),
+        (lambda: SignFlip(-1), "scale must be a finite number above 0, not -1"),
+        (lambda: SameValue(1e39), r"value must fit single precision, up to 3.4e38, or be infinite, not 1e\+39"),
+        (lambda: SameValue(float("nan")), "value must fit single precision"),
+    ],
+)
+def test_errors(make, words):
+    with pytest.raises(BezoarError, match=words):
+        make()

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+from bezoar.defenses.federated import sign_majority
+from bezoar.defenses.federated.sign_majority import SignMajority, majority
+from bezoar.errors import BezoarError
+
+
+@pytest.mark.parametrize("n", [1, 4, 7])
+def test_each_coordinate_goes_where_most_want_it(n, monkeypatch):
+    monkeypatch.setattr(sign_majority, "_BLOCK", 5)
+    updates = np.random.default_rng(n).integers(-1, 2, (n, 23)).astype(np.float32)
+    slow = []
+    for column in updates.T:
+        up, down = sum(v > 0 for v in column), sum(v < 0 for v in column)
+        slow.append(0.25 if up > down else -0.25 if down > up else 0)
+    assert SignMajority(0.25)(updates).update.tolist() == slow
+    assert np.array_equal(majority(updates * np.float32(1e9)), majority(updates))
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, np.inf, np.nan])
+def test_step_is_a_length(step):
+    with pytest.raises(BezoarError, match="step must be a finite number above 0"):
+        SignMajority(step)
