@@ -84,11 +84,12 @@ class LocalTraining:
             return out.sub_(origin).numpy()
         batches = [self._batches(len(part), seed) for part, seed in zip(data, seeds, strict=True)]
         order = sorted(range(len(data)), key=lambda i: -len(batches[i]))  # those who train for long come first
+        scratch = torch.empty(min(_CHUNK, len(data)), len(start))  # stays in the cache, as the whole of out cannot
         for i in range(0, len(data), _CHUNK):
-            chosen, weights = order[i : i + _CHUNK], out[i : i + _CHUNK]
-            weights[:] = origin
+            chosen = order[i : i + _CHUNK]
+            weights = scratch[: len(chosen)].copy_(origin)
             self._side_by_side(weights, [data[c] for c in chosen], [batches[c] for c in chosen])
-            weights -= origin
+            torch.sub(weights, origin, out=out[i : i + _CHUNK])
         return out.numpy()[np.argsort(order)] if order != sorted(order) else out.numpy()
 
     def losses(self, weights: Float[ndarray, "k d"], data: Data) -> tuple[Float[ndarray, " k"], Float[ndarray, " k"]]:
