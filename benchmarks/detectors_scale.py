@@ -9,7 +9,10 @@ with the library, PyTorch and the pages of the map that the kernel keeps residen
 `deep_knn_*` asks an index for 90% of the 20 nearest of 100,000 rows (`deep_knn_recall`: what it found, on 500 rows
 drawn anew).
 `ratio_*`: CPU seconds of adversarial-robustness-toolbox 1.20.1 by ours, on the 100,000 rows in memory, in one
-process; `detectors.py` checks that both say the same. `--quick`: a tenth of the rows.
+process; `detectors.py` checks that both say the same. `ratio_cleanlab_*`: the same for cleanlab's label quality of
+1,000,000 rows beside the losses that `LossRanking` ranks by, and for its 20 nearest neighbours of 10,000 rows beside
+the exact ones of `DeepKNN`, both by scikit-learn underneath; `cleanlab_difference` and `cleanlab_same_neighbours` say
+that the results are equal. `--quick`: a tenth of the rows.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ from sklearn.neighbors import NearestNeighbors
 from bezoar import Data
 from bezoar.core import Detector
 from bezoar.defenses import ActivationClustering, DeepKNN, SpectralSignatures
-from bezoar.defenses.data.neighbours import approximate_neighbours
+from bezoar.defenses.data.loss_ranking import losses
+from bezoar.defenses.data.neighbours import approximate_neighbours, neighbours
 from bezoar.evaluation.rates import auroc
 
 ROWS, WIDTH, CLASSES, TRUSTED, RATE, BLOCK = 1_000_000, 512, 10, 1000, 0.01, 50_000
@@ -119,6 +123,28 @@ def ratios(folder: Path, n: int) -> dict[str, float]:
     return found
 
 
+def beside_cleanlab(n: int) -> dict[str, float]:
+    """CPU seconds of cleanlab by ours, where both do the same."""
+    from cleanlab.internal.neighbor.knn_graph import create_knn_graph_and_index  # noqa: PLC0415 (an extra)
+    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415
+    from detectors import timed  # noqa: PLC0415
+
+    rng = np.random.default_rng(0)
+    probs, y = rng.dirichlet(np.ones(CLASSES), n), rng.integers(0, CLASSES, n)
+    x = rng.standard_normal((10_000, WIDTH), np.float32)
+    quality, theirs = timed(lambda: get_label_quality_scores(y, probs))
+    loss, ours = timed(lambda: losses(probs, y))
+    (graph, _), their_search = timed(lambda: create_knn_graph_and_index(x, n_neighbors=NEAR, metric="euclidean"))
+    near, our_search = timed(lambda: neighbours(x, NEAR))
+    pairs = zip(graph.indices.reshape(-1, NEAR), near, strict=True)
+    return {
+        "ratio_cleanlab_label_quality": theirs / ours,
+        "cleanlab_difference": float(np.abs(np.exp(-loss) - quality).max()),
+        "ratio_cleanlab_neighbours": their_search / our_search,
+        "cleanlab_same_neighbours": float(np.mean([np.isin(a, b).mean() for a, b in pairs])),
+    }
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))))
@@ -137,6 +163,7 @@ def main() -> None:
             figures[f"{name}_growth"] = figures[f"{name}_seconds_1e6"] / figures[f"{name}_seconds_1e5"]
         figures["deep_knn_recall"] = recall_of(folder, sizes["1e5"])
         figures |= ratios(folder, sizes["1e5"])
+    figures |= beside_cleanlab(most)
     for size in sizes:
         figures[f"seconds_{size}"] = sum(figures[f"{name}_seconds_{size}"] for name in ("spectral", "clustering"))
     figures["peak_gib_1e6"] = max(figures[f"{name}_peak_gib_1e6"] for name in ("spectral", "clustering"))
