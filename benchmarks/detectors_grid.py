@@ -5,14 +5,15 @@ rows, those that it flags at a false-discovery rate of 5% are removed, and the v
 (poisoned rows flagged), `fdr` (clean rows among the flagged), `asr` and `accuracy` afterwards, `seconds` (CPU); per
 attack also `asr`, `accuracy` before, and the twin's. `clean` is no attack: `flagged` is the share of clean rows
 flagged, all of them falsely, and `fdr` whether any was. `combined` is `combine` of activation clustering and Beatrix
-on the maps, the two with the highest mean AUROC over the backdoors that worked on digits: on the other data sets they
-are untouched. `random` takes out as many rows drawn at random as are poisoned.
+on the maps (or the one of them that applies), the two with the highest mean AUROC over the backdoors that worked on
+digits: on the other data sets they are untouched. `random` takes out as many rows drawn at random as are poisoned.
 The attacks are told nothing of the detectors, but Adaptive-Blend and Adaptive-Patch were made to evade them.
 
 `--data digits`: all attacks on training rows, 3 seeds, a small CNN, 600 trusted rows; four targeted attacks on zeros
 and ones alone with a new head on features of the other digits, 120 trusted rows. `--data mnist`: 10,000 rows, a
 blend, a patch and a sinusoid at 1% and 5%, and Adaptive-Blend, 1,000 trusted rows, 3 seeds of blend and patch at 5%
-and 1 of the others; `--data gtsrb`: the same on traffic signs, 1 seed. Left out: attackers who own the training, who hand over no rows, and hidden triggers of image scaling.
+and 1 of the others; `--data gtsrb`: the same on traffic signs, 1 seed. Left out: attackers who own the training, who
+hand over no rows, and hidden triggers of image scaling.
 
 Results are kept under build/grid, one file an attack and seed, written after each detector: a killed run goes on with
 what is missing, and nothing is computed twice. `--jobs` processes share the cells. `--quick`: one seed of three
@@ -139,7 +140,7 @@ def cell(data: str, world: str, attack: str, seed: int) -> dict[str, Any]:
                 figures = {"not_applicable": str(error)}
             keep(record, name, {"settings": asked[name], **figures}, place)
         if "combined" in missing:
-            together = combine([found[name] for name in COMBINED])
+            together = combine([found[name] for name in COMBINED if name in found])
             keep(record, "combined", {"settings": asked["combined"], **job.judge(together, 0.0)}, place)
     if "random" in missing:
         drawn = np.random.default_rng(child(seed, "random")).permutation(len(job.data)) < job.truth.sum()
