@@ -58,6 +58,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Put the tables that are made in their places."""
     if page.file.src_uri == "detectors-grid.md":
         return markdown.replace("<!-- detectors grid -->", detectors_grid())
+    if page.file.src_uri == "federated.md":
+        return markdown.replace("<!-- federated table -->", federated_table())
     return markdown.replace("<!-- catalogue -->", catalogue()) if page.file.src_uri == "index.md" else markdown
 
 
@@ -208,6 +210,33 @@ def detectors_grid() -> str:
         table = f'<table class="grid-table"><tr>{head}</tr>{"".join(rows)}</table>'
         parts += [f"## {title}", text, f'<div style="overflow-x: auto">{table}</div>']
     return "\n\n".join([*parts, "## How", f"`python benchmarks/detectors_grid.py`. {script.partition(chr(10))[2]}"])
+
+
+def federated_table() -> str:
+    """Accuracy by server rule and attack, a table a partition."""
+    path = ROOT / "benchmarks/records/federated_table.json"
+    cells = {tuple(k.split("/")): v for k, v in json.loads(path.read_text()).items() if "/" in k}
+    partitions, rules, attacks = (list(dict.fromkeys(key[i] for key in cells)) for i in range(3))
+    script = ast.get_docstring(ast.parse((ROOT / "benchmarks/federated_table.py").read_text())) or ""
+    parts = []
+    for partition in partitions:
+        head = "".join(f"<th>{name}</th>" for name in ["rule", *attacks])
+        rows = [
+            f"<tr><th>{rule}</th>{''.join(_accuracy(cells[partition, rule, attack]) for attack in attacks)}</tr>"
+            for rule in rules
+        ]
+        table = f'<table class="grid-table"><tr>{head}</tr>{"".join(rows)}</table>'
+        parts += [f"### {partition}", f'<div style="overflow-x: auto">{table}</div>']
+    style = (
+        "<style>.grid-table td, .grid-table th {padding: .2rem .35rem; font-size: .58rem; text-align: right}</style>"
+    )
+    return "\n\n".join([style, *parts, f"`python benchmarks/federated_table.py`. {script.partition(chr(10))[2]}"])
+
+
+def _accuracy(value: float | None) -> str:
+    if value is None:
+        return '<td title="the rule refused">&ndash;</td>'
+    return f'<td style="background: rgba(213, 94, 0, {0.6 * (1 - value):.2f})">{100 * value:.1f}</td>'
 
 
 def _cell(figures: dict[str, Any], measure: str) -> str:

@@ -131,6 +131,12 @@ EXAMPLES = {
     "server-validation": [d.ServerValidation(5)],
     "sign-majority": [d.SignMajority(0.01)],
     "trimmed-mean": [d.TrimmedMean(2)],
+    "ada": [a.ADA(2), a.ADA(2, 5, bound=1.0)],
+    "distributed-backdoor": [a.DistributedBackdoor(Distributed(Patch(4)), 7)],
+    "edge-case": [a.EdgeCase(a.Semantic(Coloured((255,), 20, 0.15), target=3))],
+    "model-replacement": [a.ModelReplacement(Backdoor(Patch(2), target=7, rate=0.3))],
+    "neurotoxin": [a.Neurotoxin(Backdoor(Patch(2), target=7, rate=0.3))],
+    "targeted-poisoning": [a.TargetedPoisoning((IMAGE,), 3), a.TargetedPoisoning((IMAGE,), 3, stealth_steps=4)],
     "data-poisoning": [a.DataPoisoning(Backdoor(Patch(2), target=7))],
 }
 

@@ -20,7 +20,7 @@ FLOORS = (  # each floor may import itself and what is above it in this list
     ("training",),
     ("attacks",),
     ("defenses", "certificates"),
-    ("experiments", "checks"),
+    ("experiments", "checks", "flower"),
     ("audit", "report"),
     ("cli",),
 )

@@ -53,5 +53,11 @@ __getattr__, __dir__ = lazy(
         "SameValue": "bezoar.attacks.federated.byzantine",
         "SignFlip": "bezoar.attacks.federated.byzantine",
         "Zero": "bezoar.attacks.federated.byzantine",
+        "ADA": "bezoar.attacks.federated.ada",
+        "DistributedBackdoor": "bezoar.attacks.federated.distributed_backdoor",
+        "EdgeCase": "bezoar.attacks.federated.edge_case",
+        "ModelReplacement": "bezoar.attacks.federated.model_replacement",
+        "Neurotoxin": "bezoar.attacks.federated.neurotoxin",
+        "TargetedPoisoning": "bezoar.attacks.federated.targeted_poisoning",
     },
 )

@@ -22,6 +22,7 @@ from bezoar.core import Data, Goal
 from bezoar.defenses.federated.krum import MultiKrum
 from bezoar.errors import BezoarError
 from bezoar.federation import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
+from bezoar.rng import torch_seed
 
 _CLIENTS, _MALICIOUS = 23, 5  # n >= 4f + 3, which the most demanding rule asks for
 
@@ -57,7 +58,8 @@ class SoftmaxClients:
 
     def module(self, weights: Float[ndarray, " d"]) -> nn.Module:
         """A linear net with these weights."""
-        net = nn.Linear(65, 10, bias=False)
+        with torch_seed(0):  # the weights that it draws are written over
+            net = nn.Linear(65, 10, bias=False)
         with torch.no_grad():
             net.weight.copy_(torch.tensor(weights.reshape(65, 10).T))
         return net

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bezoar.cli import catalogue, experiments, labels, planning, planting
+from bezoar.cli import catalogue, experiments, federated, labels, planning, planting
 from bezoar.errors import BezoarError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ for command in (
     planting.attack,
     planning.plan,
     labels.labels,
+    federated.federated,
     experiments.run,
     experiments.replay,
     experiments.report,

@@ -12,5 +12,8 @@ __getattr__, __dir__ = lazy(
         "prepare": "bezoar.experiments.repeat",
         "judge_labels": "bezoar.experiments.label_noise",
         "read_labels": "bezoar.experiments.label_noise",
+        "SideBySide": "bezoar.experiments.federated",
+        "grid": "bezoar.experiments.many",
+        "many": "bezoar.experiments.many",
     },
 )

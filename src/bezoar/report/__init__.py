@@ -2,4 +2,11 @@
 
 from bezoar._lazy import lazy
 
-__getattr__, __dir__ = lazy(__name__, {"write": "bezoar.report.page", "figures": "bezoar.report.plots"})
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "write": "bezoar.report.page",
+        "write_federated": "bezoar.report.federated",
+        "figures": "bezoar.report.plots",
+    },
+)

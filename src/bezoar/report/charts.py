@@ -28,6 +28,9 @@ COLOURS = {
     "clean twin": TWIN,
     "robust accuracy": TWIN,
     "if calibrated": MUTED,
+    "under attack": POISON,
+    "malicious": POISON,
+    "honest": CLEAN,
 }
 BINS = 40
 STEPS = 60

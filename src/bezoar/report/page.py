@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,17 @@ def write(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
     The file opens from disk: pictures, data and drawing code are inside it, and its policy forbids requests.
     Raises BezoarError when there is no record or ``path`` is a folder.
     """
-    path = Path(path)
     if not records:
         raise BezoarError("records is empty: give at least one record.")
+    return store(functools.partial(render, records), path)
+
+
+def store(render: Callable[[], str], path: str | os.PathLike[str]) -> Path:
+    """Write what ``render`` returns to ``path``, all or nothing; BezoarError, before it is called, for a folder."""
+    path = Path(path)
     if path.is_dir():
         raise BezoarError(f"path {path} is a folder: give the name of a file, such as report.html.")
-    page = render(records)
+    page = render()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bezoar-") as scratch:
         whole = Path(scratch) / "page.html"
@@ -68,17 +73,25 @@ def render(records: Sequence[Record]) -> str:
             for i, (record, name) in enumerate(zip(records, titles, strict=True), 1)
         ]
     views = [_view(record, name, f"r{i}") for i, (record, name) in enumerate(zip(records, titles, strict=True), 1)]
+    return fill(
+        "page.html",
+        views=views,
+        compared=tables.comparison(records, titles) if len(records) > 1 else None,
+        sides=SIDES,
+    )
+
+
+def fill(template: str, **values: Any) -> str:
+    """A template of this folder, with the palette and the script that every page has."""
     script = _script()
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    return environment.get_template("page.html").render(
-        views=views,
-        compared=tables.comparison(records, titles) if len(records) > 1 else None,
-        sides=SIDES,
+    return environment.get_template(template).render(
         palette=_PALETTE,
         script=Markup(script),  # the library's own code, not the record's
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **values,
     )
 
 
@@ -89,7 +102,8 @@ def _script() -> str:
     return str(vl_convert.javascript_bundle(own, vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
 
 
-def _show(chart: Chart) -> Shown:
+def show(chart: Chart) -> Shown:
+    """A chart as the page holds it."""
     spec: dict[str, Any] = plain(chart.to_dict())
     del spec["$schema"]  # an address, where the page has none
     spec |= {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
@@ -104,7 +118,7 @@ def _under(chart: Shown) -> Shown:
 
 def _view(record: Record, name: str, key: str) -> dict[str, Any]:
     """Everything that the template puts in place for one record."""
-    shown = {figure: _show(chart) for figure, chart in figures(record).items()}
+    shown = {figure: show(chart) for figure, chart in figures(record).items()}
     lines = verdict.lines(record)
     info = record.info
     return {

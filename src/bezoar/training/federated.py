@@ -15,6 +15,7 @@ from bezoar.errors import BezoarError
 from bezoar.federation import Aggregator, ClientAttack
 from bezoar.models.nets import Net
 from bezoar.models.torch_model import TorchModel
+from bezoar.progress import track
 from bezoar.registry import register
 from bezoar.training.partitions import IID, Partition
 from bezoar.training.simulation import Simulation
@@ -113,8 +114,9 @@ class Federated:
     def __call__(self, train: Data, *, seed: int) -> TorchModel:
         """The global model after the last round."""
         simulation = self.simulate(train, seed=seed)
-        for _ in simulation:
-            pass
+        rounds = iter(simulation)
+        for _ in track(range(self.rounds), "federated rounds"):
+            next(rounds)
         if all(record.refused for record in simulation.records):
             raise BezoarError(f"aggregator refused every round, at last because {simulation.records[-1].refused}")
         return simulation.model()

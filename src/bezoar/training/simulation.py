@@ -21,7 +21,6 @@ from bezoar.federation import Aggregate, Aggregator, AttackerView, ServerView
 from bezoar.models.disk import digest_rows
 from bezoar.models.encode import fit_encode
 from bezoar.models.torch_model import TorchModel
-from bezoar.progress import track
 from bezoar.rng import child, torch_seed
 from bezoar.training.clients import LocalTraining
 from bezoar.training.rounds import RoundRecord, State
@@ -83,7 +82,7 @@ class Simulation:
         self.state = (State.load(folder, self.name) if folder else None) or State(_locked(self._start()))
 
     def __iter__(self) -> Iterator[RoundRecord]:
-        for number in track(range(self.settings.rounds), "federated rounds"):
+        for number in range(self.settings.rounds):
             if number == len(self.records):
                 self._play(number)
                 if self.folder:
