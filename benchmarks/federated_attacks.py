@@ -5,7 +5,7 @@ from it. A round of attack has one malicious client unless more are named. The s
 10) unless another rule is named; the clip bound is the median length of the last honest updates. 3 seeds, means with
 95% intervals; the clean twin runs the same rounds without an attack.
 
-- `replacement/RULE/...`: model replacement in round 0, a 3 x 3 square on 30% of the rows for class 7: accuracy and
+- `replacement/RULE/...`: model replacement in round 0, a 3 x 3 square on half of the rows for class 7: accuracy and
   success before, after, five honest rounds later, and the clean twin's then. `model_replacement_asr`: after, by the
   mean. `data_poisoning_asr`: the same rows without boost, honest epochs.
 - `boosting_confidence`, `boosting_success`: two test images of class 4 to become a 9, after one round of explicit
@@ -13,8 +13,8 @@ from it. A round of attack has one malicious client unless more are named. The s
   keeps 9 of 10) let the attacker's update count (weight above 0); `without_rho` is the stealthy one at rho 0.
   `.../krum/accept_rate`: the same of Krum. `NAME/RULE/confidence` and `accuracy` after the ten. Stealthy: boost 0.3,
   rho 0.1, as many honest steps as a client takes; boosted: 10.
-- `dba/...`: 20 rounds of four attackers with a quarter of a 4 x 4 square each on 30% of their rows, against four with
-  the whole square on 7.5% (as many pixels) and on 30%: success of the whole, at the end and ten honest rounds later.
+- `dba/...`: 20 rounds of four attackers with one of four bars of 1 x 4 each on 30% of their rows, against four with
+  all of them on 7.5% (as many pixels) and on 30%: success of the whole, at the end and ten honest rounds later.
 - `neurotoxin/...`: ten rounds of four attackers on 95% of the weights, and on all; success by the end and after 60
   honest rounds.
 - `edge_case/...`: digits of one class, turned by a quarter, that no honest client has, become a 1; ten rounds of
@@ -58,12 +58,15 @@ from bezoar.training.federated import Federated
 from bezoar.training.partitions import Dirichlet
 from bezoar.training.rounds import RoundRecord, State
 from bezoar.training.simulation import Simulation
-from bezoar.triggers import Patch, Where
+from bezoar.triggers import Accessory, Patch, Where
 from bezoar.triggers.distributed import Distributed
 
 BASE = Federated(rounds=100, partition=Dirichlet(0.9), net=MLP((100,)), epochs=2, server_rows=100)
 BACKDOOR = Backdoor(Patch(3), target=7, rate=0.3)
-WHOLE = Distributed(Patch(4, "top-left"), 4)
+BARS = np.zeros((4, 10, 4), np.uint8)  # four bars of 1 x 4, white and opaque, 2 pixels apart
+BARS[::3, np.r_[:4, 6:10]] = 255
+REPLACED = Backdoor(Patch(3), target=7, rate=0.5)
+WHOLE = Distributed(Accessory(BARS, 0.0, 0.0, 10 / 28), 4)
 TAIL = Semantic(Where("tail", (1,)), target=1)
 
 
@@ -113,8 +116,8 @@ def rules(bound: float) -> dict[str, Any]:
 
 def replacement(w: World) -> dict[str, float]:
     """Model replacement in one round under each rule."""
-    found, attack = {}, ModelReplacement(BACKDOOR)
-    goal, begin = BACKDOOR.goal(), w.run(BASE).model()
+    found, attack = {}, ModelReplacement(REPLACED, epochs=30)
+    goal, begin = REPLACED.goal(), w.run(BASE).model()
     found["replacement/before/accuracy"] = accuracy(begin, w.test).value
     found["replacement/before/success"] = goal.success(begin, w.test).value
     for name, rule in rules(w.bound).items():
@@ -125,7 +128,7 @@ def replacement(w: World) -> dict[str, float]:
         found |= _both(f"{key}/after", records[0]) | _both(f"{key}/later", records[-1])
         found[f"{key}/twin_success"] = goal.success(twin.model(), w.test).value
         found[f"{key}/twin_accuracy"] = accuracy(twin.model(), w.test).value
-    plain = w.run(w.attacked(DataPoisoning(BACKDOOR), (0,), 1), test=w.test)
+    plain = w.run(w.attacked(DataPoisoning(REPLACED), (0,), 1), test=w.test)
     found["data_poisoning_asr"] = next(iter(plain)).success.value
     return found | {"model_replacement_asr": found["replacement/mean/after/success"]}
 
@@ -167,7 +170,7 @@ def distributed(w: World, rounds: int) -> dict[str, float]:
     """A distributed trigger against the whole one, four attackers each."""
     found = {}
     attacks = {
-        "pieces": DistributedBackdoor(WHOLE, 7, 0.3, epochs=1, lr=0.1),
+        "pieces": DistributedBackdoor(WHOLE, 7, 0.3, epochs=BASE.epochs, lr=BASE.lr),
         "whole_equal_pixels": DataPoisoning(Backdoor(WHOLE, 7, 0.075)),
         "whole_equal_rows": DataPoisoning(Backdoor(WHOLE, 7, 0.3)),
     }
