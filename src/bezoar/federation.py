@@ -27,7 +27,7 @@ class ServerView:
     - ``clients``: (n,) who sent each row. ``rows``: (n,) how many training rows each of them has.
     - ``previous``: (d,) what the round before was aggregated to, None at first.
     - ``memory``: (n, d') the sum of the output layer's updates of each of these clients over all rounds, this one
-      included; ``output`` is where that layer lies in d.
+      included, for rules whose ``remembers`` is True; ``output`` is where that layer lies in d.
     - ``own()``: (d,) the update that the server trains from rows of its own.
     - ``judge(candidates)``: for (k, d) candidate updates, the (k,) losses and the (k,) error rates of the global
       model after each, on the server's own rows.

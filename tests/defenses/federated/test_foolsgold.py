@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 
 import slow_rules
+from bezoar import load, split
+from bezoar.attacks import SameValue
 from bezoar.defenses.federated.foolsgold import FoolsGold, foolsgold_weights
 from bezoar.errors import BezoarError
 from bezoar.federation import ServerView
+from bezoar.models import MLP
+from bezoar.training import Dirichlet, Federated
 
 
 def sent(seed, n=9, e=6):
@@ -55,3 +59,21 @@ def test_a_memory_that_is_not_finite_is_rejected():
 def test_the_memory_is_needed(memory):
     with pytest.raises(BezoarError, match=r"FoolsGold needs view.memory"):
         FoolsGold()(sent(0, 4), view=ServerView(memory=memory))
+
+
+def test_plays_in_a_run_and_drops_clients_who_send_the_same():
+    parts = split(load("digits"), test=200, clean=10, seed=0)
+    game = Federated(
+        clients=12,
+        rounds=2,
+        fraction=1.0,
+        partition=Dirichlet(0.3),
+        aggregator=FoolsGold(),
+        attack=SameValue(1.0),
+        malicious=4,
+        net=MLP((8,)),
+    )
+    for record in game.simulate(parts.train, seed=0):
+        sent = dict(zip(record.clients, record.weights, strict=True))
+        assert [sent[i] for i in range(4)] == [0.0] * 4
+        assert max(sent.values()) > 0

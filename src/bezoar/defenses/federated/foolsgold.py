@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -57,6 +58,8 @@ class FoolsGold:
     >>> FoolsGold()(sent, view=ServerView(memory=sent)).update
     array([0., 1.], dtype=float32)
     """
+
+    remembers: ClassVar[bool] = True
 
     def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
         if view.memory is None or len(view.memory) != len(updates):
