@@ -31,7 +31,7 @@ class FirstRow:
 
 @register("trainer")
 @dataclass(frozen=True)
-class Mean:
+class Average:
     """Predicts the mean of y."""
 
     careless: bool = False
@@ -72,6 +72,6 @@ def test_an_attack_that_draws_may_not_say_that_it_does_not():
 
 
 def test_models_of_a_number():
-    check_trainer(Mean())
+    check_trainer(Average())
     with pytest.raises(ViolationError, match="accepts a classification set"):
-        check_trainer(Mean(careless=True), toy().numbers)
+        check_trainer(Average(careless=True), toy().numbers)
