@@ -25,8 +25,8 @@ class DistributedBackdoor:
     """Each attacker trains one piece of a trigger; the whole of it is shown when the model is in use.
 
     Works where four attackers a round train pieces: the whole fires although no update shows it. Fails where honest
-    updates wash the pieces out; on MNIST the whole trigger with as many poisoned pixels planted more and lasted
-    longer. A server that bounds lengths undoes the scale. The i-th attacker of round t trains piece (t + i) mod
+    updates wash the pieces out: with half of the epochs that honest clients train, the whole trigger with as many
+    poisoned pixels does better. A server that bounds lengths undoes the scale. The i-th attacker of round t trains piece (t + i) mod
     parts, so that all pieces have their turn where a round has a single attacker; in the paper each attacker has one
     for good.
 
