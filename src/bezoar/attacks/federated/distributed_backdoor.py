@@ -26,9 +26,10 @@ class DistributedBackdoor:
 
     Works where four attackers a round train pieces: the whole fires although no update shows it. Fails where honest
     updates wash the pieces out: with half of the epochs that honest clients train, the whole trigger with as many
-    poisoned pixels does better. A server that bounds lengths undoes the scale. The i-th attacker of round t trains piece (t + i) mod
-    parts, so that all pieces have their turn where a round has a single attacker; in the paper each attacker has one
-    for good.
+    poisoned pixels does better. A server that bounds lengths undoes the scale.
+
+    The i-th attacker of round t trains piece (t + i) mod parts, so that all pieces have their turn where a round has
+    a single attacker; in the paper each attacker has one for good.
 
     u_i = scale (L_i - G) of the local model L_i, gradient descent on the attacker's own rows in batches of 20, of
     which a share carries the piece and the target's label.
