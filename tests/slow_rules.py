@@ -49,9 +49,14 @@ def krum_order(updates, f, rows):
 
 
 def bulyan(updates, f):
+    """Of rows with equal scores the one with the least sum of all distances."""
     rows, chosen = list(range(len(updates))), []
     for _ in range(len(updates) - 2 * f):
-        chosen.append(krum_order(updates, f, rows)[0])
+        scores, totals = {}, {}
+        for i in rows:
+            others = sorted(distance2(updates[i], updates[j]) for j in rows if j != i)
+            scores[i], totals[i] = math.fsum(others[: max(len(rows) - f - 2, 1)]), math.fsum(others)
+        chosen.append(min(rows, key=lambda i: (scores[i], totals[i])))
         rows.remove(chosen[-1])
     return meamed(updates[chosen], len(updates) - 4 * f), chosen
 

@@ -17,18 +17,20 @@ from bezoar.registry import register
 
 
 def iterated_krum(distances: Float64[ndarray, "n n"], f: int, count: int) -> Int[ndarray, " count"]:
-    """``count`` rows, one after the other Krum's choice among those that are left; ties go to the first.
+    """``count`` rows, one after the other Krum's choice among those that are left.
 
-    Of r rows that are left, each is scored by its r - f - 2 nearest, but by one at least.
+    Of r rows that are left, each is scored by its r - f - 2 nearest, but by one at least. Two rows that are nearest
+    to each other tie when that is one: the choice is the one nearer to all that are left, and not the first.
 
     >>> line = np.array([0.0, 1.0, 3.0, 4.0, 50.0])
     >>> iterated_krum((line[:, None] - line) ** 2, 1, 3)
-    array([1, 2, 0])
+    array([2, 1, 3])
     """
     left, chosen = np.arange(len(distances)), np.empty(count, int)
     for i in range(count):
         scores = krum_scores(distances[np.ix_(left, left)], max(len(left) - f - 2, 1))
-        best = int(scores.argmin())
+        tied = np.flatnonzero(scores == scores.min())
+        best = tied[distances[np.ix_(left[tied], left)].sum(axis=1).argmin()]
         chosen[i] = left[best]
         left = np.delete(left, best)
     return chosen
@@ -51,7 +53,7 @@ class Bulyan:
 
     >>> line = np.array([[0], [1], [3], [4], [5], [7], [50]], np.float32)
     >>> Bulyan(f=1)(line).update.round(4)
-    array([2.6667], dtype=float32)
+    array([4.], dtype=float32)
     """
 
     f: int
