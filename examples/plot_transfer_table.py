@@ -3,8 +3,7 @@
 An attacker adds 15 images to 60 of the digits 3 and 8. They are crafted against a surrogate: a learner that may not
 be the victim's, trained on the victim's own images (left) or on 60 others (right). Each cell is the share of unseen
 digits that the victim of its column then mistakes. The two upper rows, the same on both sides, are there to
-compare: no images added, and 15 drawn ones with the wrong label. (Biggio, Nelson & Laskov, ICML 2012,
-arXiv:1206.6389)
+compare: no images added, and 15 drawn ones with the wrong label. (Biggio et al., ICML 2012, arXiv:1206.6389)
 """
 
 from pathlib import Path
@@ -47,16 +46,12 @@ def errors(seed: int, steps: int) -> list[dict[str, float | str]]:
             gamma = 0.1 if name == "RBF SVM" else None
             attack = OptimalPoints(15, learner, gamma=gamma, joint=True, starts=3, steps=steps)
             sets[side, name] = attack.craft(rows, valid, seed=seed).apply(train)
-    return [
-        {
-            "side": side,
-            "surrogate": name,
-            "victim": victim,
-            "error": Availability().success(fit(unit(data), seed=seed), unit(test)).value,
-        }
-        for (side, name), data in sets.items()
-        for victim, fit in VICTIMS.items()
-    ]
+    rows = []
+    for (side, name), data in sets.items():
+        for victim, fit in VICTIMS.items():
+            error = Availability().success(fit(unit(data), seed=seed), unit(test)).value
+            rows.append({"side": side, "surrogate": name, "victim": victim, "error": error})
+    return rows
 
 
 def figure(quick: bool = False) -> alt.Chart:
