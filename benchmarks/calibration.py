@@ -11,7 +11,7 @@ the runs, which are independent). `realised_fdr` is the mean share of clean rows
 detectors, beside `nominal_fdr`; `realised_fdr_by_detector` each one's. In a run without poison it is 1 if any row is
 flagged. Six detectors that take seconds a run have 10 seeds, 20 runs.
 
-Power: MNIST, 10,000 rows, 1,000 trusted, 1 seed (detectors_grid.py), for each attack and rate `tpr_at_fdr_5_*`,
+Power: MNIST, 10,000 rows, 1,000 trusted, 1 or 3 seeds (detectors_grid.py), per attack and rate `tpr_at_fdr_5_*`,
 `asr_after_retrain_*` of `combined`, and the same of the single detector that finds most (`best_*`). Needs
 `BEZOAR_DATA`. `--quick`: fewer seeds, and digits' backdoors for MNIST's. `--jobs` processes share the work.
 """
