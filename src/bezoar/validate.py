@@ -80,3 +80,16 @@ def check_two_classes(data: Data, name: str = "data") -> None:
         raise BezoarError(f"{name} is a regression set; a classification set is needed here.")
     if (data.counts() > 0).sum() < 2:
         raise BezoarError(f"{name} holds a single class; rows of at least two are needed.")
+
+
+def check_positive(**values: float | None) -> None:
+    """Raise BezoarError unless each of the values is None or a finite number above 0."""
+    for name, value in values.items():
+        if value is not None and not 0 < value < np.inf:
+            raise BezoarError(f"{name} must be a finite number above 0, not {value}.")
+
+
+def check_valid(train: Data, valid: Data) -> None:
+    """Raise BezoarError unless ``valid`` has the classes and the columns of ``train``."""
+    if valid.classes != train.classes or valid.x.shape[1:] != train.x.shape[1:]:
+        raise BezoarError("valid must have the classes and the columns of train.")

@@ -17,6 +17,7 @@ from bezoar.errors import BezoarError
 from bezoar.progress import track
 from bezoar.registry import Threat, register
 from bezoar.rng import child
+from bezoar.validate import check_valid
 
 _LEAST = 1e-3  # of the radius: the shortest step
 
@@ -107,8 +108,7 @@ class InfluenceAttack:
     def craft(self, train: Data, valid: Data, *, seed: int) -> Poison:
         """The rows added, for an attacker who has rows ``valid`` that the victim does not train on."""
         sets, count = passing(train, self.quantile), added(self.rate, len(train))
-        if valid.classes != train.classes or valid.x.shape[1:] != train.x.shape[1:]:
-            raise BezoarError("valid must have the classes and the columns of train.")
+        check_valid(train, valid)
         x, x_val = (unit(part.x).astype(np.float64) for part in (train, valid))
         learner = SVM(self.C) if self.learner == "svm" else Smooth("logistic", self.C)
         draw = np.random.default_rng(child(seed, "start"))

@@ -19,6 +19,7 @@ from bezoar.errors import BezoarError
 from bezoar.progress import track
 from bezoar.registry import Threat, register
 from bezoar.training.norm_svm import NormSVM
+from bezoar.validate import check_valid
 
 _SIGN = np.array([-1.0, 1.0])
 _HALVINGS = 6  # of the poison: where a decoy needs less, more would drive the victim past it
@@ -155,8 +156,7 @@ class KKTAttack:
     def craft(self, train: Data, valid: Data, *, seed: int) -> Poison:
         """The rows added, for an attacker who flips and judges by rows ``valid``; ``seed`` changes nothing."""
         sets, count = passing(train, self.quantile), added(self.rate, len(train))
-        if valid.classes != train.classes or valid.x.shape[1:] != train.x.shape[1:]:
-            raise BezoarError("valid must have the classes and the columns of train.")
+        check_valid(train, valid)
         clean, judge = (Data(unit(part.x), part.y, part.classes) for part in (train, valid))
         best, kept = (-1.0, -1.0), None
         for decoy in self._decoys(clean, judge):

@@ -16,7 +16,7 @@ from bezoar.evaluation.availability import Availability
 from bezoar.evaluation.misclassified import Misclassified
 from bezoar.registry import Threat, register
 from bezoar.rng import child
-from bezoar.validate import check_target, check_two_classes
+from bezoar.validate import check_target, check_two_classes, check_valid
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +124,7 @@ def game_of(train: Data, valid: Data, learner: Learner, wanted: tuple[int, int] 
     if (train.counts() == 0).any():
         empty = train.classes[int(train.counts().argmin())]
         raise BezoarError(f"train has no row of class {empty}: leave the class out.")
-    if valid.classes != train.classes or valid.x.shape[1:] != train.x.shape[1:]:
-        raise BezoarError("valid must have the classes and the columns of train.")
+    check_valid(train, valid)
     y_val = valid.y
     if wanted is not None:
         y_val = np.where(y_val == wanted[0], wanted[1], y_val)

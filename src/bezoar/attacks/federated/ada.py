@@ -15,13 +15,14 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from bezoar.attacks.federated.label_flip import LabelFlip
-from bezoar.attacks.federated.training import Descent, check_positive, net_at, pooled, scaled, tensors
+from bezoar.attacks.federated.training import Descent, net_at, pooled, scaled, tensors
 from bezoar.core import Data, Goal
 from bezoar.errors import BezoarError
 from bezoar.evaluation.class_error import ClassError
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 from bezoar.rng import child
+from bezoar.validate import check_positive
 
 _CHUNK = 32  # gradients held at a time
 

@@ -10,10 +10,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtri
 
-from bezoar.attacks.federated.seen import all_send, benign, mean, spread
-from bezoar.core import Data, Goal
+from bezoar.attacks.federated.seen import Untargeted, all_send, benign, mean, spread
 from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 
@@ -35,7 +33,7 @@ def largest_z(n: int, f: int) -> float:
 
 @register("client-attack", threat=Threat(("training",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
-class ALIE:
+class ALIE(Untargeted):
     """All attackers move the honest mean by z standard deviations in each coordinate.
 
     Works against rules that look for what is far out: the update is closer to the mean than many honest ones, and the
@@ -56,10 +54,6 @@ class ALIE:
     def __post_init__(self) -> None:
         if self.z is not None and not np.isfinite(self.z):
             raise BezoarError(f"z must be a finite number or None, not {self.z}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""

@@ -10,19 +10,19 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from bezoar.core import Data, Goal
+from bezoar.attacks.federated.seen import Untargeted
 from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 from bezoar.rng import child
+from bezoar.validate import check_positive
 
 _THREAT = Threat(("training",), (), "nothing")
 
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Untargeted):
     """Each attacker sends normal noise of its own.
 
     Works against averages. Fails against any robust rule: the noise is long and points nowhere.
@@ -36,12 +36,7 @@ class Gaussian:
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.std < np.inf:
-            raise BezoarError(f"std must be a finite number above 0, not {self.std}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
+        check_positive(std=self.std)
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The noise."""
@@ -52,7 +47,7 @@ class Gaussian:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class SignFlip:
+class SignFlip(Untargeted):
     """Each attacker sends its honest update times minus ``scale``.
 
     Works against averages: with scale s, f of n attackers who have the others' mean update turn the average round
@@ -67,12 +62,7 @@ class SignFlip:
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale < np.inf:
-            raise BezoarError(f"scale must be a finite number above 0, not {self.scale}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
+        check_positive(scale=self.scale)
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The updates, turned round."""
@@ -81,17 +71,13 @@ class SignFlip:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class Zero:
+class Zero(Untargeted):
     """Each attacker sends zeros.
 
     Works as a free rider does: an average of n moves by (n - f) / n of what it should. Fails at more than that.
     """
 
     omniscient: ClassVar[bool] = False
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """Zeros."""
@@ -100,7 +86,7 @@ class Zero:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class SameValue:
+class SameValue(Untargeted):
     """Each attacker sends one value in all coordinates.
 
     Works against averages. Fails against robust rules when the value is large, and on a softmax regression: all
@@ -117,10 +103,6 @@ class SameValue:
     def __post_init__(self) -> None:
         if np.isnan(self.value) or float(np.finfo(np.float32).max) < abs(self.value) < np.inf:
             raise BezoarError(f"value must fit single precision, up to 3.4e38, or be infinite, not {self.value}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The value everywhere."""

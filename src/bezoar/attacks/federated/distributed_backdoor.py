@@ -10,13 +10,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.federated.training import Descent, check_positive
+from bezoar.attacks.federated.training import Descent
 from bezoar.core import Data, Goal
 from bezoar.evaluation.goals import BackdoorGoal
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 from bezoar.rng import child
 from bezoar.triggers.distributed import Distributed
+from bezoar.validate import check_positive
 
 
 @register("client-attack", needs=("labels",), threat=Threat(("inputs", "labels", "training")))

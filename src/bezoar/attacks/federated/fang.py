@@ -9,14 +9,13 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from bezoar.attacks.federated.seen import all_send, benign, mean
-from bezoar.core import Data, Goal
+from bezoar.attacks.federated.seen import Untargeted, all_send, benign, mean
 from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
 from bezoar.evaluation.gram import gram, squared_distances
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 from bezoar.rng import child
+from bezoar.validate import check_positive
 
 _THREAT = Threat(("training",), ("data", "model"), "nothing")
 
@@ -63,7 +62,7 @@ def largest_chosen(rows: Float[ndarray, "h d"], s: Float[ndarray, " d"], f: int,
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class FangKrum:
+class FangKrum(Untargeted):
     """All attackers send the longest step against the honest mean's signs that Krum would choose.
 
     Works against Krum, whose aggregate then is that very step. Fails against other rules, under which it is short,
@@ -83,12 +82,7 @@ class FangKrum:
     omniscient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < np.inf:
-            raise BezoarError(f"threshold must be a finite number above 0, not {self.threshold}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
+        check_positive(threshold=self.threshold)
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The step, from each."""
@@ -102,7 +96,7 @@ class FangKrum:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class FangTrimmedMean:
+class FangTrimmedMean(Untargeted):
     """In each coordinate the attackers go beyond the honest updates, against the sign of the honest mean.
 
     Works against the trimmed mean and the median, which then cut honest values of the other side. Fails against rules
@@ -122,10 +116,6 @@ class FangTrimmedMean:
     def __post_init__(self) -> None:
         if not 1 < self.b < np.inf:
             raise BezoarError(f"b must be a finite number above 1, not {self.b}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """Draws beyond the extremes."""

@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from bezoar.attacks.federated.seen import all_send, benign, mean
-from bezoar.core import Data, Goal
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
+from bezoar.attacks.federated.seen import Untargeted, all_send, benign, mean
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
+from bezoar.validate import check_positive
 
 
 @register("client-attack", threat=Threat(("training",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
-class IPM:
+class IPM(Untargeted):
     """All attackers send the honest mean times minus ``eps``, so that the aggregate points away from it.
 
     Works against Krum and Bulyan with a small eps such as 0.1, near which honest updates are far from one another;
@@ -37,12 +34,7 @@ class IPM:
     omniscient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.eps < np.inf:
-            raise BezoarError(f"eps must be a finite number above 0, not {self.eps}.")
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
+        check_positive(eps=self.eps)
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The turned mean, from each."""

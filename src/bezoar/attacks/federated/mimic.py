@@ -9,9 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from bezoar.attacks.federated.seen import all_send, benign
-from bezoar.core import Data, Goal
-from bezoar.evaluation.availability import Availability
+from bezoar.attacks.federated.seen import Untargeted, all_send, benign
 from bezoar.evaluation.gram import gram
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
@@ -30,7 +28,7 @@ def most_unusual(gram: Float64[ndarray, "h h"]) -> int:
 
 @register("client-attack", threat=Threat(("training",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
-class Mimic:
+class Mimic(Untargeted):
     """All attackers send a copy of one honest client's update, so that its rows count for more than the others'.
 
     Works where honest clients hold different rows, against rules that trust what many agree on; no rule can tell the
@@ -43,10 +41,6 @@ class Mimic:
     """
 
     omniscient: ClassVar[bool] = True
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The copies."""

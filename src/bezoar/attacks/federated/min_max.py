@@ -9,10 +9,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from bezoar.attacks.federated.seen import all_send, benign, mean, spread
-from bezoar.core import Data, Goal
+from bezoar.attacks.federated.seen import Untargeted, all_send, benign, mean, spread
 from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
 from bezoar.evaluation.gram import gram, squared_distances
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
@@ -80,7 +78,7 @@ def _check_direction(direction: str) -> None:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class MinMaxDistance:
+class MinMaxDistance(Untargeted):
     """The min-max attack: all attackers move the honest mean as far as leaves them within the honest updates' widest
     distance.
 
@@ -101,10 +99,6 @@ class MinMaxDistance:
     def __post_init__(self) -> None:
         _check_direction(self.direction)
 
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
-
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
         rows = benign(view, least=2)
@@ -114,7 +108,7 @@ class MinMaxDistance:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class MinSumDistance:
+class MinSumDistance(Untargeted):
     """The min-sum attack: all attackers move the honest mean as far as leaves their summed squared distances to the
     honest updates within those of the honest update that has the greatest.
 
@@ -133,10 +127,6 @@ class MinSumDistance:
 
     def __post_init__(self) -> None:
         _check_direction(self.direction)
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from bezoar.attacks.federated.training import (
     Descent,
     check_attack,
-    check_positive,
     cross_entropy,
     distance,
     parameters,
@@ -24,6 +23,7 @@ from bezoar.errors import BezoarError
 from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 from bezoar.rng import child
+from bezoar.validate import check_positive
 
 
 @register("client-attack", needs=("labels",), threat=Threat(("training",), (), "trigger or a natural feature"))

@@ -12,13 +12,12 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 from numpy import ndarray
 
-from bezoar.attacks.federated.seen import all_send, benign, mean, spread
-from bezoar.core import Data, Goal
+from bezoar.attacks.federated.seen import Untargeted, all_send, benign, mean, spread
 from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
 from bezoar.evaluation.gram import gram
 from bezoar.federation import Aggregator, AttackerView
 from bezoar.registry import Threat, register
+from bezoar.validate import check_positive
 
 _THREAT = Threat(("training",), ("data", "model"), "nothing")
 _CLOSE = 1e-4  # where the search ends, as a share of the scale; closer, rounding would decide whom a rule chooses
@@ -117,14 +116,9 @@ def turns(rule: Aggregator, rows: Float[ndarray, "n r"]) -> bool:
     return bool(np.linalg.norm(one - other) <= 1e-3 * np.linalg.norm(one))
 
 
-def _check_largest(largest: float) -> None:
-    if not 0 < largest < np.inf:
-        raise BezoarError(f"largest must be a finite number above 0, not {largest}.")
-
-
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class OptimalALIE:
+class OptimalALIE(Untargeted):
     """All attackers move the honest mean by as many standard deviations as move the server's aggregate furthest.
 
     Works against any rule whose aggregate a minority can move. Fails to be worst in the long run: it looks at one
@@ -142,11 +136,7 @@ class OptimalALIE:
     omniscient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_largest(self.largest)
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
+        check_positive(largest=self.largest)
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
@@ -157,7 +147,7 @@ class OptimalALIE:
 
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
-class OptimalIPM:
+class OptimalIPM(Untargeted):
     """All attackers send the honest mean times the negative number that moves the server's aggregate furthest.
 
     Works against any rule whose aggregate a minority can move. Fails to be worst in the long run: it looks at one
@@ -175,11 +165,7 @@ class OptimalIPM:
     omniscient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_largest(self.largest)
-
-    def goal(self, data: Data) -> Goal:
-        """Errors."""
-        return Availability()
+        check_positive(largest=self.largest)
 
     def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The turned mean, from each."""

@@ -6,11 +6,21 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
+from bezoar.core import Data, Goal
 from bezoar.errors import BezoarError
+from bezoar.evaluation.availability import Availability
 from bezoar.evaluation.gram import finite
 from bezoar.federation import AttackerView
 
 _BLOCK = 1 << 11
+
+
+class Untargeted:
+    """What attackers want who want the model to err, on whatever row."""
+
+    def goal(self, data: Data) -> Goal:
+        """Errors."""
+        return Availability()
 
 
 def benign(view: AttackerView, least: int = 1) -> Float[ndarray, "h d"]:

@@ -15,7 +15,6 @@ from bezoar.attacks.federated.training import (
     Descent,
     batches,
     check_finite,
-    check_positive,
     cross_entropy,
     distance,
     net_at,
@@ -32,6 +31,7 @@ from bezoar.federation import AttackerView
 from bezoar.registry import Threat, register
 from bezoar.rng import child, torch_seed
 from bezoar.triggers.base import Image
+from bezoar.validate import check_positive
 
 
 def expected_mean(view: AttackerView) -> Float[ndarray, " d"]:

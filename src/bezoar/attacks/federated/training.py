@@ -17,6 +17,7 @@ from bezoar.core import Data
 from bezoar.errors import BezoarError
 from bezoar.federation import AttackerView
 from bezoar.rng import torch_seed
+from bezoar.validate import check_positive
 
 BATCH = 20  # rows a step, as clients take by default
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -138,13 +139,6 @@ def check_finite(update: Float[ndarray, " d"]) -> None:
     """Raise BezoarError unless ``update`` is finite."""
     if not np.isfinite(update).all():
         raise BezoarError("The attacker's training diverged: lower the attack's lr.")
-
-
-def check_positive(**values: float | None) -> None:
-    """Raise BezoarError unless each of the values is None or a finite number above 0."""
-    for name, value in values.items():
-        if value is not None and not 0 < value < np.inf:
-            raise BezoarError(f"{name} must be a finite number above 0, not {value}.")
 
 
 def check_attack(attack: object) -> None:

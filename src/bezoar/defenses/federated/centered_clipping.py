@@ -9,11 +9,12 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from bezoar.defenses.federated.norm_clipping import clip_factors
-from bezoar.defenses.federated.rows import ALONE, check_count, check_positive, combination
+from bezoar.defenses.federated.rows import ALONE, check_count, combination
 from bezoar.errors import BezoarError
 from bezoar.evaluation.gram import gram, inner, usable
 from bezoar.federation import Aggregate, ServerView
 from bezoar.registry import register
+from bezoar.validate import check_positive
 
 
 def clipping_weights(gram: Float64[ndarray, "m m"], tau: float, iterations: int) -> Float64[ndarray, " m"]:
@@ -58,7 +59,7 @@ class CenteredClipping:
     iterations: int = 1
 
     def __post_init__(self) -> None:
-        check_positive(self.tau, "tau")
+        check_positive(tau=self.tau)
         check_count(self.iterations, "iterations", 1)
 
     def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:

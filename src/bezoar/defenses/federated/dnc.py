@@ -9,12 +9,13 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from bezoar.defenses.federated.rows import ALONE, check_count, check_positive, combination, still_malicious
+from bezoar.defenses.federated.rows import ALONE, check_count, combination, still_malicious
 from bezoar.errors import BezoarError
 from bezoar.evaluation.gram import finite
 from bezoar.federation import Aggregate, ServerView
 from bezoar.registry import register
 from bezoar.rng import child
+from bezoar.validate import check_positive
 
 
 def spectral_outliers(rows: Float[ndarray, "n r"]) -> Float64[ndarray, " n"]:
@@ -60,7 +61,7 @@ class Dnc:
         check_count(self.f, "f")
         check_count(self.subsample, "subsample", 1)
         check_count(self.repeats, "repeats", 1)
-        check_positive(self.c, "c")
+        check_positive(c=self.c)
 
     def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
         good = finite(updates)

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from bezoar.defenses.federated.rows import ALONE, check_count, check_positive, combination, shares
+from bezoar.defenses.federated.rows import ALONE, check_count, combination, shares
 from bezoar.evaluation.gram import gram, usable
 from bezoar.federation import Aggregate, ServerView
 from bezoar.registry import register
+from bezoar.validate import check_positive
 
 
 def weiszfeld(
@@ -60,7 +61,7 @@ class GeometricMedian:
 
     def __post_init__(self) -> None:
         check_count(self.steps, "steps", 1)
-        check_positive(self.nu, "nu")
+        check_positive(nu=self.nu)
 
     def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
         products = gram(updates)

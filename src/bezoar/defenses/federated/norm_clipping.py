@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from bezoar.defenses.federated.rows import ALONE, check_positive, combination
+from bezoar.defenses.federated.rows import ALONE, combination
 from bezoar.errors import BezoarError
 from bezoar.evaluation.gram import squared_lengths, usable
 from bezoar.federation import Aggregate, ServerView
 from bezoar.registry import register
 from bezoar.rng import child
+from bezoar.validate import check_positive
 
 
 def clip_factors(lengths: Float[ndarray, " n"], bound: float) -> Float64[ndarray, " n"]:
@@ -50,7 +51,7 @@ class NormClipping:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        check_positive(self.rho, "rho")
+        check_positive(rho=self.rho)
         if not 0 <= self.noise < np.inf:
             raise BezoarError(f"noise must be a finite standard deviation >= 0, not {self.noise}.")
 

@@ -18,12 +18,6 @@ def check_count(value: int, name: str, least: int = 0) -> None:
         raise BezoarError(f"{name} must be a whole number >= {least}, not {value}.")
 
 
-def check_positive(value: float, name: str) -> None:
-    """BezoarError unless ``value`` is a finite number above 0."""
-    if not 0 < value < np.inf:
-        raise BezoarError(f"{name} must be a finite number above 0, not {value}.")
-
-
 def check_rule(rule: object) -> None:
     """BezoarError unless ``rule`` can be called."""
     if not callable(rule):

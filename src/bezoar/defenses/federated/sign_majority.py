@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from bezoar.defenses.federated.rows import ALONE, check_positive, equally, pick
+from bezoar.defenses.federated.rows import ALONE, equally, pick
 from bezoar.evaluation.gram import finite
 from bezoar.federation import Aggregate, ServerView
 from bezoar.registry import register
+from bezoar.validate import check_positive
 
 _BLOCK = 1 << 15  # columns whose signs are in memory at once
 
@@ -50,7 +51,7 @@ class SignMajority:
     step: float
 
     def __post_init__(self) -> None:
-        check_positive(self.step, "step")
+        check_positive(step=self.step)
 
     def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
         good = finite(updates)
