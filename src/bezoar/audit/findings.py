@@ -1,4 +1,4 @@
-"""What an audit says, in one form for data, models, files and code: a verdict, its evidence, and what was not seen."""
+"""What an audit says, in one form for data, models, files and code: a verdict, evidence, and what was not seen."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bezoar.cli import catalogue, experiments, federated, labels, planning, planting
+from bezoar.cli import audit, catalogue, experiments, federated, labels, planning, planting
 from bezoar.errors import BezoarError
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ for command in (
     experiments.report,
 ):
     app.command(name=command.__name__.rstrip("_"))(command)
+app.add_typer(audit.audit, name="audit")
 
 
 def main() -> None:

@@ -9,9 +9,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bezoar.audit.findings import Audit
 from bezoar.experiments.record import Record
 
 _CONSOLE = Console()
+_MOST = 30  # findings that a terminal shows
+_VERDICTS = {
+    "clean": ("green", "Nothing found"),
+    "findings": ("red", "Findings"),
+    "undecided": ("yellow", "Could not decide"),
+}
+_STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
 def text(line: str) -> None:
@@ -30,6 +38,29 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         grid.add_row(*(escape(str(cell)) for cell in row))
     _CONSOLE.print(grid)
+
+
+def audit(found: Audit) -> None:
+    """The verdict, the findings with the gravest first, and what was not looked at."""
+    style, word = _VERDICTS[found.verdict]
+    _CONSOLE.print(f"[bold {style}]{word}.[/] {_printable(found.headline)}", highlight=False)
+    order = sorted(found.findings, key=lambda f: list(_STYLES).index(f.level))
+    for one in order[:_MOST]:
+        place = one.where if one.line is None else f"{one.where}:{one.line}"
+        head = f"[{_STYLES[one.level]}]{one.level}[/] [bold]{_printable(place)}[/]"
+        _CONSOLE.print(f"{head} {_printable(one.text)} [dim]{_printable(one.rule)}[/]", highlight=False)
+    if len(order) > _MOST:
+        text(f"... and {len(order) - _MOST} more: --json shows all.")
+    for title, lines in (("Checked", found.checked), ("Not checked", found.unchecked)):
+        if lines:
+            heading(f"{title}:")
+            for line in lines:
+                text(f"- {line}")
+
+
+def _printable(words: str) -> str:
+    """A stranger's words: no control characters, which could repaint the terminal, and no markup."""
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words))
 
 
 def record(found: Record) -> None:
