@@ -6,6 +6,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "write": "bezoar.report.page",
+        "write_audit": "bezoar.report.audit",
         "write_federated": "bezoar.report.federated",
         "figures": "bezoar.report.plots",
     },

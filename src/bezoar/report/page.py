@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bezoar.audit.findings import write_whole
 from bezoar.errors import BezoarError
 from bezoar.experiments.record import Record, plain
 from bezoar.report import charts, pictures, tables, verdict
@@ -55,13 +55,7 @@ def store(render: Callable[[], str], path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.is_dir():
         raise BezoarError(f"path {path} is a folder: give the name of a file, such as report.html.")
-    page = render()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bezoar-") as scratch:
-        whole = Path(scratch) / "page.html"
-        whole.write_text(page, encoding="utf-8")
-        whole.replace(path)
-    return path
+    return write_whole(path, render().encode())
 
 
 def render(records: Sequence[Record]) -> str:
@@ -81,9 +75,9 @@ def render(records: Sequence[Record]) -> str:
     )
 
 
-def fill(template: str, **values: Any) -> str:
-    """A template of this folder, with the palette and the script that every page has."""
-    script = _script()
+def fill(template: str, *, script: str | None = None, **values: Any) -> str:
+    """A template of this folder, with the palette and a script: its own, or else the one that draws figures."""
+    script = _script() if script is None else script
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
