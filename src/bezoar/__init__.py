@@ -19,10 +19,12 @@ __getattr__, __dir__ = lazy(
         "run": "bezoar.experiments",
         "replay": "bezoar.experiments",
         "flag": "bezoar.evaluation.calibration",
+        **{f"audit_{what}": f"bezoar.audit.{what}" for what in ("code", "data", "files", "model", "step")},
         **{
             wing: f"bezoar.{wing}"
             for wing in (
                 "attacks",
+                "audit",
                 "certificates",
                 "defenses",
                 "evaluation",

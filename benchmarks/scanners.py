@@ -1,0 +1,133 @@
+"""Scanners of model files side by side: bezoar, fickling, modelscan and picklescan on hostile and harmless files.
+
+The files are those of the tests (tests/audit/scan/corpus.py), which also set off every payload that can be set off
+with the packages of the test extra. "found" is a danger reported; "unsure" is that the scanner said it could not read
+the file, skipped it or reported an error; "crashed" is an exception or more than 20 seconds. Each scanner is called
+through its Python interface at its defaults; a missing one is reported as not installed.
+
+    pip install fickling modelscan picklescan h5py
+    python benchmarks/scanners.py --json
+"""
+
+import contextlib
+import importlib.metadata
+import io
+import logging
+import signal
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+
+from common import arguments, finish
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from audit.scan.corpus import HOSTILE, harmless
+from bezoar.audit.files import audit_files
+
+
+def bezoar(path):
+    return {"findings": "found", "undecided": "unsure", "clean": "clean"}[audit_files([path]).verdict]
+
+
+def fickling(path):
+    """As its command line decides: zips by member, else the file as a pickle."""
+    from fickling.analysis import Severity  # noqa: PLC0415 (may be missing)
+    from fickling.loader import scan_file, scan_zip_archive  # noqa: PLC0415 (may be missing)
+
+    head = path.read_bytes()[:4]
+    results = (
+        list(scan_zip_archive(path, graceful=True).values())
+        if head == b"PK\3\4"
+        else [scan_file(path, graceful=True)]
+    )
+    if any(result.severity > Severity.LIKELY_SAFE for result in results if result.results):
+        return "found"
+    return "unsure" if not results or any(result.errors for result in results) else "clean"
+
+
+def modelscan(path):
+    from modelscan.modelscan import ModelScan  # noqa: PLC0415 (may be missing)
+
+    scan = ModelScan()
+    scan.scan(path)
+    if scan.issues.all_issues:
+        return "found"
+    return "clean" if scan.scanned and not scan.errors else "unsure"
+
+
+def picklescan(path):
+    from picklescan.scanner import SafetyLevel, scan_file_path  # noqa: PLC0415 (may be missing)
+
+    result = scan_file_path(str(path))
+    if result.infected_files or any(found.safety == SafetyLevel.Dangerous for found in result.globals):
+        return "found"
+    return "unsure" if result.scan_err or not result.scanned_files else "clean"
+
+
+SCANNERS = {"bezoar": bezoar, "fickling": fickling, "modelscan": modelscan, "picklescan": picklescan}
+
+
+def stop(*_):
+    raise TimeoutError
+
+
+def verdict(scan, path):
+    """What a scanner says of a file; "crashed" where it raises or takes more than 20 seconds."""
+    signal.alarm(20)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return scan(path)
+    except BaseException as error:
+        return "crashed" if not isinstance(error, KeyboardInterrupt) else sys.exit(130)
+    finally:
+        signal.alarm(0)
+
+
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def main(quick, as_json):
+    warnings.simplefilter("ignore")
+    logging.disable()
+    signal.signal(signal.SIGALRM, stop)
+    installed = {name: version(name) for name in SCANNERS}
+    scanners = {name: scan for name, scan in SCANNERS.items() if installed[name]}
+    tables = {"hostile": {}, "harmless": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        for i, kind in enumerate(HOSTILE[:: 4 if quick else 1]):
+            place = Path(folder) / f"hostile-{i}"
+            place.mkdir()
+            (place / kind.file).write_bytes(kind.make(place, place / "canary"))
+            tables["hostile"][kind.name] = {n: verdict(s, place / kind.file) for n, s in scanners.items()}
+            assert not (place / "canary").exists(), f"a scanner ran {kind.name}"
+        for i, (name, file, content) in enumerate(harmless()):
+            if not quick or i % 4 == 0:
+                place = Path(folder) / f"harmless-{i}"
+                place.mkdir()
+                (place / file).write_bytes(content)
+                tables["harmless"][name] = {n: verdict(s, place / file) for n, s in scanners.items()}
+    totals = {
+        part: {n: dict(Counter(row[n] for row in table.values())) for n in scanners} for part, table in tables.items()
+    }
+    if not as_json:
+        for table in tables.values():
+            print(f"{'':45}" + "".join(f"{name:>12}" for name in scanners))
+            for name, row in table.items():
+                print(f"{name:45}" + "".join(f"{told:>12}" for told in row.values()))
+    versions = {name: told or "not installed" for name, told in installed.items()}
+    counts = {part: len(table) for part, table in tables.items()}
+    finish(
+        {"versions": versions, "files": counts, "totals": totals} | ({"tables": tables} if as_json else {}), as_json
+    )
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    main(given.quick, given.json)

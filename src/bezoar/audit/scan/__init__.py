@@ -1,0 +1,1 @@
+"""Reading files of models without loading them: one module for each format."""
