@@ -321,13 +321,23 @@ def command_line() -> str:
         "# Command line",
         "`bezoar --help` lists the commands, `bezoar COMMAND --help` says the same as this page. With `--json` a "
         "command prints one JSON object and nothing else. What you can mend is one line on standard error and exit "
-        "status 2. Output folders and files are new: an existing one is left alone and the command refuses.",
+        "status 2; 3 for `bezoar audit`, where 2 is a verdict. Output folders and files are new: an existing one is "
+        "left alone and the command refuses; an audit of the same thing goes on in its folder.",
     ]
-    for name, command in typer.main.get_command(app).commands.items():
+    for name, command in _commands(typer.main.get_command(app)):
         parts.append(f"## bezoar {name}\n\n{inspect.cleandoc(command.help)}")
-        rows = [_parameter(p) for p in command.params]
-        parts.append("\n".join(["| argument or option | what | default |", "| --- | --- | --- |", *rows]))
+        if not hasattr(command, "commands"):
+            rows = [_parameter(p) for p in command.params]
+            parts.append("\n".join(["| argument or option | what | default |", "| --- | --- | --- |", *rows]))
     return "\n\n".join(parts)
+
+
+def _commands(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command of a group, and those of the groups in it, by the words one types."""
+    for name, command in group.commands.items():
+        yield name, command
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {inner}", each) for inner, each in _commands(command))
 
 
 def _parameter(p: Any) -> str:

@@ -85,10 +85,11 @@ class Audit:
         """The answer in a file that ``save`` wrote. Raises BezoarError when it is missing or damaged."""
         try:
             held = json.loads(Path(path).read_text())
-            findings = tuple(Finding(**finding) for finding in held.pop("findings"))
-            told = {key: tuple(held.pop(key)) for key in ("checked", "unchecked")}
             held.pop("verdict")
-            return Audit(findings=findings, **told, **held)
+            for key in ("checked", "unchecked"):
+                held[key] = tuple(held[key])
+            held["findings"] = tuple(Finding(**finding) for finding in held["findings"])
+            return Audit(**held)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BezoarError(f"{path} holds no whole audit ({error}): run the audit again.") from error
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bezoar.cli.options import Json, echo_json
+from bezoar.cli.options import Json, Seed, echo_json, read_json
+from bezoar.cli.planting import Label, TextColumn
 from bezoar.errors import BezoarError
 
 if TYPE_CHECKING:
     from bezoar.audit.findings import Audit
 
-_USAGE = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
+_USAGE: Any = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
 Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
 
 
@@ -42,11 +43,11 @@ def _bad_input() -> Iterator[None]:
     except BezoarError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(3) from error
+    except _USAGE as error:
+        error.show()
+        raise typer.Exit(3) from error
     except Exception as error:
-        if isinstance(error, _USAGE):
-            error.show()
-        else:
-            traceback.print_exc()
+        traceback.print_exc()
         raise typer.Exit(3) from error
 
 
@@ -89,16 +90,168 @@ def code(
     _answer(audit_code(path), sarif, as_json)
 
 
-def _answer(found: Audit, sarif: Path | None, as_json: bool) -> None:
+@audit.command()
+def data(
+    path: Annotated[str, typer.Argument(help="A folder of class folders, .npz, .csv, .parquet, a data set, a name.")],
+    label: Label = None,
+    text: TextColumn = None,
+    trusted: Annotated[
+        str | None, typer.Option(help="Rows that you checked, of the same format, drawn like those in question.")
+    ] = None,
+    trusted_rows: Annotated[
+        Path | None, typer.Option(help="File of the numbers of rows that you checked: .npy, or one a line, from 0.")
+    ] = None,
+    fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    model: Annotated[
+        str | None, typer.Option(help="JSON spec of the trainer to use, or a file that holds one.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help=".npz of what a model of yours says: features, probs, or both.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for all results; beside the data where not given.")
+    ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="CSV that a report exported: only write the cleaned data anew.")
+    ] = None,
+    seed: Seed = 0,
+    sarif: Sarif = None,
+    as_json: Json = False,
+) -> None:
+    """Say which rows of a data set look poisoned or wrongly labelled, at a false-discovery rate that you choose.
+
+    Writes the findings, the data without the flagged rows and a report into a folder; the original stays as it is.
+    A run that was stopped goes on where it was. Without rows that you trust there is a ranking and no verdict.
+
+    Example: `bezoar audit data mails.csv --label spam --text body --trusted checked.csv`
+    """
+    import torch
+
+    from bezoar.audit.data import Precomputed, apply_decisions, audit_data, load_for_audit
+    from bezoar.audit.rows.read import read_row_numbers
+    from bezoar.registry import from_spec
+
+    folder = out or _beside(path)
+    if decisions is not None:
+        place = apply_decisions(decisions, folder)
+        echo_json({"cleaned": str(place)}) if as_json else typer.echo(f"cleaned: {place}")
+        return
+    if trusted is not None and trusted_rows is not None:
+        raise BezoarError("trusted and trusted-rows are both given: choose one.")
+    if model is not None and features is not None:
+        raise BezoarError("model and features are both given: choose one.")
+    torch.set_num_threads(1)  # nets this small gain nothing from more
+    rows, unreadable, _ = load_for_audit(path, label, text)
+    known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
+    means = from_spec(read_json(model, "model")) if model is not None else None
+    means = Precomputed.load(features) if features is not None else means
+    found = audit_data(
+        rows,
+        trusted=known if trusted_rows is None else read_row_numbers(trusted_rows),
+        model=means,
+        fdr=fdr,
+        seed=seed,
+        folder=folder,
+        unreadable=unreadable,
+    )
+    page = _report(found.audit, found.rows, folder / "report.html", {})
+    _answer(found.audit, sarif, as_json, folder=folder, report=page)
+
+
+@audit.command()
+def model(
+    net: Annotated[str, typer.Option(help="package.module:factory, whose code runs, or a net from `bezoar list`.")],
+    weights: Annotated[Path, typer.Option(help=".safetensors or a .pt state dict; nothing in it is run.")],
+    clean: Annotated[str, typer.Option(help="Labelled images that you trust and the model was not trained on.")],
+    input_range: Annotated[
+        str,
+        typer.Option(
+            help="What the net takes: 0..1, -1..1, 0..255, or means/deviations, as 0.5,0.5,0.5/0.2,0.2,0.2."
+        ),
+    ] = "0..1",
+    layout: Annotated[str, typer.Option(help="channels-first or channels-last.")] = "channels-first",
+    expected_accuracy: Annotated[
+        float | None, typer.Option(help="Accuracy that you expect on the clean rows, in (0, 1].")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Chance of a false alarm, in (0, 1).")] = 0.05,
+    repair: Annotated[str | None, typer.Option(help="fine-pruning: also mend the model.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The repaired weights, a new .safetensors file.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder for the results; beside the weights where not given.")
+    ] = None,
+    seed: Seed = 0,
+    sarif: Sarif = None,
+    as_json: Json = False,
+) -> None:
+    """Look for a backdoor in somebody else's image model, and reverse its trigger.
+
+    Example: `bezoar audit model --net mypackage.nets:make --weights model.safetensors --clean pictures/`
+    """
+    import torch
+
+    from bezoar.audit.data import load_for_audit
+    from bezoar.audit.model import audit_model, repair_model
+    from bezoar.audit.net.stranger import load_stranger
+
+    if repair not in (None, "fine-pruning"):
+        raise BezoarError(f"repair is {repair!r}: fine-pruning is what there is.")
+    if (repair is None) != (out is None):
+        raise BezoarError("repair and out go together: give --repair fine-pruning -o mended.safetensors.")
+    torch.set_num_threads(1)
+    rows = load_for_audit(clean)[0]
+    stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
+    folder = folder or _beside(str(weights))
+    found = audit_model(
+        stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
+    )
+    if out is not None:
+        found = repair_model(found)
+        found.save_repaired(out, weights)
+    found.audit.save(folder / "audit.json")
+    page = _report(found.audit, None, folder / "report.html", found.pictures())
+    _answer(found.audit, sarif, as_json, folder=folder, report=page)
+
+
+def _beside(path: str) -> Path:
+    """The folder for an audit's results: pictures/ has pictures-audit and mails.csv mails-audit, beside them."""
+    here = Path(path).expanduser().absolute()
+    return (
+        here.with_name(f"{here.stem if here.is_file() else here.name}-audit")
+        if here.exists()
+        else Path(f"{path}-audit")
+    )
+
+
+def _pixels(text: str) -> tuple[object, object]:
+    """0..1 as two numbers, 0.5,0.5/0.2,0.2 as two lists of them."""
+    parts = text.split("/") if "/" in text else text.split("..")
+    try:
+        first, second = ([float(number) for number in part.split(",")] for part in parts)
+    except ValueError:
+        raise BezoarError(f"input_range is {text!r}: write it like 0..1 or 0.5,0.5,0.5/0.2,0.2,0.2.") from None
+    return (first, second) if "/" in text else (first[0], second[0])
+
+
+def _report(found: Audit, rows: Any, path: Path, pictures: dict[str, bytes]) -> Path:
+    from bezoar.report.audit import write_audit
+
+    return write_audit(found, rows, path, pictures=pictures)
+
+
+def _answer(found: Audit, sarif: Path | None, as_json: bool, **where: Path) -> None:
     """Tell the verdict, and leave with its exit status."""
     if sarif is not None:
         from bezoar.audit.sarif import write_sarif
 
         write_sarif(found, sarif)
     if as_json:
-        echo_json(found.json())
+        echo_json({**found.json(), **{what: str(path) for what, path in where.items()}})
     else:
         from bezoar.cli import show
 
         show.audit(found)
+        for what, path in where.items():
+            typer.echo(f"{what}: {path}")
     raise typer.Exit(found.exit_status)

@@ -15,7 +15,7 @@ from bezoar.experiments.record import Record
 _CONSOLE = Console()
 _MOST = 30  # findings that a terminal shows
 _VERDICTS = {
-    "clean": ("green", "Nothing found"),
+    "clean": ("green", "Clean"),
     "findings": ("red", "Findings"),
     "undecided": ("yellow", "Could not decide"),
 }
