@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from bezoar.audit.findings import Audit, Finding
 from bezoar.cli.app import app
+from bezoar.models.nets import MLP
 
 
 class Runs:
@@ -106,3 +107,83 @@ def test_an_answer_survives_its_file(tmp_path):
 )
 def test_what_could_not_be_looked_at_is_never_clean(levels, verdict):
     assert Audit("files", "x", "words", tuple(Finding("r", "w", "t", level) for level in levels)).verdict == verdict
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Rows of two classes and the answers of a model; the last ten of 200 have the wrong label, 100 are trusted."""
+    draw = np.random.default_rng(0)
+    y = np.arange(300) % 2
+    x = draw.normal(size=(300, 3)) + 6 * y[:, None]
+    sure = np.where(y == 1, 0.95, 0.05) + draw.uniform(-0.04, 0.04, 300)
+    y[190:200] ^= 1
+    names = np.array(["ham", "spam"])
+    for name, rows in (("mails", slice(0, 200)), ("checked", slice(200, 300))):
+        lines = [f"{a},{b},{c},{label}" for (a, b, c), label in zip(x[rows], names[y[rows]], strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c,label", *lines]))
+    for name, rows in (("said", 300), ("alone", 200)):
+        np.savez(tmp_path / f"{name}.npz", probs=np.stack([1 - sure, sure], 1)[:rows])
+    return ("data", "mails.csv", "--label", "label", "--features", "said.npz")
+
+
+def test_data_from_end_to_end(bezoar, table, tmp_path):
+    result = bezoar(*table, "--trusted", "checked.csv", "--fdr", "0.2", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["verdict"], found["facts"]["flagged"]) == (1, "findings", 10)
+    folder = tmp_path / "mails-audit"
+    assert found["folder"] == str(folder)
+    assert "wrong labels" in (folder / "report.html").read_text()
+    assert len((folder / "cleaned.csv").read_text().splitlines()) == 191
+    assert len((tmp_path / "mails.csv").read_text().splitlines()) == 201
+    (tmp_path / "decided.csv").write_text("row,decision\n190,keep\n")
+    again = bezoar(*table[:4], "--decisions", "decided.csv")
+    assert (again.exit_code, again.stdout.split()) == (0, ["cleaned:", str(folder / "cleaned.csv")])
+    assert len((folder / "cleaned.csv").read_text().splitlines()) == 192
+
+
+def test_data_without_trusted_rows_are_undecided(bezoar, table):
+    result = bezoar(*table[:4], "--features", "alone.npz")
+    assert result.exit_code == 2
+    assert "There are no trusted rows: 1,999" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("--trusted", "checked.csv", "--trusted-rows", "rows.txt"), ("--trusted-rows", "rows.txt"), ("--fdr", "2")],
+)
+def test_bad_input_of_data(bezoar, table, tmp_path, args):
+    (tmp_path / "rows.txt").write_text("one\ntwo\n")
+    result = bezoar(*table, *args)
+    assert result.exit_code == 3
+    assert result.stderr.startswith("Error: ")
+    assert not (tmp_path / "mails-audit").exists()
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A net that has learnt nothing, and images."""
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "clean.npz", x=draw.integers(0, 256, (120, 8, 8), np.uint8), y=np.arange(120) % 10)
+    net = MLP((4,)).build((1, 8, 8), 10)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    return ("model", "--net", '{"name": "mlp", "hidden": [4]}', "--weights", "net.pt", "--clean", "clean.npz")
+
+
+def test_a_model_that_is_not_what_was_expected_is_undecided(bezoar, stranger, tmp_path):
+    result = bezoar(*stranger, "--expected-accuracy", "0.9")
+    assert result.exit_code == 2
+    assert "expected 90%" in " ".join(result.stdout.split())
+    assert (tmp_path / "net-audit" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--input-range", "0 to 1"),
+        ("--layout", "sideways"),
+        ("--repair", "magic", "-o", "x.safetensors"),
+        ("-o", "x.st"),
+    ],
+)
+def test_bad_input_of_model(bezoar, stranger, args):
+    assert bezoar(*stranger, *args).exit_code == 3

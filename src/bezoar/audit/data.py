@@ -170,7 +170,8 @@ def _evidence(run: Run) -> Arrays:
     found = stages.run("clusters", clusters)
     values = np.where(big, label_loss(pool, np.asarray(loss, np.float64)), 0.0) if loss.size else np.zeros(len(big))
     own = loss[np.arange(len(big)), pool.every.y] if loss.size else np.full(len(big), np.nan)
-    return {**found, "label": values, "probs": loss, "probability": own}
+    fitted = np.array(isinstance(means, Model))
+    return {**found, "label": values, "probs": loss, "probability": own, "fitted": fitted}
 
 
 def _large(pool: Pool) -> ndarray:
@@ -262,13 +263,13 @@ def _answer(case: Case, found: Arrays, verdict: Flags, fdr: float, unreadable: S
         looks = answer.looks_like(case)
         findings = answer.by_class(case, looks)
         headline = (
-            f"{number} of {len(data)} rows flagged at a false-discovery rate of {fdr:.0%}: {_kind(data, looks)}."
+            f"{number:,} of {len(data):,} rows flagged at a false-discovery rate of {fdr:.0%}: {_kind(data, looks)}."
         )
     elif wrong := _labels_as_a_whole(pool, found):
         headline, detail = _somewhere(data, wrong, fdr)
         findings.append(Finding("wrong-labels-somewhere", target, headline, detail=detail))
     elif verdict.decided:
-        headline = f"No row of {len(data)} flagged at a false-discovery rate of {fdr:.0%}."
+        headline = f"No row of {len(data):,} flagged at a false-discovery rate of {fdr:.0%}."
     else:
         headline = _undecided(int(pool.trusted.sum()), fdr)
         findings.append(Finding("undecided", target, headline, "warning"))
@@ -289,11 +290,9 @@ def _answer(case: Case, found: Arrays, verdict: Flags, fdr: float, unreadable: S
 
 
 def _undecided(held: int, fdr: float) -> str:
-    why, needed = (
-        f"{held} trusted rows are too few" if held else "there are no trusted rows",
-        trusted_needed(fdr, RATE),
-    )
-    return f"Undecided: {why}; {needed} would show poison of {RATE:.0%} at a false-discovery rate of {fdr:.0%}."
+    why = f"{held:,} trusted rows are too few" if held else "There are no trusted rows"
+    needed = trusted_needed(fdr, RATE)
+    return f"{why}: {needed:,} would show poison of {RATE:.0%} at a false-discovery rate of {fdr:.0%}."
 
 
 def _unread(unreadable: Sequence[tuple[str, str]], target: str) -> list[Finding]:
@@ -342,13 +341,19 @@ def _checked(found: Arrays) -> tuple[str, ...]:
 
 
 def _unchecked(pool: Pool, found: Arrays) -> tuple[str, ...]:
-    told = [f"{name} gave no evidence on these data." for name, on in _applies(found).items() if not on]
-    bare = np.setdiff1d(pool.every.y, pool.every.y[pool.trusted])
-    if pool.trusted.any() and len(bare):
+    told = []
+    if pool.trusted.any():
+        told += [f"{name} gave no evidence on these data." for name, on in _applies(found).items() if not on]
+        bare = np.setdiff1d(pool.every.y, pool.every.y[pool.trusted])
         some = ", ".join(pool.every.classes[c] for c in bare[:5])
-        told.append(f"{len(bare)} classes have no trusted row, so that only their labels were judged: {some}.")
-    if not pool.trusted.any():
-        told.append("Without trusted rows rows are ranked by their label's loss alone: a backdoor may rank nowhere.")
+        if len(bare):
+            told.append(f"{len(bare)} classes have no trusted row, so that only their labels were judged: {some}.")
+    else:
+        told.append(
+            "Groups of rows: that takes trusted rows. Without any, rows are ranked by their label's loss alone."
+        )
+    if found["fitted"]:
+        told.append("Wrong labels that your model has learnt by heart: it was fitted before, not out of fold.")
     return (*UNCHECKED, *told)
 
 

@@ -48,7 +48,8 @@ def audit(found: Audit) -> None:
     for one in order[:_MOST]:
         place = one.where if one.line is None else f"{one.where}:{one.line}"
         head = f"[{_STYLES[one.level]}]{one.level}[/] [bold]{_printable(place)}[/]"
-        _CONSOLE.print(f"{head} {_printable(one.text)} [dim]{_printable(one.rule)}[/]", highlight=False)
+        said = "" if one.text == found.headline else f" {_printable(one.text)}"
+        _CONSOLE.print(f"{head}{said} [dim]{_printable(one.rule)}[/]", highlight=False)
     if len(order) > _MOST:
         text(f"... and {len(order) - _MOST} more: --json shows all.")
     for title, lines in (("Checked", found.checked), ("Not checked", found.unchecked)):

@@ -152,7 +152,7 @@ def test_without_trusted_rows_there_are_ranks_and_a_number_to_collect():
     found = audit_data(data, model=FOREST)
     assert found.audit.verdict == "undecided"
     assert found.audit.exit_status == 2
-    assert "1999" in found.audit.headline
+    assert "1,999" in found.audit.headline
     assert found.rows.column_names == COLUMNS
     assert len(found.rows) == 100
     assert truth[found.rows.column("row").to_numpy()].mean() > 0.8
