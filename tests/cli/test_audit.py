@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from bezoar.audit.findings import Audit, Finding
 from bezoar.cli.app import app
+from bezoar.errors import BezoarError
 from bezoar.models.nets import MLP
 
 
@@ -187,3 +188,14 @@ def test_a_model_that_is_not_what_was_expected_is_undecided(bezoar, stranger, tm
 )
 def test_bad_input_of_model(bezoar, stranger, args):
     assert bezoar(*stranger, *args).exit_code == 3
+
+
+def test_a_report_that_cannot_be_written_loses_no_verdict(bezoar, table, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise BezoarError("report.html cannot be written (No space left on device): choose another place.")
+
+    monkeypatch.setattr("bezoar.report.audit.write_audit", full)
+    result = bezoar(*table, "--trusted", "checked.csv", "--fdr", "0.2", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["facts"]["flagged"]) == (1, 10)
+    assert [one["rule"] for one in found["findings"]].count("not-written") == 1

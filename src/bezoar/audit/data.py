@@ -389,20 +389,14 @@ def _finish(made: DataAudit, case: Case, stages: Stages, asked: dict[str, Any], 
                 facts["cleaned"] = str(write_cleaned(data, ~flagged, place))
         except BezoarError as error:
             lost.append(str(error))
-    audit = _told(made.audit, facts, lost)
+    told = replace(made.audit, facts=facts)
+    audit = told.without(lost)
     if place is not None:
         try:
             audit.save(place / "audit.json")
         except BezoarError as error:
-            audit = _told(made.audit, facts, [*lost, str(error)])
+            audit = told.without([*lost, str(error)])
     return DataAudit(audit, made.rows, made.cleaned)
-
-
-def _told(audit: Audit, facts: dict[str, Any], lost: list[str]) -> Audit:
-    more = tuple(Finding("not-written", audit.target, f"Not written: {what}", "warning") for what in lost)
-    return Audit(
-        audit.kind, audit.target, audit.headline, (*audit.findings, *more), audit.checked, audit.unchecked, facts
-    )
 
 
 def _write_rows(rows: pa.Table, path: Path) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,11 @@ class Audit:
     def exit_status(self) -> int:
         """0 clean, 1 findings, 2 could not decide."""
         return EXIT[self.verdict]
+
+    def without(self, lost: Sequence[str]) -> Audit:
+        """The same answer with a warning for each sentence in ``lost``, which says what could not be written."""
+        more = tuple(Finding("not-written", self.target, f"Not written: {what}", "warning") for what in lost)
+        return replace(self, findings=(*self.findings, *more))
 
     def json(self) -> dict[str, Any]:
         """The answer as JSON holds it."""

@@ -224,6 +224,7 @@ def _concluded(search: Search, level: float, found: Rate, facts: dict[str, Any])
         f"suspicious (p = {p[least]:.2g}, corrected). Other kinds of backdoor were not looked for."
     )
     audit = Audit("model", "model", headline, (*findings, *notes), _checked(search, found), UNSEEN, facts)
+    audit = audit.without(search.stages.unwritten[:1])
     classes = tuple(looked[t] for t in accused)
     return ModelAudit(audit, evidence, triggers, classes, search.model, search.clean, search.seed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,8 +154,7 @@ def data(
         folder=folder,
         unreadable=unreadable,
     )
-    page = _report(found.audit, found.rows, folder / "report.html", {})
-    _answer(found.audit, sarif, as_json, folder=folder, report=page)
+    _answer(_report(found.audit, found.rows, folder, {}), sarif, as_json, folder=folder)
 
 
 @audit.command()
@@ -209,9 +208,8 @@ def model(
     if out is not None:
         found = repair_model(found)
         found.save_repaired(out, weights)
-    found.audit.save(folder / "audit.json")
-    page = _report(found.audit, None, folder / "report.html", found.pictures())
-    _answer(found.audit, sarif, as_json, folder=folder, report=page)
+    told = _kept(found.audit, lambda: found.audit.save(folder / "audit.json"))
+    _answer(_report(told, None, folder, found.pictures()), sarif, as_json, folder=folder)
 
 
 def _beside(path: str) -> Path:
@@ -234,24 +232,33 @@ def _pixels(text: str) -> tuple[object, object]:
     return (first, second) if "/" in text else (first[0], second[0])
 
 
-def _report(found: Audit, rows: Any, path: Path, pictures: dict[str, bytes]) -> Path:
+def _report(found: Audit, rows: Any, folder: Path, pictures: dict[str, bytes]) -> Audit:
     from bezoar.report.audit import write_audit
 
-    return write_audit(found, rows, path, pictures=pictures)
+    return _kept(found, lambda: write_audit(found, rows, folder / "report.html", pictures=pictures))
 
 
-def _answer(found: Audit, sarif: Path | None, as_json: bool, **where: Path) -> None:
+def _kept(found: Audit, write: Callable[[], object]) -> Audit:
+    """The answer after ``write``; where that fails it says so itself, rather than be lost."""
+    try:
+        write()
+    except BezoarError as error:
+        return found.without([str(error)])
+    return found
+
+
+def _answer(found: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
     """Tell the verdict, and leave with its exit status."""
     if sarif is not None:
         from bezoar.audit.sarif import write_sarif
 
-        write_sarif(found, sarif)
+        found = _kept(found, lambda: write_sarif(found, sarif))
     if as_json:
-        echo_json({**found.json(), **{what: str(path) for what, path in where.items()}})
+        echo_json(found.json() | ({} if folder is None else {"folder": str(folder)}))
     else:
         from bezoar.cli import show
 
         show.audit(found)
-        for what, path in where.items():
-            typer.echo(f"{what}: {path}")
+        if folder is not None:
+            typer.echo(f"report: {folder / 'report.html'}")
     raise typer.Exit(found.exit_status)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from bezoar.audit.findings import write_whole
+from bezoar.errors import BezoarError
 
 
 class Stages:
@@ -22,6 +23,7 @@ class Stages:
 
     def __init__(self, folder: str | os.PathLike[str] | None, key: str) -> None:
         self.place = None if folder is None else Path(folder) / key[:32]
+        self.unwritten: list[str] = []  # what could not be kept: the run goes on
 
     def arrays(self, name: str, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, ndarray]:
         """The arrays of the stage ``name``: read where they are kept, else made and kept."""
@@ -36,5 +38,8 @@ class Stages:
         if path is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **made)  # type: ignore[arg-type]
-            write_whole(path, buffer.getvalue())
+            try:
+                write_whole(path, buffer.getvalue())
+            except BezoarError as error:
+                self.unwritten.append(str(error))
         return made
