@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 
 from bezoar.data import load
 from bezoar.errors import BezoarError
+from hostile import npy, npz_of, zeros, zip_of
 
 X = np.arange(12, dtype=np.uint8).reshape(4, 3)
 
@@ -91,3 +95,58 @@ def test_yale_faces(tmp_path, monkeypatch):
     assert data.classes[14] == "subject15"
     assert data.meta["condition"].tolist() == condition.tolist()
     assert data.meta["group"].tolist() == [0, 1, 2, 1]
+
+
+Y = npy("(3,)", "'<i8'", bytes(24))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (zip_of("x.npy", zeros(1024), 1024 << 20), "would unpack to 1,073,741,824 or more"),
+        (zip_of("x.npy", zeros(16), 16 << 20, times=1000), "would unpack to 16,777,216,000"),
+        (zip_of("x.npy", b"1234", 4, method=14), "packed by a rare method"),
+        (npz_of(x=npy(f"({10**13},)"), y=Y), "not an npz file of plain arrays"),
+        (npz_of(x=npy(f"({10**9},)", "'<U0'"), y=Y), "x.npy has entries of no bytes"),
+        (npz_of(x=npy("(" * 9000 + ")" * 9000), y=Y), "not an npz file of plain arrays"),
+        (npz_of(x=b"text", y=Y), "not an npz file of plain arrays"),
+        (npz_of(x=npy("(3,)", "'<U1'", b"\x00\xd8\x00\x00" * 3), y=Y), "text of row 0 has half a character"),
+        (npz_of(x=npy("(3,)", "'<U1'", b"\xff" * 12), y=Y), "a.npz cannot be read"),
+        (npz_of(x=npy("(3,)", body=b"abc"), y=npy("(3,)", "'<U1'", b"\x00\xd8\x00\x00" * 3)), "label with half a"),
+    ],
+)
+def test_hostile(path, body, message):
+    path.write_bytes(body)
+    with pytest.raises(BezoarError, match=message):
+        load(path)
+
+
+def test_a_member_that_is_longer_than_told_is_not_unpacked_whole(path):
+    # 128 MiB that are said to be 1 KiB: zipfile's own read(n) unpacks whatever n asks for, then cuts it.
+    head = npy(f"({1 << 30},)")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH) + zeros(128)
+    path.write_bytes(zip_of("x.npy", packed, 1024))
+    tracemalloc.start()
+    with pytest.raises(BezoarError, match="not an npz file"):
+        load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - (1 << 30) < 32 << 20  # numpy asks for what the header claims, and never touches it
+
+
+def test_a_pickled_header_of_python_2_is_read_without_a_warning(path):
+    path.write_bytes(npz_of(x=npy("(3L,)", body=b"abc"), y=Y))
+    assert load(path).x.tolist() == [97, 98, 99]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"subject": np.array(["a", "b"])}, {"subject": np.array(3)}, {"condition": np.array("a")}, {"x": np.array(3)}],
+)
+def test_yale_faces_of_another_shape(tmp_path, monkeypatch, odd):
+    arrays = {"x": np.zeros((2, 3, 3), np.uint8), "subject": np.array([1, 2]), "condition": np.array(["a", "b"])}
+    np.savez(tmp_path / "yale_faces.npz", **{**arrays, **odd})
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    with pytest.raises(BezoarError, match="npz does not hold the Yale faces"):
+        load("yale-faces")

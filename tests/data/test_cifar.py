@@ -10,6 +10,7 @@ import pytest
 from bezoar.data import load
 from bezoar.data.cifar import read_python_batch
 from bezoar.errors import BezoarError
+from hostile import pickles
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
@@ -128,3 +129,10 @@ def test_no_batch(tmp_path, blob):
     (tmp_path / "b").write_bytes(blob)
     with pytest.raises(BezoarError):
         read_python_batch(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", pickles())
+def test_pickles_that_harm_by_being_read(tmp_path, name):
+    (tmp_path / "batch").write_bytes(pickles()[name])
+    with pytest.raises(BezoarError, match="batch "):
+        read_python_batch(tmp_path / "batch")

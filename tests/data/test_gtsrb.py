@@ -6,6 +6,7 @@ from PIL import Image
 
 from bezoar.data import load, split
 from bezoar.errors import BezoarError
+from hostile import READERS, write
 
 HEAD = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n"
 
@@ -80,3 +81,29 @@ def test_npz_tracks_restart_in_each_class(tmp_path, monkeypatch):
     np.savez(tmp_path / "gtsrb32_17k.npz", x_train=x, y_train=y, track_train=track, x_test=x[:2], y_test=y[:2])
     monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
     assert load("gtsrb").meta["group"].tolist() == [0, 0, 1, 1, 2, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("00000.ppm;30;30;0;0;2000000000;2000000000;1", "which is not inside it"),
+        ("00000.ppm;30;30;25;25;5;5;1", "which is not inside it"),
+        ("00000.ppm;30;30;5;5;25;25;" + "9" * 30, "gtsrb cannot be read"),
+        ("00000.ppm;30;30;5;5;25;25;1;" + "x" * 200_000, "not a GTSRB table of boxes .*field larger"),
+        ("00000.ppm;30;30;5;5;25;25;-7", "labels from -7"),
+    ],
+)
+def test_hostile_tables(tmp_path, monkeypatch, row, message):
+    write(READERS["gtsrb"].files(), tmp_path)
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    assert len(load("gtsrb")) == 5
+    (tmp_path / "GTSRB/Final_Test/Images/GT-final_test.csv").write_text(HEAD + row + "\n")
+    with pytest.raises(BezoarError, match=message):
+        load("gtsrb")
+
+
+def test_a_frame_without_the_number_of_its_track(tmp_path, monkeypatch):
+    write(READERS["gtsrb"].special()["a frame without a number"], tmp_path)
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    with pytest.raises(BezoarError, match=r"x_1\.ppm is not named by its track and frame"):
+        load("gtsrb")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import os
+import struct
 import sys
 
 import numpy as np
@@ -8,6 +11,7 @@ from PIL import Image
 
 from bezoar.data import load, spool
 from bezoar.errors import BezoarError
+from hostile import png
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of somebody else's library
 
@@ -147,3 +151,130 @@ def test_without_the_extra(monkeypatch, no_folder, tmp_path):
     (tmp_path / "dataset_info.json").write_text("{}")
     with pytest.raises(BezoarError, match=r"pip install bezoar\[hub\]"):
         load(tmp_path)
+
+
+@pytest.fixture
+def table(datasets, tmp_path):
+    """A saved table: its folder, and a function that puts another Arrow table in its place."""
+    import pyarrow as pa
+
+    datasets.Dataset.from_dict({"text": ["a", "b", "c"], "label": [0, 1, 1]}).save_to_disk(str(tmp_path / "d"))
+    file = next((tmp_path / "d").glob("*.arrow"))
+
+    def put(found, **options):
+        kinds = {name: {"dtype": str(found.schema.field(name).type), "_type": "Value"} for name in found.column_names}
+        (tmp_path / "d" / "dataset_info.json").write_text(json.dumps({"features": kinds}))
+        with pa.ipc.new_stream(str(file), found.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+            writer.write_table(found)
+
+    return tmp_path / "d", put
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../d/x.arrow", "/dev/zero"])
+def test_files_elsewhere_are_not_opened(table, name):
+    folder, _ = table
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps({**state, "_data_files": [{"filename": name}]}))
+    with pytest.raises(BezoarError, match=r"state\.json names something twice, or outside its folder"):
+        load(folder)
+    (folder / "state.json").write_text(json.dumps({**state, "_data_files": state["_data_files"] * 2}))
+    with pytest.raises(BezoarError, match="names something twice"):
+        load(folder)
+
+
+def test_offsets_beyond_their_buffer(table):
+    import pyarrow as pa
+
+    folder, put = table
+    offsets = pa.py_buffer(struct.pack("<4i", 0, 2**30, 2**31 - 1, 3))
+    put(
+        pa.table(
+            {"text": pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"abc")]), "label": [0, 1, 1]}
+        )
+    )
+    with pytest.raises(BezoarError, match=r"not a whole Hugging Face data set .*[Oo]ffset"):
+        load(folder)
+
+
+def test_compressed_columns_are_refused_before_they_are_unpacked(table):
+    import pyarrow as pa
+
+    folder, put = table
+    rows = pa.table({"text": pa.array(["a", "b"]).dictionary_encode(), "label": [0, 1]})
+    put(rows.cast(pa.schema({"text": pa.string(), "label": pa.int64()})))
+    assert load(folder).x.tolist() == ["a", "b"]
+    for found in (rows, rows.select(["label"])):
+        put(found, compression="zstd")
+        with pytest.raises(BezoarError, match="is compressed, which `save_to_disk` never does"):
+            load(folder)
+
+
+def test_many_views_of_one_text():
+    import pyarrow as pa
+
+    from bezoar.data.tabular import column
+
+    long, n = pa.array(["w" * (1 << 20)]), 1000
+    views = [None, pa.py_buffer(struct.pack("<i4sii", 1 << 20, b"wwww", 0, 0) * n), long.buffers()[2]]
+    table = pa.table({"t": pa.Array.from_buffers(pa.string_view(), n, views)})
+    with pytest.raises(BezoarError, match=r"Column 't' has .* bytes but would unpack to 1,048,576,000"):
+        column(table, "t", "text")
+    few = pa.table({"t": pa.array(["a", "b" * 99, "c"], pa.string_view())}).slice(1)
+    assert column(few, "t", "text").tolist() == ["b" * 99, "c"]
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "http://127.0.0.1:9/x.png", "/dev/zero"])
+def test_pictures_elsewhere_are_not_fetched(datasets, tmp_path, place):
+    import pyarrow as pa
+
+    pictures(datasets, 1)[1].save_to_disk(str(tmp_path / "d"))
+    file = next((tmp_path / "d").glob("*.arrow"))
+    schema = pa.ipc.open_stream(file.read_bytes()).schema
+    cell = {"bytes": None, "path": place}
+    with pa.ipc.new_stream(str(file), schema) as writer:
+        writer.write_table(pa.Table.from_pylist([{"image": cell, "label": 0}], schema))
+    with pytest.raises(BezoarError, match="missing image in row 0"):
+        load(tmp_path / "d")
+
+
+def test_pictures_that_are_none(datasets, tmp_path):
+    import pyarrow as pa
+
+    pictures(datasets, 1)[1].save_to_disk(str(tmp_path / "d"))
+    file = next((tmp_path / "d").glob("*.arrow"))
+    schema = pa.ipc.open_stream(file.read_bytes()).schema
+    for body in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n", png(65535, 65535), b"x"):
+        with pa.ipc.new_stream(str(file), schema) as writer:
+            writer.write_table(pa.Table.from_pylist([{"image": {"bytes": body, "path": None}, "label": 0}], schema))
+        with pytest.raises(BezoarError, match="Row 0 of column 'image' cannot be read as an image"):
+            load(tmp_path / "d")
+
+
+def test_splits_elsewhere_are_not_opened(datasets, tmp_path):
+    made = datasets.Dataset.from_dict({"text": ["a"], "label": [0]})
+    made.save_to_disk(str(tmp_path / "other"))
+    datasets.DatasetDict({"train": made}).save_to_disk(str(tmp_path / "d"))
+    (tmp_path / "d" / "dataset_dict.json").write_text('{"splits": ["../other"]}')
+    with pytest.raises(BezoarError, match=r"dataset_dict\.json names something twice, or outside its folder"):
+        load(tmp_path / "d")
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+def test_pipes_in_a_linked_split_are_not_opened(datasets, tmp_path, name):
+    made = datasets.Dataset.from_dict({"text": ["a"], "label": [0]})
+    datasets.DatasetDict({"train": made}).save_to_disk(str(tmp_path / "d"))
+    (tmp_path / "d" / "train").rename(tmp_path / "other")
+    (tmp_path / "d" / "train").symlink_to(tmp_path / "other")
+    assert len(load(tmp_path / "d")) == 1
+    (tmp_path / "other" / name).unlink()
+    os.mkfifo(tmp_path / "other" / name)
+    with pytest.raises(BezoarError, match="is a folder, a pipe or a device"):
+        load(tmp_path / "d")
+
+
+def test_pictures_from_files_come_along(datasets, tmp_path):
+    Image.fromarray(np.full((3, 4, 3), 9, np.uint8)).save(tmp_path / "a.png")
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    made = datasets.Dataset.from_dict({"image": [str(tmp_path / "a.png")], "label": [0]}, features=kinds)
+    made.save_to_disk(str(tmp_path / "d"))
+    assert load(tmp_path / "d").x.tolist() == np.full((1, 3, 4, 3), 9).tolist()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from bezoar.data import load, spool
 from bezoar.errors import BezoarError
+from hostile import png
 
 
 def save(folder, name, pixels, mode=None):
@@ -105,3 +108,48 @@ def test_folders_of_another_kind(tmp_path):
     (tmp_path / "train" / "cat").mkdir(parents=True)
     with pytest.raises(BezoarError, match="folder inside a class folder"):
         load(tmp_path)
+
+
+def test_flat_pictures_that_fill_the_memory(photos, monkeypatch):
+    folder, _ = photos
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+    rows = zlib.compress(bytes((4600 * 3 + 1) * 4600), 9)
+    for body in (png(4600, 4600, rows), png(65535, 65535), png(2**31 - 1, 2**31 - 1)):
+        (folder / "ant" / "0.png").write_bytes(body)
+        with pytest.raises(
+            BezoarError, match=r"0\.png (has .* bytes but would unpack to|cannot be read as an image)"
+        ):
+            load(folder)
+
+
+def test_no_interpreter_is_started_for_a_picture(photos, monkeypatch):
+    folder, _ = photos
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("ran"))
+    (folder / "ant" / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n")
+    with pytest.raises(BezoarError, match="its format is none of BMP, GIF"):
+        load(folder)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "webp", "tiff", "ppm", "jpeg2000"])
+def test_formats(tmp_path, kind):
+    (tmp_path / "p" / "a").mkdir(parents=True)
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)  # all grays, so that GIF keeps them
+    picture = Image.fromarray(pixels).convert("L" if kind == "gif" else "RGB")
+    picture.save(tmp_path / "p" / "a" / "1.img", kind)
+    found = load(tmp_path / "p").x.reshape(16, 16, -1)
+    assert abs(found - pixels.astype(float)[..., None]).max() <= 12
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_pipes_among_pictures_are_not_opened(photos, make):
+    folder, _ = photos
+    make(folder / "ant" / "0.png")
+    with pytest.raises(BezoarError, match=r"0\.png is a folder, a pipe or a device"):
+        load(folder)
+
+
+def test_names_of_classes_can_be_written(photos):
+    folder, _ = photos
+    os.rename(folder / "ant", os.fsencode(folder) + b"/\xff")
+    with pytest.raises(BezoarError, match=r"udcff has a name that is no text: rename it"):
+        load(folder)

@@ -126,3 +126,17 @@ def test_import_is_light():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-this-name/a.npz", "a\0b", "a\x1b[2J\nb", "\udcff"])
+def test_names_that_are_no_paths(name):
+    with pytest.raises(BezoarError) as caught:
+        load(name)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_a_loop_of_links(tmp_path):
+    (tmp_path / "a.npz").symlink_to("a.npz")
+    with pytest.raises(BezoarError, match="does not exist"):
+        load(tmp_path / "a.npz")

@@ -9,6 +9,7 @@ from pyarrow import parquet
 
 from bezoar.data import load, tabular
 from bezoar.errors import BezoarError
+from hostile import READERS
 
 COLUMNS = {"a": [1, 2, 3, 4], "b": [0.5, 1.5, 2.5, -1.0], "ok": [True, False, True, True]}
 MATRIX = [[1, 0.5, 1], [2, 1.5, 0], [3, 2.5, 1], [4, -1, 1]]
@@ -144,3 +145,77 @@ def test_house_prices(tmp_path, monkeypatch):
     (tmp_path / "regression" / "house-processed.csv").write_text("SalePrice,Area\n0.5,1\n0.25,0\n")
     data = load("house")
     assert (data.x.tolist(), data.y.tolist(), data.classes) == ([[1], [0]], [0.5, 0.25], ())
+
+
+def test_runs_that_fill_the_memory(tmp_path):
+    path = tmp_path / "t.parquet"
+    n = 3_000_000
+    parquet.write_table(pa.table({"a": pa.array([0] * n, pa.int8()), "y": pa.array([0] * n, pa.int8())}), path)
+    with pytest.raises(BezoarError, match="would unpack to 48,000,000 or more"):
+        load(path, label="y")
+
+
+def test_a_long_text_in_every_row_is_held_once(tmp_path):
+    path = tmp_path / "t.parquet"
+    words = ["w" * 100_000, "v"]
+    parquet.write_table(pa.table({"t": words * 500, "y": [0, 1] * 500}), path)
+    found = load(path, label="y").x
+    assert found.tolist() == words * 500
+    assert len({id(text) for text in found}) < 10
+
+
+def test_columns_of_lists_are_not_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"t": ["a", "b"], "y": [0, 1], "n": [[1], [2, 3]]}), path)
+    with pytest.raises(BezoarError, match="Column 'n' is of type list"):
+        load(path, label="y")
+    assert load(path, label="y", text="t").x.tolist() == ["a", "b"]
+    assert tabular.read_table(path).column("n").to_pylist() == [[1], [2, 3]]
+
+
+def test_a_footer_that_ends_the_process_in_arrow(tmp_path):
+    # Asking pyarrow for the metadata of a column of such a file aborts the process, so they are not asked for.
+    path = tmp_path / "t.parquet"
+    body = READERS["parquet"].files()["texts.parquet"]
+    for at in (len(body) - 581, len(body) - 564, *range(len(body) - 700, len(body) - 8, 25)):
+        path.write_bytes(body[:at] + bytes([body[at] ^ 0x10]) + body[at + 1 :])
+        try:
+            load(path, label="label")
+        except BezoarError as error:
+            assert "t.parquet" in str(error) or "olumn" in str(error) or "label" in str(error)  # noqa: PT017
+
+
+def test_too_many_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "COLUMNS", 3)
+    for kind in ("csv", "parquet"):
+        path = write(tmp_path / f"t.{kind}", {"a": [1], "b": [1], "y": [1]})
+        assert load(path, label="y").x.shape == (1, 2)
+        write(path, {"a": [1], "b": [1], "c": [1], "y": [1]})
+        with pytest.raises(BezoarError, match="has over 3 columns"):
+            load(path, label="y")
+
+
+def test_many_columns_take_time_in_proportion(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(",".join(f"c{i}" for i in range(5000)) + ",y\n" + "1," * 5000 + "1\n")
+    assert load(path, label="y").x.shape == (1, 5000)
+    with pytest.raises(BezoarError, match=r"c0, c1, .*c29 \.\.\.") as caught:
+        load(path, label="z")
+    assert len(str(caught.value)) < 400
+
+
+def test_names_that_move_the_cursor(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'y,"a\n\x1b[2J"\n1,x\n2,\n')
+    with pytest.raises(BezoarError, match=r"^Column 'a\\n\\x1b\[2J' has empty labels") as caught:
+        load(path, label="a\n\x1b[2J")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("body", ["1,2,inf\n", "1,2,nan\n", "1,2,1e300\n", "1,2,0.5\n", "", "1,\0,1\n"])
+def test_spambase_of_another_kind(tmp_path, monkeypatch, body):
+    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    (tmp_path / "spambase").mkdir()
+    (tmp_path / "spambase" / "spambase.data").write_text(body)
+    with pytest.raises(BezoarError):
+        load("spambase")

@@ -7,6 +7,7 @@ import pytest
 
 from bezoar.data import load
 from bezoar.errors import BezoarError
+from hostile import gunzip_bomb
 
 
 @pytest.fixture
@@ -68,3 +69,32 @@ def test_rt_polarity_lines_end_at_newlines_alone(root):
     assert data.x.tolist() == ["dull \x85 film", "flat\x0cone", "cliché free"]
     assert data.y.tolist() == [0, 0, 1]
     assert "part" not in data.meta
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"label": 1e999, "text": "a"}', "must hold JSON lines with text and label"),
+        (b'{"label": 99999999999999999999, "text": "a"}', "must hold JSON lines with text and label"),
+        (b"[" * 100_000, r"must hold JSON lines .*nested too deeply"),
+        (b"[1, 2]", "must hold JSON lines"),
+        (b'{"label": 1, "text": "\\ud800"}', "text of row 0 has half a character"),
+        (b'{"label": 1, "text": "caf\xe9"}', "is not utf-8 text"),
+    ],
+)
+def test_hostile_lines(root, line, message):
+    (root / "enron1").mkdir()
+    (root / "enron1/enron1.jsonl.gz").write_bytes(gzip.compress(line))
+    with pytest.raises(BezoarError, match=message):
+        load("enron")
+
+
+def test_blank_lines_are_passed_over(root):
+    (root / "enron1").mkdir()
+    rows = b'  {"label": 1, "text": "a"}\r\n \t\n\n{"label": 0, "text": "b"}'
+    (root / "enron1/enron1.jsonl.gz").write_bytes(gzip.compress(rows) + gunzip_bomb(b"\n" * (1 << 20), 16))
+    assert load("enron").x.tolist() == ["a", "b"]
+    (root / "rt_polarity").mkdir()
+    (root / "rt_polarity/rt-polarity.neg").write_bytes(b"\x85\n \xa0 \n  a b \n")
+    (root / "rt_polarity/rt-polarity.pos").write_bytes(b"c")
+    assert load("rt-polarity").x.tolist() == ["a b", "c"]

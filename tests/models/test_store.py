@@ -1,5 +1,6 @@
 import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from bezoar.models import load, load_weights, save
 from bezoar.models.encode import Pixels, Words
 from bezoar.models.nets import SmallCNN, TextCNN
 from bezoar.models.torch_model import TorchModel
+from hostile import READERS, pickles, zeros, zip_of
 
 
 def image_model():
@@ -90,3 +92,99 @@ def test_text_models_keep_their_vocabulary(tmp_path):
     model = TorchModel(design.build(encode.shape, 2), design.feature_layer, encode, ("n", "p"), design)
     x = np.array(["good bad", "bad"], object)
     assert np.allclose(load(save(model, tmp_path / "m")).probs(x), model.probs(x))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"design": {"name": "small-cnn", "width": 50_000, "hidden": 50_000}},
+        {"design": {"name": "mlp", "hidden": [60_000, 60_000]}},
+        {"design": {"name": "small-cnn", "width": 2**70}},
+        {"design": {"name": "pre-act-res-net", "depth": [10**9]}},
+        {"design": {"name": "label-flip"}},
+        {"design": 3},
+        {"encode": {"name": "pixels", "height": 10**6, "width": 10**6}},
+        {"encode": {"name": "words", "vocabulary": ["a"]}},
+        {"classes": "abc"},
+        {"classes": [1, 2, 3]},
+        {"feature_layer": "no.such"},
+    ],
+)
+def test_a_spec_that_does_not_fit_its_weights_builds_nothing(tmp_path, monkeypatch, change):
+    folder = save(image_model(), tmp_path / "model")
+    spec = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**spec, **change}))
+    drawn = []
+    real = torch.nn.init.kaiming_uniform_
+
+    def draw(tensor, *arguments, **options):
+        drawn.append(0 if tensor.is_meta else tensor.numel())
+        return real(tensor, *arguments, **options)
+
+    monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", draw)
+    with pytest.raises(BezoarError, match=r"model holds no whole bezoar model|Nothing is registered"):
+        load(folder)
+    assert sum(drawn) < 10_000
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+def test_pipes_in_a_model_are_not_opened(tmp_path, make, name):
+    folder = save(image_model(), tmp_path / "model")
+    (folder / name).unlink()
+    make(folder / name)
+    with pytest.raises(BezoarError, match="is a folder, a pipe or a device"):
+        load(folder)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b'{"design": "\xff"}', b"", b"[1]"])
+def test_broken_specs(tmp_path, body):
+    folder = save(image_model(), tmp_path / "model")
+    (folder / "model.json").write_bytes(body)
+    with pytest.raises(BezoarError, match=r"no whole bezoar model \(.*\): save it again\.$"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["a key of pairs", "a set of pairs", "a key of deep tuples", "memo", "bytearray"])
+@pytest.mark.parametrize("old", [True, False])
+def test_pickled_weights_that_harm_by_being_read(tmp_path, name, old):
+    path = tmp_path / "w.pt"
+    body = pickles()[name]
+    path.write_bytes(body)
+    if not old:
+        torch.save({"w": torch.zeros(2)}, path)
+        with zipfile.ZipFile(path) as held:
+            members = {n: held.read(n) for n in held.namelist()}
+        with zipfile.ZipFile(path, "w") as made:
+            for n, content in members.items():
+                made.writestr(n, body if n.endswith("data.pkl") else content)
+    with pytest.raises(BezoarError, match=r"w\.pt "):
+        load_weights(path)
+
+
+def test_a_bomb_of_weights(tmp_path):
+    (tmp_path / "w.pt").write_bytes(zip_of("w/data.pkl", zeros(1024), 1024 << 20))
+    with pytest.raises(BezoarError, match="would unpack to 1,073,741,824"):
+        load_weights(tmp_path / "w.pt")
+
+
+def test_weights_of_both_layouts_of_torch(tmp_path):
+    tied = torch.arange(4.0)
+    weights = {f"layer{i}.weight": torch.full((2, 3), float(i)) for i in range(300)} | {"a": tied, "b": tied}
+    for new in (True, False):
+        torch.save(weights, tmp_path / "w.pth", _use_new_zipfile_serialization=new)
+        found = load_weights(tmp_path / "w.pth")
+        assert all(torch.equal(found[name], weights[name]) for name in weights)
+    torch.save({1: tied}, tmp_path / "w.pth")
+    with pytest.raises(BezoarError, match="no plain state dict"):
+        load_weights(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("name", READERS["safetensors"].special())
+def test_hostile_headers(tmp_path, name):
+    (body,) = READERS["safetensors"].special()[name].values()
+    (tmp_path / "w.safetensors").write_bytes(body)
+    try:
+        load_weights(tmp_path / "w.safetensors")
+    except BezoarError as error:
+        assert "w.safetensors cannot be read as weights" in str(error)  # noqa: PT017

@@ -316,7 +316,7 @@ def _labels_as_a_whole(pool: Pool, found: Arrays) -> tuple[float, float] | None:
 
 def _somewhere(data: Data, wrong: tuple[float, float], fdr: float) -> tuple[str, dict[str, float]]:
     p, share = wrong
-    about = f"about {share:.0%} of the {len(data)} rows look" if share >= 0.005 else "some rows look"
+    about = f"about {share:.0%} of the {len(data):,} rows look" if share >= 0.005 else "some rows look"
     text = (
         f"The labels as a whole are believed less than the trusted rows' (p = {p:.1g}): {about} wrongly labelled, "
         f"but which ones cannot be said at a false-discovery rate of {fdr:.0%}, since some right labels are as hard."

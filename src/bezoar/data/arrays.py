@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
+from numpy.lib.format import read_array
 
 from bezoar.core import Data
 from bezoar.data import names
 from bezoar.data.columns import as_texts, encode_labels, end_to_end
+from bezoar.data.files import InPieces, check_plain, check_zip, reading
 from bezoar.errors import BezoarError
 
 
 def read_npz(path: Path) -> dict[str, ndarray]:
     """Every array of the file. Pickled objects are never loaded; BezoarError for those and for a damaged file."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BezoarError(f"{path} is not an npz file of plain arrays ({error}): save it without objects.") from error
+    with reading(path, "is not an npz file of plain arrays", "save it without objects"):
+        check_plain(path)
+        check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> ndarray:
+    values: ndarray = read_array(InPieces(archive, name), allow_pickle=False)
+    if values.size and not values.itemsize:  # any number of them takes no room in the file
+        raise ValueError(f"{name} has entries of no bytes")
+    return values
 
 
 def need(arrays: dict[str, ndarray], path: Path, *names: str) -> None:
@@ -63,10 +71,11 @@ def yale_faces(folder: Path) -> Data | None:
         return None
     arrays = read_npz(path)
     need(arrays, path, "x", "subject", "condition")
-    y = arrays["subject"].astype(np.int64) - 1
-    seen: dict[bytes, int] = {}
-    group = np.array([seen.setdefault(picture.tobytes(), len(seen)) for picture in arrays["x"]])
-    return Data(arrays["x"], y, names.SUBJECTS, {"condition": arrays["condition"], "group": group})
+    with reading(path, "does not hold the Yale faces"):
+        y = arrays["subject"].astype(np.int64) - 1
+        seen: dict[bytes, int] = {}
+        group = np.array([seen.setdefault(picture.tobytes(), len(seen)) for picture in arrays["x"]])
+        return Data(arrays["x"], y, names.SUBJECTS, {"condition": arrays["condition"], "group": group})
 
 
 def _parts(arrays: dict[str, ndarray], path: Path) -> dict[str, tuple[ndarray, ndarray]]:

@@ -15,7 +15,8 @@ from bezoar.core import Data
 from bezoar.data import names
 from bezoar.data.arrays import npz_parts
 from bezoar.data.columns import join
-from bezoar.data.files import read_bytes
+from bezoar.data.files import read_bytes, reading
+from bezoar.data.pickles import check_tame
 from bezoar.errors import BezoarError
 
 Batch = tuple[UInt8[ndarray, "n 32 32 3"], UInt8[ndarray, " n"]]
@@ -53,15 +54,13 @@ def read_python_batch(path: Path) -> Batch:
 
     Raises BezoarError when the pickle names anything but the parts of a uint8 array, or is no batch.
     """
-    try:
-        batch = _Batch(io.BytesIO(read_bytes(path)), encoding="bytes").load()
+    with reading(path, "is not a CIFAR-10 batch", "fetch it again"):
+        raw = read_bytes(path)
+        check_tame(raw, path, atoms=True)
+        batch = _Batch(raw, path).load()
         values = {key if isinstance(key, bytes) else key.encode(): value for key, value in batch.items()}
         data, y = values[b"data"].array(), np.array(values[b"labels"], np.uint8)
         return data.reshape(-1, *_PLANES).transpose(0, 2, 3, 1), y
-    except BezoarError:
-        raise
-    except Exception as error:  # a damaged pickle can fail in any way
-        raise BezoarError(f"{path} is not a CIFAR-10 batch ({error}): fetch it again.") from error
 
 
 class _State:
@@ -105,7 +104,11 @@ class _Batch(pickle.Unpickler):
         ("_codecs", "encode"): _latin,
     }
 
+    def __init__(self, raw: bytes, path: Path) -> None:
+        super().__init__(io.BytesIO(raw), encoding="bytes")
+        self.path = path
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.allowed:
-            raise BezoarError(f"The batch names {module}.{name}, which no CIFAR-10 file needs: do not trust it.")
+            raise BezoarError(f"{self.path} names {module}.{name}, which no CIFAR-10 file needs: do not trust it.")
         return self.allowed[module, name]

@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 from numpy import ndarray
 
 from bezoar.core import Data
+from bezoar.data.files import is_text
 from bezoar.data.spool import stack
 from bezoar.errors import BezoarError
 
@@ -33,6 +34,8 @@ def encode_labels(values: Shaped[ndarray, ...], name: str) -> tuple[Shaped[ndarr
     if values.dtype.kind not in "biuU":
         raise BezoarError(f"Column {name!r} cannot be labels: use strings, integers or floats without gaps.")
     distinct, y = np.unique(values, return_inverse=True)
+    if not all(map(is_text, distinct.astype(str).tolist())):
+        raise BezoarError(f"Column {name!r} has a label with half a character in it (a lone surrogate): mend it.")
     if "" in distinct.astype(str):
         raise BezoarError(f"Column {name!r} has empty labels: fill them in or drop those rows.")
     return y, tuple(str(value) for value in distinct)
@@ -40,11 +43,14 @@ def encode_labels(values: Shaped[ndarray, ...], name: str) -> tuple[Shaped[ndarr
 
 def as_texts(values: ndarray) -> ndarray:
     """A unicode array as an (n,) object array of str; anything else as it is."""
-    return values.astype(object) if values.dtype.kind == "U" else values
+    return texts(values.tolist()) if values.dtype.kind == "U" and values.ndim == 1 else values
 
 
 def texts(rows: list[str]) -> Shaped[ndarray, " n"]:
-    """Strings as an (n,) object array."""
+    """Strings as an (n,) object array. Raises BezoarError on one that cannot be written as UTF-8."""
+    for i, row in enumerate(rows):
+        if isinstance(row, str) and not is_text(row):
+            raise BezoarError(f"The text of row {i} has half a character in it (a lone surrogate): mend it.")
     out = np.empty(len(rows), object)
     out[:] = rows
     return out

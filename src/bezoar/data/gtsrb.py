@@ -14,6 +14,7 @@ from bezoar.core import Data
 from bezoar.data import names
 from bezoar.data.arrays import need, read_npz
 from bezoar.data.columns import join
+from bezoar.data.files import check_plain, reading
 from bezoar.data.images import open_image
 from bezoar.data.spool import stack
 from bezoar.errors import BezoarError
@@ -45,7 +46,8 @@ def gtsrb(folder: Path) -> Data | None:
     arrays = read_npz(path)
     need(arrays, path, "x_train", "y_train", "track_train", "x_test", "y_test")
     parts = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")}
-    return _grouped(parts, arrays["track_train"])
+    with reading(path, "does not hold GTSRB"):
+        return _grouped(parts, arrays["track_train"])
 
 
 def _grouped(parts: dict[str, tuple[ndarray, ndarray]], tracks: ndarray) -> Data:
@@ -63,7 +65,10 @@ def _train(root: Path) -> Iterator[_Sign]:
             boxes = _boxes(folder / f"GT-{folder.name}.csv")
             for path in sorted(folder.glob("*.ppm")):
                 box, label = _row(boxes, path)
-                yield _Sign(path, box, label, int(path.stem.split("_")[0]))
+                number = path.stem.split("_")[0]
+                if not number.isdecimal():
+                    raise BezoarError(f"{path} is not named by its track and frame: unpack the archive again.")
+                yield _Sign(path, box, label, int(number))
 
 
 def _test(root: Path) -> Iterator[_Sign]:
@@ -79,16 +84,15 @@ def _test(root: Path) -> Iterator[_Sign]:
 
 def _boxes(path: Path) -> dict[str, tuple[tuple[int, int, int, int], int]]:
     """File name -> the sign's box and label. The columns are Filename;Width;Height;Roi.X1;...;ClassId."""
-    try:
-        with path.open(newline="") as file:
+    with reading(path, "is not a GTSRB table of boxes", "fetch it again"):
+        check_plain(path)
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter=";"))
         corners = ("Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2")
         return {
             row["Filename"]: (tuple(int(row[c]) for c in corners), int(row["ClassId"]))  # type: ignore[misc]
             for row in rows
         }
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise BezoarError(f"{path} is not a GTSRB table of boxes ({error!r}): fetch it again.") from error
 
 
 def _row(
@@ -109,5 +113,8 @@ def _pixels(signs: list[_Sign]) -> tuple[ndarray, ndarray]:
 def _crop(sign: _Sign) -> ndarray:
     from PIL.Image import Resampling  # noqa: PLC0415 (only images need it)
 
-    image = open_image(sign.path).convert("RGB").crop(sign.box)
-    return np.asarray(image.resize((SIZE, SIZE), Resampling.BILINEAR))
+    image = open_image(sign.path).convert("RGB")
+    left, upper, right, lower = sign.box
+    if not (0 <= left < right <= image.width and 0 <= upper < lower <= image.height):
+        raise BezoarError(f"{sign.path} has the box {sign.box}, which is not inside it: fetch the table again.")
+    return np.asarray(image.crop(sign.box).resize((SIZE, SIZE), Resampling.BILINEAR))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import json
+import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,10 @@ from numpy import ndarray
 from bezoar.core import Data
 from bezoar.data import names
 from bezoar.data.columns import encode_labels, end_to_end
-from bezoar.data.images import alike
+from bezoar.data.files import check_plain, read_bytes, reading
+from bezoar.data.images import alike, decode
 from bezoar.data.spool import stack
-from bezoar.data.tabular import column, features
+from bezoar.data.tabular import column, features, listed
 from bezoar.errors import BezoarError
 
 MARKERS = ("dataset_dict.json", "dataset_info.json", "state.json")
@@ -66,10 +70,11 @@ def from_disk(folder: Path, label: str | None, text: str | None) -> Data:
         import datasets  # noqa: PLC0415 (an extra)
     except ImportError as error:
         raise BezoarError(f"{folder} is a Hugging Face data set: `pip install bezoar[hub]`.") from error
-    try:
+    with reading(folder, "is not a whole Hugging Face data set", "save it again"):
+        _check_folder(folder)
         found = datasets.load_from_disk(str(folder))
-    except Exception as error:  # a damaged folder fails in many ways
-        raise BezoarError(f"{folder} is not a whole Hugging Face data set ({error}): save it again.") from error
+        for part in found.values() if isinstance(found, datasets.DatasetDict) else [found]:
+            part.data.validate(full=True)  # offsets beyond their buffers would crash whoever follows them
     parted = isinstance(found, datasets.DatasetDict)
     sets: Mapping[str, Any] = found if parted else {"all": found}
     kinds = next(iter(sets.values())).features
@@ -89,7 +94,7 @@ def _label(kinds: Mapping[str, Any], datasets: Any) -> str:
     marked = [name for name, kind in kinds.items() if isinstance(kind, datasets.ClassLabel)]
     if len(marked) == 1 or "label" in kinds:
         return marked[0] if len(marked) == 1 else "label"
-    raise BezoarError(f"label= must name the column of labels, one of: {', '.join(kinds)}.")
+    raise BezoarError(f"label= must name the column of labels, one of: {listed(kinds)}.")
 
 
 def _rows(part: Any, label: str, rows: str | None) -> tuple[ndarray, ndarray]:
@@ -97,22 +102,70 @@ def _rows(part: Any, label: str, rows: str | None) -> tuple[ndarray, ndarray]:
     from datasets import Image  # noqa: PLC0415 (an extra)
 
     if label not in part.features:
-        raise BezoarError(f"label={label!r} is no column; there are: {', '.join(part.features)}.")
+        raise BezoarError(f"label={label!r} is no column; there are: {listed(part.features)}.")
     if rows is None or not isinstance(part.features.get(rows), Image):
         table = part.with_format("arrow")[:]
         return features(table, label, rows), column(table, label, "label")
     if len(part) == 0:
         raise BezoarError("A split of the data set has no rows: leave it out.")
     y = column(part.select_columns(label).with_format("arrow")[:], label, "label")
-    images = ((f"Image {i}", _image(part, i, rows)) for i in range(len(part)))
+    cells = part.select_columns(rows).cast_column(rows, Image(decode=False))
+    images = ((f"Image {i}", _image(cells[i][rows], i, rows)) for i in range(len(part)))
     return stack(alike(images), len(part)), y
 
 
-def _image(part: Any, i: int, rows: str) -> Any:
-    try:
-        image = part[i][rows]
-    except Exception as error:  # decoders raise whatever they stumble on
-        raise BezoarError(f"Row {i} of column {rows!r} cannot be read as an image ({error}).") from error
-    if image is None:
+def _image(cell: Any, i: int, rows: str) -> Any:
+    """The picture in a cell. One that a cell only points to is not fetched: the place may be anywhere."""
+    if not cell or not cell["bytes"]:
         raise BezoarError(f"Column {rows!r} has a missing image in row {i}: fill it in or drop the row.")
-    return image
+    with reading(f"Row {i} of column {rows!r}", "cannot be read as an image", "mend or drop it"):
+        return decode(io.BytesIO(cell["bytes"]), f"Row {i} of column {rows!r}", len(cell["bytes"]))
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise BezoarError unless the files of the data set are plain, within it, and packed as ``datasets`` packs."""
+    parts = [folder]
+    if (folder / "dataset_dict.json").exists():
+        parts += _within(folder / "dataset_dict.json", lambda told: told["splits"])
+    for part in parts:
+        check_plain(part / "dataset_info.json")
+        if (part / "state.json").exists():
+            told_of = _within(part / "state.json", lambda told: [file["filename"] for file in told["_data_files"]])
+            for path in told_of:
+                check_plain(path)
+                _check_uncompressed(path)
+
+
+def _within(path: Path, names: Callable[[Any], list[str]]) -> list[Path]:
+    """The files or folders beside ``path`` that it names; BezoarError on one named twice or elsewhere."""
+    found = names(json.loads(read_bytes(path)))
+    if len(set(found)) < len(found) or any(Path(name).name != name for name in found):
+        raise BezoarError(f"{path} names something twice, or outside its folder: do not trust it.")
+    return [path.parent / name for name in found]
+
+
+def _check_uncompressed(path: Path) -> None:
+    """Raise BezoarError where the columns of an Arrow stream are compressed: a little may unpack to anything."""
+    import pyarrow as pa  # noqa: PLC0415 (only tables need it)
+
+    with pa.memory_map(str(path)) as file:
+        for message in pa.ipc.MessageReader.open_stream(file):
+            if message.type in ("record batch", "dictionary") and _compressed(message):
+                raise BezoarError(f"{path} is compressed, which `save_to_disk` never does: save it again.")
+
+
+def _compressed(message: Any) -> bool:
+    """Whether the record batch in an Arrow message has the field "compression", the fourth of its flatbuffer."""
+    metadata = message.metadata.to_pybytes()
+
+    def child(table: int, number: int) -> int:  # where a field's table starts, 0 where the field is absent
+        (back,) = struct.unpack_from("<i", metadata, table)
+        (size,) = struct.unpack_from("<H", metadata, table - back)
+        slot = 4 + 2 * number
+        (offset,) = struct.unpack_from("<H", metadata, table - back + slot) if slot < size else (0,)
+        return table + offset + struct.unpack_from("<I", metadata, table + offset)[0] if offset else 0
+
+    (root,) = struct.unpack_from("<I", metadata)
+    batch = child(root, 2)  # Message.header
+    batch = child(batch, 1) if message.type == "dictionary" else batch  # DictionaryBatch.data
+    return bool(child(batch, 3))  # RecordBatch.compression

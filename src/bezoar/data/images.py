@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +12,18 @@ import numpy as np
 from numpy import ndarray
 
 from bezoar.core import Data
+from bezoar.data.files import check_plain, check_unpacked, is_text, reading
 from bezoar.data.spool import stack
 from bezoar.errors import BezoarError
 from bezoar.progress import track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""The formats that are read: pictures alone. (PIL also knows PostScript, for which it starts an interpreter.)"""
+
+_SILENT = logging.NullHandler()
 
 
 def image_folder(folder: Path) -> Data:
@@ -28,6 +36,9 @@ def image_folder(folder: Path) -> Data:
     files = [(path, k) for k, c in enumerate(classes) for path in sorted(c.iterdir()) if path.name[0] != "."]
     if not files:
         raise BezoarError(f"{folder} holds no folders of images: make one folder for each class.")
+    for kind in classes:
+        if not is_text(kind.name):
+            raise BezoarError(f"{kind} has a name that is no text: rename it.")
     for path, _ in files:
         if path.is_dir():
             raise BezoarError(f"{path} is a folder inside a class folder: put images right into {path.parent}.")
@@ -38,14 +49,24 @@ def image_folder(folder: Path) -> Data:
 
 def open_image(path: Path) -> Image:
     """The decoded image; BezoarError with its path where it cannot be read."""
-    from PIL import Image  # noqa: PLC0415 (only images need it)
+    check_plain(path)
+    with reading(path, "cannot be read as an image", "mend or remove it"), path.open("rb") as file:
+        return decode(file, str(path), path.stat().st_size)
 
+
+def decode(file: BufferedReader | BytesIO, name: str, packed: int) -> Image:
+    """The image in a file of ``packed`` bytes; raises BezoarError, or whatever a decoder stumbles on."""
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 (only images need it)
+
+    logging.getLogger("PIL").addHandler(_SILENT)
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except Exception as error:  # decoders raise whatever they stumble on
-        raise BezoarError(f"{path} cannot be read as an image ({error}): mend or remove it.") from error
+        opened = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ValueError("its format is none of " + ", ".join(FORMATS)) from error
+    with opened as image:
+        check_unpacked(name, packed, image.width * image.height * len(image.getbands()))
+        image.load()
+        return image
 
 
 def alike(images: Iterable[tuple[str, Image]]) -> Iterator[ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 from bezoar.core import Data
 from bezoar.data import arrays, cifar, gtsrb, hub, idx, images, names, tabular
 from bezoar.data import text as texts
+from bezoar.data.files import reading
 from bezoar.errors import BezoarError
 
 # Each looks below a folder and returns None when its files are not there.
@@ -54,10 +55,16 @@ def load(name_or_path: str | os.PathLike[str], *, label: str | None = None, text
     if name in NAMES:
         if label is not None or text is not None:
             raise BezoarError(f"{name} is a known data set: leave label and text out.")
-        return replace(_known(name), source={"name_or_path": name})
-    path = Path(name).expanduser().absolute()
-    if not path.exists():
-        raise BezoarError(_unknown(name))
+        with reading(name):
+            return replace(_known(name), source={"name_or_path": name})
+    with reading(name):
+        path = Path(name).expanduser().absolute()
+        if not path.exists():
+            raise BezoarError(_unknown(name))
+        return _own(path, label, text)
+
+
+def _own(path: Path, label: str | None, text: str | None) -> Data:
     columns = {key: value for key, value in (("label", label), ("text", text)) if value is not None}
     return replace(_path(path, label, text), source={"name_or_path": str(path), **columns})
 

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bezoar.data.files import InPieces, check_plain, check_zip, reading
+from bezoar.data.pickles import check_tame
 from bezoar.errors import BezoarError
+from bezoar.models.encode import Encode
+from bezoar.models.nets import Net, PreActResNet
 from bezoar.models.torch_model import TorchModel
 from bezoar.registry import from_spec, to_spec
+
+_OLD_PICKLES = 5  # a file of torch < 1.6 is a magic number, a protocol, the system, the object, the storages' names
 
 
 def save(model: TorchModel, folder: str | os.PathLike[str]) -> Path:
@@ -49,16 +56,33 @@ def save(model: TorchModel, folder: str | os.PathLike[str]) -> Path:
 def load(folder: str | os.PathLike[str]) -> TorchModel:
     """The model that ``save`` wrote. Raises BezoarError when a file is missing, damaged or does not fit."""
     folder = Path(folder)
-    try:
-        spec = json.loads((folder / "model.json").read_text())
-        design, encode = from_spec(spec["design"]), from_spec(spec["encode"])
-        net = design.build(encode.shape, len(spec["classes"]))
-        net.load_state_dict(load_file(folder / "weights.safetensors"))
-        return TorchModel(net.eval(), spec["feature_layer"], encode, tuple(spec["classes"]), design)
-    except BezoarError:
-        raise
-    except Exception as error:  # a damaged file fails in many ways; all mean the same to the caller
-        raise BezoarError(f"folder {folder} holds no whole bezoar model: {error}") from error
+    with reading(f"folder {folder}", "holds no whole bezoar model", "save it again"):
+        check_plain(folder / "model.json")
+        spec = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        design, encode, classes = from_spec(spec["design"]), from_spec(spec["encode"]), spec["classes"]
+        if not isinstance(design, Net) or not isinstance(encode, Encode) or not _are_names(classes):
+            raise BezoarError(
+                f"folder {folder} holds no whole bezoar model: design, encode or classes is another thing."
+            )
+        check_plain(folder / "weights.safetensors")
+        weights = load_file(folder / "weights.safetensors")
+        _check_fits(design, encode.shape, len(classes), weights)
+        net = design.build(encode.shape, len(classes))
+        net.load_state_dict(weights)
+        net.get_submodule(spec["feature_layer"])
+        return TorchModel(net.eval(), spec["feature_layer"], encode, tuple(classes), design)
+
+
+def _are_names(classes: object) -> bool:
+    return isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+
+
+def _check_fits(design: Net, shape: tuple[int, ...], classes: int, weights: dict[str, Tensor]) -> None:
+    """Raise unless the net has just these weights: before it is built, for a spec may ask for any number of them."""
+    if isinstance(design, PreActResNet) and sum(design.depth) > len(weights):
+        raise ValueError("its design has more blocks than there are weights")
+    with torch.device("meta"):
+        design.build(shape, classes).load_state_dict(weights, assign=True)
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -67,19 +91,32 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises BezoarError when the file is missing, damaged, or needs its pickle to be executed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BezoarError(f"path {path} is not a file.")
-    try:
+    with reading(f"path {path}", "cannot be read as weights"):
+        if not path.is_file():
+            raise BezoarError(f"path {path} is not a file.")
         if path.suffix == ".safetensors":
             return load_file(path)
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        found = _unpickled(path)
+    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        raise BezoarError(f"path {path} holds no plain state dict: save model.state_dict() alone.")
+    return found
+
+
+def _unpickled(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.lower().endswith("data.pkl"):
+                    check_tame(b"".join(iter(InPieces(archive, name).read, b"")), path, atoms=False)
+    else:
+        with path.open("rb") as file:
+            for _ in range(_OLD_PICKLES):
+                check_tame(file, path, atoms=False)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BezoarError(
             f"path {path} is refused: loading it would execute code that its author chose (it is a pickle that needs "
             "more than tensors); ask for the weights as safetensors or as a plain state dict."
         ) from error
-    except Exception as error:  # zip, header and codec errors all mean that the file cannot be read
-        raise BezoarError(f"path {path} cannot be read as weights: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise BezoarError(f"path {path} holds no plain state dict: save model.state_dict() alone.")
-    return found

@@ -1,0 +1,41 @@
+"""A small part of ``benchmarks/fuzz.py``: each reader must load a broken file or refuse it in one sentence."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bezoar.errors import BezoarError
+from hostile import PLACES, READERS, SPECIAL, judge, trials
+
+EACH = 10  # broken files for each reader, beside every kind of odd place for some
+LATER = {"record", "spec"}  # those that do not yet read through bezoar.data.files
+PLACED = ("npz", "csv", "images", "enron", "safetensors", "model")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the workers need POSIX")
+def test_broken_files_are_refused_in_one_sentence():
+    cases = [(reader, SPECIAL + i) for reader in PLACED for i in range(len(PLACES))]
+    cases += [(reader, SPECIAL + len(PLACES) + i) for reader in READERS if reader not in LATER for i in range(EACH)]
+    found = list(trials(cases, seed=1))
+    assert len(found) == len(cases)
+    assert not [case for case in found if case["outcome"] == "bad"]
+    assert {case["outcome"] for case in found} == {"ok", "refused"}
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (BezoarError("case.npz cannot be read (bad zip): mend it."), ""),
+        (BezoarError("case.npz cannot be read\n(bad zip): mend it."), "no sentence"),
+        (BezoarError("x is \x1b[2J."), "no sentence"),
+        (BezoarError("x" * 401 + "."), "no sentence"),
+        (BezoarError("It is broken."), "names nothing"),
+        (ValueError("x is broken."), "ValueError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_what_counts_as_one_sentence(error, fault):
+    assert judge(error).startswith(fault)
+    assert bool(judge(error)) == bool(fault)
