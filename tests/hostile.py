@@ -913,10 +913,9 @@ def _first(folder: Path) -> object:
 
 
 def _read_spec(folder: Path) -> object:
-    from bezoar.cli.options import read_json
-    from bezoar.registry import from_spec
+    from bezoar.cli.options import built
 
-    return from_spec(read_json(str(min(folder.iterdir(), default=folder / "case")), "spec"))
+    return built(str(min(folder.iterdir(), default=folder / "case")), "spec")
 
 
 READERS = {

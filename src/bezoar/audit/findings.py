@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bezoar.data.files import read_bytes, reading
 from bezoar.errors import BezoarError
 from bezoar.experiments.record import plain
 
@@ -88,15 +89,15 @@ class Audit:
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Audit:
         """The answer in a file that ``save`` wrote. Raises BezoarError when it is missing or damaged."""
-        try:
-            held = json.loads(Path(path).read_text())
+        if not Path(path).is_file():
+            raise BezoarError(f"{path} is not there: run the audit first, with the same folder.")
+        with reading(path, "holds no whole audit", "run the audit again"):
+            held = json.loads(read_bytes(Path(path)))
             held.pop("verdict")
             for key in ("checked", "unchecked"):
                 held[key] = tuple(held[key])
             held["findings"] = tuple(Finding(**finding) for finding in held["findings"])
             return Audit(**held)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BezoarError(f"{path} holds no whole audit ({error}): run the audit again.") from error
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:

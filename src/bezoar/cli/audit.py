@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bezoar.cli.options import Json, Seed, echo_json, read_json
+from bezoar.cli.options import Json, Seed, built, echo_json
 from bezoar.cli.planting import Label, TextColumn
 from bezoar.errors import BezoarError
 
@@ -129,7 +129,6 @@ def data(
 
     from bezoar.audit.data import Precomputed, apply_decisions, audit_data, load_for_audit
     from bezoar.audit.rows.read import read_row_numbers
-    from bezoar.registry import from_spec
 
     folder = out or _beside(path)
     if decisions is not None:
@@ -143,7 +142,7 @@ def data(
     torch.set_num_threads(1)  # nets this small gain nothing from more
     rows, unreadable, _ = load_for_audit(path, label, text)
     known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
-    means = from_spec(read_json(model, "model")) if model is not None else None
+    means = built(model, "model") if model is not None else None
     means = Precomputed.load(features) if features is not None else means
     found = audit_data(
         rows,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bezoar.cli.options import Json, Seed, echo_json, read_json
+from bezoar.cli.options import Json, Seed, built, echo_json
 from bezoar.cli.planting import Label, Source, TextColumn
 
 
@@ -32,9 +32,8 @@ def labels(
     from bezoar.data import load
     from bezoar.defenses import ConfidentLearning, DeepKNN, LossRanking
     from bezoar.experiments.label_noise import judge_labels, read_labels
-    from bezoar.registry import from_spec
 
-    make = from_spec(read_json(trainer, "trainer"))
+    make = built(trainer, "trainer")
     rows = load(data, label=label, text=text)
     detectors = {"deep-knn": DeepKNN(), "loss-ranking": LossRanking(), "confident-learning": ConfidentLearning(make)}
     wrong, right = (read_labels(path, rows.classes) for path in (given, true))

@@ -21,13 +21,20 @@ def echo_json(value: Any) -> None:
 
 def read_json(text_or_path: str, name: str) -> Any:
     """JSON given on the command line, or in a file. Raises BezoarError that names the argument."""
-    inline = text_or_path.lstrip().startswith("{")
-    try:
-        return json.loads(text_or_path if inline else Path(text_or_path).read_text())
-    except OSError as error:
-        raise BezoarError(f"{name} {text_or_path!r} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise BezoarError(f"{name} is not JSON: {error}.") from error
+    from bezoar.data.files import read_bytes, reading
+
+    with reading(name, "is not JSON", "mend it"):
+        inline = text_or_path.lstrip().startswith("{")
+        return json.loads(text_or_path if inline else read_bytes(Path(text_or_path)))
+
+
+def built(text_or_path: str, name: str) -> Any:
+    """The object that such JSON describes. Raises BezoarError that names the argument."""
+    from bezoar.data.files import reading
+    from bezoar.registry import from_spec
+
+    with reading(name, "is no spec", "mend it"):
+        return from_spec(read_json(text_or_path, name))
 
 
 def free(path: Path, name: str) -> Path:

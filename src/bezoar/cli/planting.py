@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bezoar.cli.options import Json, Seed, echo_json, free, read_json
+from bezoar.cli.options import Json, Seed, built, echo_json, free
 
 Source = Annotated[str, typer.Argument(help="A data set's name, or the path of your own.")]
 Label = Annotated[str | None, typer.Option(help="Label column of a CSV or Parquet file.")]
@@ -33,10 +33,9 @@ def train(
     from bezoar.errors import BezoarError
     from bezoar.evaluation.rates import accuracy
     from bezoar.models import TorchModel, save
-    from bezoar.registry import from_spec
 
     free(out, "out")
-    make = from_spec(read_json(trainer, "trainer"))
+    make = built(trainer, "trainer")
     parts = split(load(data, label=label, text=text), seed=seed)
     model = make(parts.train, seed=seed)
     if not isinstance(model, TorchModel):
@@ -69,10 +68,9 @@ def attack(
     from bezoar.data import load
     from bezoar.evaluation.cost import attack_cost
     from bezoar.experiments.evidence import storable
-    from bezoar.registry import from_spec
 
     free(out, "out")
-    plant = from_spec(read_json(spec, "spec"))
+    plant = built(spec, "spec")
     clean = load(data, label=label, text=text)
     poison = plant(clean, seed=seed)
     poisoned = poison.apply(clean)

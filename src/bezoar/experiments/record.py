@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from bezoar.data.arrays import read_npz
+from bezoar.data.files import read_bytes, reading
 from bezoar.errors import BezoarError
 
 
@@ -49,13 +51,11 @@ class Record:
     def load(folder: str | os.PathLike[str]) -> Record:
         """The record in ``folder``. Raises BezoarError when it is missing or damaged; nothing is unpickled."""
         folder = Path(folder)
-        try:
-            info = json.loads((folder / "record.json").read_text())
-            with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            return Record({**info, "results": info["results"]}, arrays)
-        except Exception as error:  # a damaged file fails in many ways; all mean the same to the caller
-            raise BezoarError(f"folder {folder} holds no whole bezoar record: {error}.") from error
+        if not (folder / "record.json").is_file():
+            raise BezoarError(f"folder {folder} holds no whole bezoar record: give the one that has record.json.")
+        with reading(f"folder {folder}", "holds no whole bezoar record", "make it again"):
+            info = json.loads(read_bytes(folder / "record.json"))
+            return Record({**info, "results": info["results"]}, read_npz(folder / "arrays.npz"))
 
     def summary(self) -> dict[str, Any]:
         """The main figures as one flat JSON object; a rate is its value, what has no value is None."""
