@@ -68,7 +68,8 @@ class ModelAudit:
         image with it."""
         ranked = sorted(self.triggers, key=lambda c: -float(self.evidence["index"][c]))
         shown = self.accused or tuple(ranked[:1])
-        return {f"class {self.clean.classes[c]}": _picture(self.triggers[c], self.clean, c, side) for c in shown}
+        words = "class {}: a clean image, the reversed trigger on grey, and on the image"
+        return {words.format(self.clean.classes[c]): _picture(self.triggers[c], self.clean, c, side) for c in shown}
 
     def save_repaired(self, path: str | os.PathLike[str], original: str | os.PathLike[str] | None = None) -> Path:
         """Write the repaired weights as safetensors, all or nothing.
@@ -132,7 +133,7 @@ def audit_model(  # noqa: PLR0913
     facts["accuracy"] = [found.value, found.low, found.high]
     doubt = _doubt(model, clean, found, expected_accuracy) or _unfit(model, clean)
     if doubt is not None:
-        told = f"Could not decide: {doubt.text}"
+        told = doubt.text[:1].upper() + doubt.text[1:]
         unchecked = (CANNOT.format(why=doubt.text), *UNSEEN)
         checked = (f"Accuracy on {found.n} clean rows: {_rate(found)}.",)
         audit = Audit("model", "model", told, (doubt,), checked, unchecked, facts)
@@ -160,8 +161,17 @@ def repair_model(found: ModelAudit) -> ModelAudit:
         told[f"accuracy_{words}"] = accuracy(each, test).value
         for c in found.accused:
             told[f"trigger_{words}_class_{c}"] = effect(each, found.triggers[c], test, c).value
-    audit = replace(found.audit, facts={**found.audit.facts, "repair": told})
+    note = Finding("repaired", "model", _repaired(found, told), "note", detail=told)
+    findings, facts = (*found.audit.findings, note), {**found.audit.facts, "repair": told}
+    audit = replace(found.audit, findings=findings, facts=facts)
     return replace(found, audit=audit, repaired=mended)
+
+
+def _repaired(found: ModelAudit, told: Mapping[str, Any]) -> str:
+    sides = [("the accuracy", "accuracy_{}")]
+    sides += [(f"the trigger of class {found.clean.classes[c]}", f"trigger_{{}}_class_{c}") for c in found.accused]
+    words = [f"{what} goes from {told[k.format('before')]:.1%} to {told[k.format('after')]:.1%}" for what, k in sides]
+    return f"Fine-pruning: on {told['rows']} clean rows that it did not use, {' and '.join(words)}."
 
 
 def _key(model: TorchModel, clean: Data, seed: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -207,7 +208,8 @@ def model(
     if out is not None:
         found = repair_model(found)
         found.save_repaired(out, weights)
-    told = _kept(found.audit, lambda: found.audit.save(folder / "audit.json"))
+    told = replace(found.audit, target=str(weights))
+    told = _kept(told, lambda: told.save(folder / "audit.json"))
     _answer(_report(told, None, folder, found.pictures()), sarif, as_json, folder=folder)
 
 

@@ -15,20 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bezoar.audit.scan.cursor import LONGEST, Broken, Cursor
 from bezoar.audit.scan.names import verdict
-from bezoar.audit.scan.source import Scan, TooMuch, Window
+from bezoar.audit.scan.source import Scan, TooMuch
 
-_LONGEST = 120  # no name of a module or class that models need is longer
 _MOST_HELD = 2_000_000
-_BLOCK = 1 << 18
 _OPS = {ord(op.code): (op.name, op.arg.n if op.arg else 0) for op in pickletools.opcodes}
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 LOADS_BYTES = ("torch.storage", "_load_from_bytes")
-
-
-class Broken(Exception):  # noqa: N818 (the end of what can be read)
-    """The stream stops making sense. Its text says how."""
 
 
 class Global(NamedTuple):
@@ -67,63 +62,6 @@ class Found:
 
 OPAQUE = object()
 """A value that cannot be the name of anything."""
-
-
-class Cursor:
-    """Bytes of a window, one after another."""
-
-    def __init__(self, window: Window, position: int) -> None:
-        self.window, self.base, self.block, self.here = window, position, b"", 0
-
-    @property
-    def position(self) -> int:
-        return self.base + self.here
-
-    def seek(self, position: int) -> None:
-        self.base, self.block, self.here = position, b"", 0
-
-    def fill(self) -> None:
-        """Read the next block."""
-        self.seek(self.position)
-        self.block = self.window.at(self.base, _BLOCK)
-        if not self.block:
-            raise Broken("it ends without STOP")
-
-    def take(self, count: int) -> bytes:
-        """Exactly ``count`` bytes, of which only the first few are given where there are many."""
-        end = self.here + count
-        if end > len(self.block):
-            position = self.position
-            if count > self.window.size - position:
-                raise Broken("it ends in the middle of an argument")
-            self.base, self.block, self.here = (
-                position,
-                self.window.at(position, max(_BLOCK, min(count, _LONGEST))),
-                0,
-            )
-            end = count
-        found = self.block[self.here : min(end, self.here + 4 * _LONGEST)]
-        if end > len(self.block):
-            self.seek(self.base + end)
-        else:
-            self.here = end
-        return found
-
-    def line(self) -> bytes:
-        """Up to the next newline, of which only the beginning is given where it is long."""
-        cut = self.block.find(b"\n", self.here)
-        if cut >= 0:
-            found = self.block[self.here : min(cut, self.here + 4 * _LONGEST)]
-            self.here = cut + 1
-            return found
-        start = position = self.position
-        while chunk := self.window.at(position, _BLOCK):
-            cut = chunk.find(b"\n")
-            if cut >= 0:
-                self.base, self.block, self.here = position, chunk, cut + 1
-                return self.window.at(start, min(position + cut - start, 4 * _LONGEST))
-            position += len(chunk)
-        raise Broken("it ends in the middle of a line")
 
 
 @dataclass
@@ -268,7 +206,7 @@ def made_by(value: Made) -> Any:
 
 def _text(data: bytes, codec: str) -> Any:
     """A string that may be a name, or OPAQUE."""
-    if len(data) > _LONGEST:
+    if len(data) > LONGEST:
         return OPAQUE
     try:
         return data.decode(codec, "surrogatepass" if codec == "utf-8" else "strict")
@@ -431,7 +369,7 @@ _STEPS: dict[str, Callable[[Machine, Any], None]] = {
     "UNICODE": lambda m, arg: m.push(_text(arg, "raw-unicode-escape")),
     **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING"), _old_string),
     **{
-        name: lambda m, arg: m.push(_text(arg[2], "utf-8") if arg[1] <= _LONGEST else OPAQUE)
+        name: lambda m, arg: m.push(_text(arg[2], "utf-8") if arg[1] <= LONGEST else OPAQUE)
         for name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8")
     },
     **dict.fromkeys(("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"), _counted),

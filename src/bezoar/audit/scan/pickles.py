@@ -7,7 +7,8 @@ from collections import ChainMap
 from dataclasses import dataclass, replace
 from math import prod
 
-from bezoar.audit.scan.machine import Bytes, Cursor, Found, Machine, Made, element, well_formed
+from bezoar.audit.scan.cursor import Cursor
+from bezoar.audit.scan.machine import Bytes, Found, Machine, Made, element, well_formed
 from bezoar.audit.scan.names import danger
 from bezoar.audit.scan.source import Scan, TooMuch, Window
 
