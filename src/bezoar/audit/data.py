@@ -274,7 +274,7 @@ def _answer(case: Case, found: Arrays, verdict: Flags, fdr: float, unreadable: S
         headline = _undecided(int(pool.trusted.sum()), fdr)
         findings.append(Finding("undecided", target, headline, "warning"))
     if unreadable:
-        headline += f" {len(unreadable)} files could not be read."
+        headline += f" {len(unreadable)} file{'s' * (len(unreadable) > 1)} could not be read."
     findings += _unread(unreadable, target)
     findings += answer.notes(data, answer.row_keys(data.x), data.counts())
     facts = {

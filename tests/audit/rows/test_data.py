@@ -409,7 +409,7 @@ def test_a_folder_with_bad_images_goes_on_without_them(tmp_path):
     assert sorted(where) == sorted([*names, "3/large.png"])
     made = audit_data(found, trusted=PARTS.clean, model=QUICK, folder=tmp_path / "out", unreadable=unreadable)
     assert any(f.rule == "unreadable-file" and f.level == "warning" for f in made.audit.findings)
-    assert "1 files could not be read" in made.audit.headline
+    assert "1 file could not be read" in made.audit.headline
     shown = made.rows.to_pylist()
     assert {line["where"] for line in shown} >= {names[i] for i in np.flatnonzero(truth)[:20]}
     assert Image.open(__import__("io").BytesIO(shown[0]["image"])).size == (8, 8)

@@ -72,7 +72,8 @@ def by_class(case: Case, looks: Looks) -> list[Finding]:
         others = Counter(data.classes[s] for s in suggested[rows] if s >= 0 and s != c)
         says = f", which models taught without them take for {_listed(others)}" if others else ""
         backdoor = looks.kind == "backdoor" and looks.target == c
-        like = " and look like a backdoor" if backdoor else " and look wrongly labelled" if others else ""
+        nouns, are, look = ("row", "is", "looks") if len(rows) == 1 else ("rows", "are", "look")
+        like = f" and {look} like a backdoor" if backdoor else f" and {look} wrongly labelled" if others else ""
         detail = {
             "rows": rows[:_SHOWN].tolist(),
             "count": len(rows),
@@ -80,7 +81,7 @@ def by_class(case: Case, looks: Looks) -> list[Finding]:
             "detectors": {name: n for name, n in share.items() if n},
             "suggested": dict(others.most_common(5)),
         }
-        text = f"{len(rows)} rows labelled {data.classes[c]!r} are flagged{like}{says}."
+        text = f"{len(rows)} {nouns} labelled {data.classes[c]!r} {are} flagged{like}{says}."
         found.append(Finding("flagged-rows", f"class {data.classes[c]}", text, detail=detail))
     return found
 
