@@ -28,6 +28,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -923,7 +924,7 @@ READERS = {
     "parquet": Reader(_parquet, _first, _parquet_special),
     "csv": Reader(_csv, _first, _csv_special),
     "images": Reader(_images, _first, _images_special),
-    "hub": Reader(_hub, _first, _hub_special),
+    **({"hub": Reader(_hub, _first, _hub_special)} if find_spec("datasets") else {}),
     "idx": Reader(partial(_idx, False), _known("mnist"), environment=True),
     "idx.gz": Reader(partial(_idx, True), _known("mnist"), _idx_special, environment=True),
     "cifar-py": Reader(partial(_cifar, "py"), _known("cifar10"), _cifar_special, environment=True),
