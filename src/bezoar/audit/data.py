@@ -22,9 +22,9 @@ from bezoar.audit.rows.case import Case
 from bezoar.audit.rows.models import Precomputed, digest, understand
 from bezoar.audit.rows.pool import CLUSTERED, DETECTORS, Pool, against, label_loss, representation, together
 from bezoar.audit.rows.read import load_for_audit
-from bezoar.audit.rows.stages import Arrays, Stages
 from bezoar.audit.rows.table import rows_table
 from bezoar.audit.rows.write import apply_decisions, write_cleaned
+from bezoar.audit.stages import Arrays, Stages
 from bezoar.core import Data, Model, Trainer
 from bezoar.defenses.data.confident_learning import out_of_fold
 from bezoar.errors import BezoarError
@@ -154,7 +154,7 @@ def _stages(pool: Pool, named: str | None, seed: int, place: Path | None) -> Sta
         named,
     )
     key = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-    return Stages(None if place is None or named is None else place / ".stages", key, 4)
+    return Stages(None if place is None or named is None else place / ".stages", f"{key}-", 4)
 
 
 def _evidence(run: Run) -> Arrays:

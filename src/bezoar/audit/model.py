@@ -19,10 +19,10 @@ from torch import nn
 from bezoar.audit.findings import Audit, Finding, write_whole
 from bezoar.audit.net.reverse import Reversed
 from bezoar.audit.net.search import Search, again, attraction, effect, halves
-from bezoar.audit.net.stages import Stages
 from bezoar.audit.net.stranger import Adapted, adapt, answer, better_input
 from bezoar.audit.net.verdict import pvalues
 from bezoar.audit.net.weights import channel_outliers, last_layer
+from bezoar.audit.stages import Stages
 from bezoar.core import Data, Model, Rate
 from bezoar.defenses.model.fine_pruning import FinePruning
 from bezoar.errors import BezoarError
@@ -139,7 +139,7 @@ def audit_model(  # noqa: PLR0913
         audit = Audit("model", "model", told, (doubt,), checked, unchecked, facts)
         return ModelAudit(audit, {}, {}, (), model, clean, seed)
     assert isinstance(model, TorchModel)
-    stages = Stages(folder, _key(model, clean, seed) if folder else "")
+    stages = Stages(Path(folder), f"{_key(model, clean, seed)}/") if folder else Stages(None, "")
     return _concluded(Search(model, clean, stages, seed), level, found, facts)
 
 
@@ -177,7 +177,7 @@ def _repaired(found: ModelAudit, told: Mapping[str, Any]) -> str:
 def _key(model: TorchModel, clean: Data, seed: int) -> str:
     """One name for all that the stages depend on."""
     parts = [digest_model(model), digest_rows(clean.x), digest_rows(clean.y), str(seed)]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]
 
 
 def _doubt(model: Model, clean: Data, found: Rate, expected: float | None) -> Finding | None:
@@ -234,7 +234,7 @@ def _concluded(search: Search, level: float, found: Rate, facts: dict[str, Any])
         f"suspicious (p = {p[least]:.2g}, corrected). Other kinds of backdoor were not looked for."
     )
     audit = Audit("model", "model", headline, (*findings, *notes), _checked(search, found), UNSEEN, facts)
-    audit = audit.without(search.stages.unwritten[:1])
+    audit = audit.without([f"checkpoint {what}" for what in search.stages.unwritten[:1]])
     classes = tuple(looked[t] for t in accused)
     return ModelAudit(audit, evidence, triggers, classes, search.model, search.clean, search.seed)
 

@@ -16,9 +16,9 @@ from bezoar.audit.model import audit_model, repair_model
 from bezoar.audit.net import search
 from bezoar.audit.net.references import fresh, reference
 from bezoar.audit.net.reverse import Rectangle, Shift, reverse
-from bezoar.audit.net.stages import Stages
 from bezoar.audit.net.stranger import Takes, adapt
 from bezoar.audit.net.verdict import excess, index, pvalues
+from bezoar.audit.stages import Stages
 from bezoar.core import Rate
 from bezoar.models import MLP, SklearnModel
 from bezoar.training import Adam, Fit, Train

@@ -21,8 +21,8 @@ from bezoar.attacks.data.backdoor import Backdoor
 from bezoar.audit.data import Precomputed, audit_data, load_for_audit
 from bezoar.audit.findings import Audit
 from bezoar.audit.rows.read import read_row_numbers
-from bezoar.audit.rows.stages import Stages
 from bezoar.audit.rows.write import apply_decisions, read_decisions
+from bezoar.audit.stages import Stages
 from bezoar.errors import BezoarError
 from bezoar.models.nets import MLP
 from bezoar.training.train import Adam, Train

@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from bezoar.audit.net.references import fresh, reference
 from bezoar.audit.net.reverse import Rectangle, Reversed, Shift, reverse
-from bezoar.audit.net.stages import Stages
 from bezoar.audit.net.verdict import RECTANGLE, SHIFT, excess, index, sizes
+from bezoar.audit.stages import Stages
 from bezoar.core import Data, Rate
 from bezoar.defenses.inference.strip import superimpose
 from bezoar.errors import BezoarError

@@ -1,1 +1,1 @@
-"""What ``audit data`` is made of: evidence against rows, stages on disk, the table of rows, cleaned data."""
+"""What ``audit data`` is made of: evidence against rows, the table of rows, cleaned data."""

@@ -21,28 +21,33 @@ Arrays = dict[str, ndarray]
 
 @dataclass(eq=False)
 class Stages:
-    """Runs stages. With a ``folder`` each result is kept there under ``key``, which names data and settings.
+    """Runs stages. With a ``folder`` each result is kept there; the ``prefix`` of its path names data and settings.
 
     A file appears whole or not at all, and under a name of its own until then, so that a run can be killed at any
     time and two runs can share the folder. ``unwritten`` says what could not be kept: the run goes on.
     """
 
     folder: Path | None
-    key: str
-    total: int
+    prefix: str
+    total: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     unwritten: list[str] = field(default_factory=list)
 
     def run(self, name: str, work: Callable[[], Arrays]) -> Arrays:
-        """What ``work`` gives, from disk where it was given before."""
+        """What ``arrays`` gives, timed, and shown as one of ``total`` stages where it is worked out."""
         start = time.perf_counter()
-        place = None if self.folder is None else self.folder / f"{self.key}-{name}.npz"
+        label = f"stage {len(self.seconds) + 1} of {self.total}: {name}"
+        found = self.arrays(name, lambda: next(iter([work() for _ in track([name], label)])))
+        self.seconds[name] = round(time.perf_counter() - start, 2)
+        return found
+
+    def arrays(self, name: str, work: Callable[[], Arrays]) -> Arrays:
+        """What ``work`` gives, from disk where it was given before."""
+        place = None if self.folder is None else self.folder / f"{self.prefix}{name}.npz"
         found = _read(place)
         if found is None:
-            label = f"stage {len(self.seconds) + 1} of {self.total}: {name}"
-            found = next(iter([work() for _ in track([name], label)]))
+            found = work()
             self._keep(place, found)
-        self.seconds[name] = round(time.perf_counter() - start, 2)
         return found
 
     def _keep(self, place: Path | None, arrays: Arrays) -> None:
@@ -69,7 +74,7 @@ def _read(place: Path | None) -> Arrays | None:
     if place is None or not place.is_file():
         return None
     try:
-        with np.load(place, allow_pickle=False) as arrays:
+        with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None  # a damaged file is computed anew
