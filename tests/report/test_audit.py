@@ -1,5 +1,4 @@
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
@@ -10,40 +9,10 @@ from bezoar.audit.findings import Finding
 from bezoar.errors import BezoarError
 from bezoar.report import audit as page
 from bezoar.report.audit import write_audit
+from pages import Page
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
 PICTURE = png(np.zeros((4, 4), np.uint8))
-
-
-class Page(HTMLParser):
-    """What a browser would build: tags, visible text, and the data of the gallery."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.data, self.words, self.inside = [], [], [], ""
-        self.raw = path.read_text(encoding="utf-8")
-        self.feed(self.raw)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.inside = dict(attrs).get("type", tag) if tag in ("script", "style") else ""
-
-    def handle_endtag(self, tag):
-        self.inside = ""
-
-    def handle_data(self, data):
-        if self.inside == "application/json":
-            self.data.append(json.loads(data))
-        elif not self.inside:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
-    @property
-    def ids(self):
-        return [attrs["id"] for _, attrs in self.tags if "id" in attrs]
 
 
 @pytest.fixture

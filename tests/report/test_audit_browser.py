@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 import time
 
 import numpy as np
@@ -11,20 +10,10 @@ import pytest
 from audited import PHRASE, audit, png, table
 from bezoar.audit.findings import Finding
 from bezoar.report.audit import write_audit
+from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+pytestmark = needs_browser
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 N = 10_000
 # Every piece of text in sight whose colour is too near to what is behind it (WCAG 2 AA): [text, contrast].
 FAINT = """
@@ -121,6 +110,7 @@ def show(browser, path, width=1400, height=900, scheme="light"):
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(path.as_uri())
+    until(browser, lambda: all(texts(browser, "#tally")))  # the script has filled the page
 
 
 def scroll_to_rows(browser):

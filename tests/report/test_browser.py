@@ -1,24 +1,12 @@
 """The page in a real browser, from disk, at two widths and in both colour schemes."""
 
-import shutil
-
 import pytest
 
 from bezoar.report import figures, write
+from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+pytestmark = needs_browser
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 DRAWN = """
     const marks = ['rect', 'symbol', 'line'].map(kind => `svg .mark-${kind}.role-mark path`).join(', ');
     return [...document.querySelectorAll('.chart')].map(chart => chart.querySelectorAll(marks).length);

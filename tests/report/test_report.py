@@ -1,6 +1,5 @@
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -8,35 +7,9 @@ import pytest
 from bezoar.errors import BezoarError
 from bezoar.experiments.record import Record
 from bezoar.report import figures, write
+from pages import Page
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-
-
-class Page(HTMLParser):
-    """What a browser would build: tags with their attributes, visible text, and the charts' data."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.charts, self.words, self.inside = [], [], [], ""
-        self.raw = path.read_text(encoding="utf-8")
-        self.feed(self.raw)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.inside = dict(attrs).get("type", tag) if tag in ("script", "style") else ""
-
-    def handle_endtag(self, tag):
-        self.inside = ""
-
-    def handle_data(self, data):
-        if self.inside == "application/json":
-            self.charts.append(json.loads(data))
-        elif not self.inside:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
 
 
 def page(records, tmp_path):
@@ -99,7 +72,7 @@ def test_hostile_names_and_rows_stay_text(maker, tmp_path):
     found = page(records, tmp_path)
     assert sum(tag == "script" and "type" not in attrs for tag, attrs in found.tags) == 1
     assert not any(name.startswith("on") for _, attrs in found.tags for name in attrs)
-    assert len(found.charts) == sum(len(figures(record)) for record in records)
+    assert len(found.data) == sum(len(figures(record)) for record in records)
     assert HOSTILE in found.text
 
 
@@ -114,7 +87,7 @@ def test_asks_nobody_for_anything(path):
     assert "unsafe-eval" not in policy
     style = re.search(r"<style>(.*?)</style>", found.raw, re.S)[1]
     assert not re.search(r"url\(|@import", style)
-    assert "http" not in json.dumps(found.charts)
+    assert "http" not in json.dumps(found.data)
 
 
 def test_shows_every_figure_and_no_missing_value(record, path):
@@ -133,7 +106,7 @@ def test_shows_every_figure_and_no_missing_value(record, path):
         "inputs/strip/clean_twin",
         "repairs",
     }
-    assert len(found.charts) == len(named)
+    assert len(found.data) == len(named)
     labels = [attrs["aria-label"] for tag, attrs in found.tags if attrs.get("class") == "chart"]
     assert len(labels) == len(named)
     assert all(label.count(".") >= 2 for label in labels)
@@ -173,7 +146,7 @@ def test_what_is_missing_is_said_and_not_drawn(maker, tmp_path):
     )
     found = page([bare], tmp_path)
     assert figures(bare) == {}
-    assert found.charts == []
+    assert found.data == []
     for sentence in (
         "The attack was not measured; no defense was scored on it.",
         "The record holds no activations",
