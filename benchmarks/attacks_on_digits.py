@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from common import arguments, finish
 
-from bezoar import Data, attacks, load, split
-from bezoar.core import Attack, Outsourced, Trainer
-from bezoar.evaluation.cost import attack_cost
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.rng import child
-from bezoar.training import Adam, Pretrained, Train, Transfer
-from bezoar.triggers import Blend, Chain, Patch, Sinusoid, Warp
+from toadstone import Data, attacks, load, split
+from toadstone.core import Attack, Outsourced, Trainer
+from toadstone.evaluation.cost import attack_cost
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.rng import child
+from toadstone.training import Adam, Pretrained, Train, Transfer
+from toadstone.triggers import Blend, Chain, Patch, Sinusoid, Warp
 
 VICTIM = Train(SmallCNN(hidden=64), epochs=20, optimizer=Adam(3e-3), batch_size=32)
 HEAD = Transfer(Pretrained(Train(MLP((48,)), 20, Adam(3e-3), 32), "digits", tuple(range(2, 10))), l2=1e-6)

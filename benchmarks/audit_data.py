@@ -8,7 +8,7 @@ data come from and are given apart: 2,500 (gtsrb: of the published training part
 
 `tpr` (poisoned rows flagged), `fdp` (clean ones among the flagged), `looks` and `target` as the audit names them,
 `twin_flagged` (rows of the clean twin flagged, all falsely), `minutes` and `peak_gib` (resident memory) of one audit
-in a process of its own. `--quick`: spambase and 2,000 rows of gtsrb and sst2. Needs `BEZOAR_DATA`.
+in a process of its own. `--quick`: spambase and 2,000 rows of gtsrb and sst2. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from common import finish, options
 from numpy import ndarray
 from pyarrow import parquet
 
-from bezoar import Data, load
-from bezoar.attacks import Backdoor
-from bezoar.audit.data import audit_data, load_for_audit
-from bezoar.rng import child
-from bezoar.triggers import InsertWords, Patch
+from toadstone import Data, load
+from toadstone.attacks import Backdoor
+from toadstone.audit.data import audit_data, load_for_audit
+from toadstone.rng import child
+from toadstone.triggers import InsertWords, Patch
 
 CASES = ("spambase", "sst2", "gtsrb", "big")
 TRUSTED = {"spambase": 600, "sst2": 2_500, "gtsrb": 2_500, "big": 2_500}

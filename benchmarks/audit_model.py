@@ -6,7 +6,7 @@ audit gets 1,000 other rows. What it was tuned on are nets of Fashion-MNIST and 
 is its greatest index over the classes; Neural Cleanse's is its greatest anomaly index (of the norms, as published;
 of log norms, as in this library), on the same nets and rows. Trained nets and finished lines are kept in build/, so
 that a run cut short goes on where it was. `--quick`: one pair of each design; scikit-learn's digits where
-`BEZOAR_DATA` is not set. `--resnet` adds pairs of a small PreActResNet.
+`TOADSTONE_DATA` is not set. `--resnet` adds pairs of a small PreActResNet.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import numpy as np
 import torch
 from common import Remember, finish, options
 
-from bezoar import Data, load, split
-from bezoar.attacks import Backdoor
-from bezoar.audit.model import audit_model
-from bezoar.core import Rate
-from bezoar.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, reverse_triggers
-from bezoar.evaluation.rates import accuracy, auroc
-from bezoar.models import MLP, PreActResNet, SmallCNN
-from bezoar.rng import child
-from bezoar.training import Adam, Train
-from bezoar.triggers import Blend, Patch
+from toadstone import Data, load, split
+from toadstone.attacks import Backdoor
+from toadstone.audit.model import audit_model
+from toadstone.core import Rate
+from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, reverse_triggers
+from toadstone.evaluation.rates import accuracy, auroc
+from toadstone.models import MLP, PreActResNet, SmallCNN
+from toadstone.rng import child
+from toadstone.training import Adam, Train
+from toadstone.triggers import Blend, Patch
 
 KEPT = Path("build/audit_model")
 TRIGGERS = {
@@ -111,12 +111,10 @@ def main() -> None:
     parser.add_argument("--resnet", action="store_true", help="a third design")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    mnist = bool(os.environ.get("BEZOAR_DATA"))
+    mnist = bool(os.environ.get("TOADSTONE_DATA"))
     names = list(TRIGGERS if mnist else TINY)
     designs = ["cnn", "mlp", *(["resnet"] if chosen.resnet else [])]
-    pairs = [
-        (d, i, s) for d in range(len(designs)) for i in range(1 if chosen.quick else chosen.seeds) for s in (0, 1)
-    ]
+    pairs = [(d, i, s) for d in range(len(designs)) for i in range(1 if chosen.quick else chosen.seeds) for s in (0, 1)]
     lines = []
     for d, i, clean in pairs:
         # each net has rows and weights of its own, and each design starts with another trigger

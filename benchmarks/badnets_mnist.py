@@ -13,12 +13,12 @@ from concurrent.futures import ProcessPoolExecutor
 
 from common import DEFENSES, Remember, arguments, finish
 
-from bezoar import Experiment, load, run, split
-from bezoar.attacks import Backdoor
-from bezoar.evaluation.spread import Spread
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Train
-from bezoar.triggers import Patch
+from toadstone import Experiment, load, run, split
+from toadstone.attacks import Backdoor
+from toadstone.evaluation.spread import Spread
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Train
+from toadstone.triggers import Patch
 
 
 def one_seed(seed: int, rates: tuple[float, ...], quick: bool) -> dict[float, dict]:

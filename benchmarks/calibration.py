@@ -13,7 +13,7 @@ flagged. Six detectors that take seconds a run have 10 seeds, 20 runs.
 
 Power: MNIST, 10,000 rows, 1,000 trusted, 1 or 3 seeds (detectors_grid.py), per attack and rate `tpr_at_fdr_5_*`,
 `asr_after_retrain_*` of `combined`, and the same of the single detector that finds most (`best_*`). Needs
-`BEZOAR_DATA`. `--quick`: fewer seeds, and digits' backdoors for MNIST's. `--jobs` processes share the work.
+`TOADSTONE_DATA`. `--quick`: fewer seeds, and digits' backdoors for MNIST's. `--jobs` processes share the work.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from detectors_grid import SLOW as SECONDS
 from joblib import Parallel, delayed
 from scipy.stats import t as student
 
-from bezoar import load, split
-from bezoar.attacks import Backdoor
-from bezoar.core import Data
-from bezoar.defenses import LossRanking, SpectralSignatures
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.spread import Spread
-from bezoar.experiments.experiment import halves
-from bezoar.models.nets import SmallCNN
-from bezoar.rng import child
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks import Backdoor
+from toadstone.core import Data
+from toadstone.defenses import LossRanking, SpectralSignatures
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.spread import Spread
+from toadstone.experiments.experiment import halves
+from toadstone.models.nets import SmallCNN
+from toadstone.rng import child
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 LEVEL, LEVELS, CHANCE = 0.05, (0.01, 0.05, 0.1, 0.2), 0.001
 SLOW = (*(name for name in SECONDS if "beatrix" not in name), "spectre")

@@ -17,7 +17,7 @@ watermark of 30% of the target. The share of targets misclassified, by the numbe
 
 From scratch (`gradient_matching_success` and what comes with it): see gradient_matching.py.
 
-Success is of the victim trained with the poison alone: no target is misclassified without. Needs `BEZOAR_DATA`. The
+Success is of the victim trained with the poison alone: no target is misclassified without. Needs `TOADSTONE_DATA`. The
 pre-trained nets are kept under build/models. `--quick`: fewer targets and steps, nets trained for less long.
 """
 
@@ -35,10 +35,10 @@ from gradient_matching import from_scratch
 from numpy import ndarray
 from torch import Tensor
 
-from bezoar import Data
-from bezoar.attacks.data.bullseye_polytope import bullseye
-from bezoar.attacks.data.convex_polytope import convex_polytope
-from bezoar.attacks.data.feature_collision import (
+from toadstone import Data
+from toadstone.attacks.data.bullseye_polytope import bullseye
+from toadstone.attacks.data.convex_polytope import convex_polytope
+from toadstone.attacks.data.feature_collision import (
     FeatureCollision,
     Features,
     Splitting,
@@ -46,12 +46,12 @@ from bezoar.attacks.data.feature_collision import (
     features_of,
     nearest_rows,
 )
-from bezoar.attacks.surrogate import to_pixels, to_unit
-from bezoar.core import Rate
-from bezoar.models import PreActResNet, SmallCNN, TorchModel
-from bezoar.training import SGD, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer, linear_head
+from toadstone.attacks.surrogate import to_pixels, to_unit
+from toadstone.core import Rate
+from toadstone.models import PreActResNet, SmallCNN, TorchModel
+from toadstone.training import SGD, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer, linear_head
 
 EPS, POISONS, GROUP = 8, 25, 2  # GROUP targets are crafted at once: more images do not fit the processor's cache
 

@@ -6,7 +6,7 @@ features that were learnt from the other eight and that attacker and victim shar
 for `narcissus` and 5% for `hidden_trigger`; the changes are at most 16 grey levels. Success and accuracy of a victim
 and of its clean twin, by victims of the surrogate's kind (`white_box`) and of another (`other_net`), means and 95%
 intervals over 2 seeds of poison and victim. `--quick`: fewer rows, seeds and steps. Models are kept under
-build/models. Needs `BEZOAR_DATA`.
+build/models. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ import torch
 from common import Remember, arguments, cifar10, finish, spreads
 from gradient_matching import Size
 
-from bezoar.attacks.data.hidden_trigger import HiddenTrigger
-from bezoar.attacks.data.label_consistent import LabelConsistent
-from bezoar.attacks.data.narcissus import Narcissus
-from bezoar.attacks.data.sleeper_agent import SleeperAgent
-from bezoar.core import Attack, Trainer
-from bezoar.evaluation.rates import accuracy
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer
-from bezoar.triggers import Chain, Patch
+from toadstone.attacks.data.hidden_trigger import HiddenTrigger
+from toadstone.attacks.data.label_consistent import LabelConsistent
+from toadstone.attacks.data.narcissus import Narcissus
+from toadstone.attacks.data.sleeper_agent import SleeperAgent
+from toadstone.core import Attack, Trainer
+from toadstone.evaluation.rates import accuracy
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer
+from toadstone.triggers import Chain, Patch
 
 TARGET, SOURCE = 0, 1
-CORNERS = Chain(
-    tuple(Patch(3, f"{y}-{x}", shape="checkerboard") for y in ("top", "bottom") for x in ("left", "right"))
-)
+CORNERS = Chain(tuple(Patch(3, f"{y}-{x}", shape="checkerboard") for y in ("top", "bottom") for x in ("left", "right")))
 SQUARE = Patch(8)
 
 

@@ -19,13 +19,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are impo
 
 import numpy as np
 
-from bezoar import Data, load, models
-from bezoar import defenses as d
-from bezoar.core import Detector, Goal, Model, Trainer
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.evaluation.spread import Spread
-from bezoar.training import Fit, Train
+from toadstone import Data, load, models
+from toadstone import defenses as d
+from toadstone.core import Detector, Goal, Model, Trainer
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.evaluation.spread import Spread
+from toadstone.training import Fit, Train
 
 DEFENSES = {  # one of each kind at its defaults, as an Experiment takes them
     "detectors": (d.ActivationClustering(), d.SpectralSignatures()),
@@ -135,7 +135,7 @@ def byzfl(*names: str) -> list[types.ModuleType]:
     """Modules of byzfl 0.0.11 without the rest of that package, which would import torchvision and plotting."""
     found = importlib.util.find_spec("byzfl")
     if found is None or found.submodule_search_locations is None:
-        raise BezoarError("byzfl is missing: install it with pip install --no-deps byzfl==0.0.11.")
+        raise ToadstoneError("byzfl is missing: install it with pip install --no-deps byzfl==0.0.11.")
     package = types.ModuleType("byzfl")
     package.__path__ = list(found.submodule_search_locations)
     package.__spec__ = found

@@ -1,7 +1,7 @@
 """The convex world in one object: bounds, attack points, label flips, RONI, and what an attacker must know.
 
 Each family is a script of its own (convex_bounds.py and so on), whose first lines say what its figures are;
-`seconds_*` are the CPU seconds that it took. Needs `BEZOAR_DATA`, cvxpy and adversarial-robustness-toolbox.
+`seconds_*` are the CPU seconds that it took. Needs `TOADSTONE_DATA`, cvxpy and adversarial-robustness-toolbox.
 `--only`: some of the families.
 """
 

@@ -25,7 +25,7 @@ for 70% are repeated to the number asked for, `*_passes` is their share. `*_clea
 to the 99.5th percentile of its column, found by an integer program (300 words); all of them pass. `*_whole_bound`
 is the bound for such rows, from the few steps taken and the solver's own bounds.
 
-Needs `BEZOAR_DATA` and, for the data-dependent attack, cvxpy. `--quick`: fewer steps, fewer words, no IMDB.
+Needs `TOADSTONE_DATA` and, for the data-dependent attack, cvxpy. `--quick`: fewer steps, fewer words, no IMDB.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from dataclasses import replace
 import numpy as np
 from common import arguments, finish
 
-from bezoar import Data, load
-from bezoar.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
-from bezoar.attacks.data.influence_attack import InfluenceAttack
-from bezoar.attacks.data.kkt_attack import KKTAttack
-from bezoar.attacks.data.min_max import MinMax
-from bezoar.attacks.feasible import sphere_and_slab, unit
-from bezoar.attacks.rounding import round_at_random
-from bezoar.attacks.whole_numbers import WholeFeasible
-from bezoar.certificates.data_dependent import data_dependent_attack, passes
-from bezoar.certificates.poisoning_bound import poisoning_bound
-from bezoar.evaluation.rates import accuracy
-from bezoar.training.norm_svm import NormSVM
+from toadstone import Data, load
+from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.attacks.data.influence_attack import InfluenceAttack
+from toadstone.attacks.data.kkt_attack import KKTAttack
+from toadstone.attacks.data.min_max import MinMax
+from toadstone.attacks.feasible import sphere_and_slab, unit
+from toadstone.attacks.rounding import round_at_random
+from toadstone.attacks.whole_numbers import WholeFeasible
+from toadstone.certificates.data_dependent import data_dependent_attack, passes
+from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.evaluation.rates import accuracy
+from toadstone.training.norm_svm import NormSVM
 
 
 def mnist17() -> tuple[Data, Data]:
@@ -145,9 +145,7 @@ def text(name: str, count: int, rates: tuple[float, ...], norm: float, iteration
     for rate in rates:
         attack = CandidateAttack(rate, norm, "hinge", 0.7, iterations, 0.1 if name == "enron" else 0.001)
         m = int(rate * len(train))
-        game = play(
-            mean_loss(signed(train.x, train.y), "hinge"), tuple(inner), attack, np.arange(iterations)[-3 * m :]
-        )
+        game = play(mean_loss(signed(train.x, train.y), "hinge"), tuple(inner), attack, np.arange(iterations)[-3 * m :])
         x, y = round_at_random(game.x, rng), (game.sign > 0).astype(np.int64)
         good = np.where(y == 1, outer[1].contains(x), outer[0].contains(x))
         key = f"{name}_{100 * rate:g}"

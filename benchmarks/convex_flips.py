@@ -15,7 +15,7 @@ Detection (`change_SET_*`): the AUROC of `ComplexityChange`, N2, for 10% of flip
 Whole sets (`judge_*`): the AUROC of `CleanOrAttacked`, which learnt from 20 clean sets of 150 rows, on 20 clean and
 20 attacked ones, of the same source (digits 0 to 4) or of another (spambase).
 
-Needs `BEZOAR_DATA`. `--quick`: 2 seeds instead of 5, rates of 10 and 20%, fewer sets.
+Needs `TOADSTONE_DATA`. `--quick`: 2 seeds instead of 5, rates of 10 and 20%, fewer sets.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from functools import cache
 import numpy as np
 from common import arguments, finish
 
-from bezoar import Data, load, split
-from bezoar.attacks.data.alfa import Alfa
-from bezoar.attacks.data.alfa_tilt import AlfaTilt
-from bezoar.attacks.data.correlated_clusters import CorrelatedClusters
-from bezoar.attacks.data.label_flips import LabelFlips
-from bezoar.attacks.data.maximum_rotation import MaximumRotation
-from bezoar.core import Attack
-from bezoar.defenses.data.clean_or_attacked import CleanOrAttacked
-from bezoar.defenses.data.complexity_change import ComplexityChange
-from bezoar.defenses.data.deep_knn import relabel
-from bezoar.evaluation.rates import accuracy, auroc
-from bezoar.training import Fit
+from toadstone import Data, load, split
+from toadstone.attacks.data.alfa import Alfa
+from toadstone.attacks.data.alfa_tilt import AlfaTilt
+from toadstone.attacks.data.correlated_clusters import CorrelatedClusters
+from toadstone.attacks.data.label_flips import LabelFlips
+from toadstone.attacks.data.maximum_rotation import MaximumRotation
+from toadstone.core import Attack
+from toadstone.defenses.data.clean_or_attacked import CleanOrAttacked
+from toadstone.defenses.data.complexity_change import ComplexityChange
+from toadstone.defenses.data.deep_knn import relabel
+from toadstone.evaluation.rates import accuracy, auroc
+from toadstone.training import Fit
 
 MACHINE = Fit("sklearn.svm.SVC", {"kernel": "linear"})
 

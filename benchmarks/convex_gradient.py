@@ -16,17 +16,17 @@ from common import arguments, finish
 # isort: split
 import numpy as np
 
-from bezoar import Data, load
-from bezoar.attacks.data.back_gradient import BackGradient
-from bezoar.attacks.data.beta_poisoning import BetaPoisoning
-from bezoar.attacks.data.optimal_points import OptimalPoints
-from bezoar.attacks.data.regression_poisoning import RegressionPoisoning
-from bezoar.attacks.data.statp import StatP
-from bezoar.core import Attack
-from bezoar.defenses.training.trim import Trim
-from bezoar.evaluation.rates import accuracy
-from bezoar.training import Fit
-from bezoar.training.linear_regression import FitRegression
+from toadstone import Data, load
+from toadstone.attacks.data.back_gradient import BackGradient
+from toadstone.attacks.data.beta_poisoning import BetaPoisoning
+from toadstone.attacks.data.optimal_points import OptimalPoints
+from toadstone.attacks.data.regression_poisoning import RegressionPoisoning
+from toadstone.attacks.data.statp import StatP
+from toadstone.core import Attack
+from toadstone.defenses.training.trim import Trim
+from toadstone.evaluation.rates import accuracy
+from toadstone.training import Fit
+from toadstone.training.linear_regression import FitRegression
 
 LINEAR = "sklearn.svm.SVC"
 
@@ -135,9 +135,7 @@ def toolbox(mnist: Data, count: int, iterations: int) -> dict[str, float]:
     machine = SklearnClassifier(SVC(kernel="linear", C=10.0), clip_values=(0.0, 1.0))
     machine.fit(x, y)
     rows = np.random.default_rng(0).choice(100, count, replace=False)
-    attack = PoisoningAttackSVM(
-        machine, 0.25, 1e-6, x, y, unit(valid).x, np.eye(2)[valid.y], iterations, verbose=False
-    )
+    attack = PoisoningAttackSVM(machine, 0.25, 1e-6, x, y, unit(valid).x, np.eye(2)[valid.y], iterations, verbose=False)
     start = time.process_time()
     points = np.concatenate([attack.generate_attack_point(x[row].copy(), 1 - y[row]) for row in rows])
     theirs = (time.process_time() - start) / count

@@ -24,7 +24,7 @@ training rows that may be added, removed or relabelled with half of the test row
 95.8% and 448 at 1,200 partitions of all 60,000 rows, with Network-in-Network; here there are 100 and 400 partitions,
 and each net has two convolutions of 4 and 8 channels and 12 or 25 epochs.
 
-Needs `BEZOAR_DATA`. `--quick`: 2 seeds, fewer mails and 5% of dictionary mails, 60 mails for the toolbox,
+Needs `TOADSTONE_DATA`. `--quick`: 2 seeds, fewer mails and 5% of dictionary mails, 60 mails for the toolbox,
 15 and 60 partitions of 3,000 rows, and shorter training.
 """
 
@@ -36,19 +36,19 @@ from dataclasses import replace
 import numpy as np
 from common import Precomputed, arguments, finish
 
-from bezoar import Data, load, split
-from bezoar.attacks.data.dictionary import Dictionary
-from bezoar.certificates.partition import certified_accuracy, median_radius
-from bezoar.core import Model
-from bezoar.data.splits import Splits
-from bezoar.defenses.data import roni
-from bezoar.defenses.data.roni import Roni
-from bezoar.defenses.training.partition_aggregation import PartitionAggregation
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Fit, Train
-from bezoar.training.spam_bayes import SpamBayes
+from toadstone import Data, load, split
+from toadstone.attacks.data.dictionary import Dictionary
+from toadstone.certificates.partition import certified_accuracy, median_radius
+from toadstone.core import Model
+from toadstone.data.splits import Splits
+from toadstone.defenses.data import roni
+from toadstone.defenses.data.roni import Roni
+from toadstone.defenses.training.partition_aggregation import PartitionAggregation
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Fit, Train
+from toadstone.training.spam_bayes import SpamBayes
 
 BAYES = Fit("sklearn.naive_bayes.MultinomialNB")
 CUT = 5 / 50  # of the quiz set

@@ -16,7 +16,7 @@ where these end when moved uphill: as found (`exact`), rounded to the nearest wh
 random, up with a chance equal to the fraction (`random`). `any`: no topic, ham of any kind is moved, and the figure
 is the test error.
 
-Needs `BEZOAR_DATA`. `--quick`: 1 seed for the transfer and 2 for words instead of 5, fewer steps.
+Needs `TOADSTONE_DATA`. `--quick`: 1 seed for the transfer and 2 for words instead of 5, fewer steps.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from dataclasses import replace
 import numpy as np
 from convex_gradient import pair, parts, right
 
-from bezoar import Data, load
-from bezoar.attacks.box import Box
-from bezoar.attacks.data.optimal_points import Game, OptimalPoints
-from bezoar.attacks.implicit import Smooth
-from bezoar.evaluation.availability import Availability
-from bezoar.evaluation.goals import SemanticGoal
-from bezoar.evaluation.rates import accuracy
-from bezoar.training import Fit
-from bezoar.triggers.natural import InRange
+from toadstone import Data, load
+from toadstone.attacks.box import Box
+from toadstone.attacks.data.optimal_points import Game, OptimalPoints
+from toadstone.attacks.implicit import Smooth
+from toadstone.evaluation.availability import Availability
+from toadstone.evaluation.goals import SemanticGoal
+from toadstone.evaluation.rates import accuracy
+from toadstone.training import Fit
+from toadstone.triggers.natural import InRange
 
 GAMMA = 0.01
 SURROGATES = {

@@ -19,7 +19,7 @@ target's features in the shape that makes its loss the published one up to a squ
 Gradient matching: 25 poisons a target, eps 16 grey levels, 2 restarts, each side's own schedule and its own kind of
 start; the peer's parametrisation is a tanh. The objective is the best restart's.
 
-Needs `BEZOAR_DATA`. `--quick`: fewer targets and steps.
+Needs `TOADSTONE_DATA`. `--quick`: fewer targets and steps.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from common import Remember, arguments, finish
 from numpy import ndarray
 from torch import Tensor
 
-from bezoar import load
-from bezoar.attacks.data.bullseye_polytope import bullseye
-from bezoar.attacks.data.clean_label import Budget
-from bezoar.attacks.data.feature_collision import Splitting, collide, features_of
-from bezoar.attacks.data.gradient_matching import Perturbation, matching_loss, parameter_gradient
-from bezoar.attacks.surrogate import to_unit
-from bezoar.models import MLP, PreActResNet, SmallCNN, TorchModel
-from bezoar.training import SGD, Train
+from toadstone import load
+from toadstone.attacks.data.bullseye_polytope import bullseye
+from toadstone.attacks.data.clean_label import Budget
+from toadstone.attacks.data.feature_collision import Splitting, collide, features_of
+from toadstone.attacks.data.gradient_matching import Perturbation, matching_loss, parameter_gradient
+from toadstone.attacks.surrogate import to_unit
+from toadstone.models import MLP, PreActResNet, SmallCNN, TorchModel
+from toadstone.training import SGD, Train
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

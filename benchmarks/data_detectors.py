@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from common import arguments, detectors, finish, spreads
 
-from bezoar import Data, load, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses import GradientClustering
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import Data, load, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses import GradientClustering
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 TRAINER = Train(SmallCNN(8, 64), 12, Adam(3e-3), batch_size=32)
 DETECTORS = {**detectors(TRAINER), "gradient-clustering-input": GradientClustering("input")}

@@ -3,18 +3,18 @@
 Detectors: 60,000 x 512 float32 features of 10 classes with large means, 5% of the rows planted in one class. Both
 sides get the same features and labels and give a verdict or a score for each row; computing features is no part of
 it. Activation clustering reduces to 10 independent components (`_pca`: principal ones), cuts in two and decides by
-silhouette. The peer rotates the components and averages the silhouettes of all rows; bezoar leaves the rotation out,
+silhouette. The peer rotates the components and averages the silhouettes of all rows; toadstone leaves the rotation out,
 which changes no distance, and averages 1,000 silhouettes a class. The peer starts 2-means once, at random (mean of 3
-runs), bezoar 30 times at fixed cuts. The peer gives flags, bezoar scores.
+runs), toadstone 30 times at fixed cuts. The peer gives flags, toadstone scores.
 Spectral signatures: the peer finds the direction from centred features but projects uncentred ones, so the scores
 differ by more than rounding; each side is checked against a plain SVD of what it computes.
 
 STRIP: 2,000 MNIST images, half with the trigger, 100 blends each, on one small CNN with a softmax. The peer blends
-half and half, in a Python loop, and takes the entropy over the blends; bezoar adds images and takes it over the
-classes. bezoar's figure includes the 100 images more that calibrate it. Needs `BEZOAR_DATA`.
+half and half, in a Python loop, and takes the entropy over the blends; toadstone adds images and takes it over the
+classes. toadstone's figure includes the 100 images more that calibrate it. Needs `TOADSTONE_DATA`.
 
-`ratio_*` is the peer's CPU seconds by bezoar's (`time.process_time`). Nothing is timed before the results agree where
-they should. `--quick`: 20,000 rows of features and 400 images.
+`ratio_*` is the peer's CPU seconds by toadstone's (`time.process_time`). Nothing is timed before the results agree
+where they should. `--quick`: 20,000 rows of features and 400 images.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from scipy.stats import entropy
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from bezoar import Data, load, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses import ActivationClustering, SpectralSignatures, Strip
-from bezoar.defenses.data.activation_clustering import cluster_classes
-from bezoar.defenses.data.spectral_signatures import spectral_scores
-from bezoar.evaluation.rates import auroc
-from bezoar.models import TorchModel
-from bezoar.training import Train
-from bezoar.triggers import Patch
+from toadstone import Data, load, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses import ActivationClustering, SpectralSignatures, Strip
+from toadstone.defenses.data.activation_clustering import cluster_classes
+from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.evaluation.rates import auroc
+from toadstone.models import TorchModel
+from toadstone.training import Train
+from toadstone.triggers import Patch
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -38,17 +38,17 @@ from common import Remember, detectors, finish, options, spreads
 from joblib import Parallel, delayed
 from numpy import ndarray
 
-from bezoar import Data, load, split
-from bezoar.attacks import AdaptiveBlend, Backdoor, Semantic
-from bezoar.core import Attack, Detector, Model, Poison, Scores, Trainer
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.combine import combine
-from bezoar.evaluation.rates import accuracy, auroc
-from bezoar.models import SmallCNN, cached
-from bezoar.rng import child
-from bezoar.training import Adam, Train
-from bezoar.triggers import Blend, Coloured, Patch, Sinusoid
+from toadstone import Data, load, split
+from toadstone.attacks import AdaptiveBlend, Backdoor, Semantic
+from toadstone.core import Attack, Detector, Model, Poison, Scores, Trainer
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.combine import combine
+from toadstone.evaluation.rates import accuracy, auroc
+from toadstone.models import SmallCNN, cached
+from toadstone.rng import child
+from toadstone.training import Adam, Train
+from toadstone.triggers import Blend, Coloured, Patch, Sinusoid
 
 FOLDER, FDR = Path("build/grid"), 0.05
 COMBINED = ("activation-clustering", "beatrix-maps")
@@ -136,7 +136,7 @@ def cell(data: str, world: str, attack: str, seed: int) -> dict[str, Any]:
             try:
                 found[name] = w.detectors[name](model, job.data, clean=w.clean, seed=child(seed, name))
                 figures = job.judge(found[name], time.process_time() - start)
-            except BezoarError as error:
+            except ToadstoneError as error:
                 figures = {"not_applicable": str(error)}
             keep(record, name, {"settings": asked[name], **figures}, place)
         if "combined" in missing:

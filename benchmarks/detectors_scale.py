@@ -30,12 +30,12 @@ from numpy import ndarray
 from numpy.lib.format import open_memmap
 from sklearn.neighbors import NearestNeighbors
 
-from bezoar import Data
-from bezoar.core import Detector
-from bezoar.defenses import ActivationClustering, DeepKNN, SpectralSignatures
-from bezoar.defenses.data.loss_ranking import losses
-from bezoar.defenses.data.neighbours import approximate_neighbours, neighbours
-from bezoar.evaluation.rates import auroc
+from toadstone import Data
+from toadstone.core import Detector
+from toadstone.defenses import ActivationClustering, DeepKNN, SpectralSignatures
+from toadstone.defenses.data.loss_ranking import losses
+from toadstone.defenses.data.neighbours import approximate_neighbours, neighbours
+from toadstone.evaluation.rates import auroc
 
 ROWS, WIDTH, CLASSES, TRUSTED, RATE, BLOCK = 1_000_000, 512, 10, 1000, 0.01, 50_000
 RECALL, NEAR = 0.9, 20

@@ -10,7 +10,7 @@ the trigger alone, without those rows (`trigger_psnr`); for triggers in parts th
 natural pattern is a photograph that scikit-learn brings. Rates are of all rows: 5% unless the name says otherwise,
 10% for all to all, 3% for one source class, 40% of the target's rows where the labels stay true. The patch's and the
 bend's size were chosen on another seed. `--quick`: 2,000 rows, 1 epoch, one seed; its figures mean nothing. Models
-are kept under build/models. Needs `BEZOAR_DATA`.
+are kept under build/models. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from numpy import ndarray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from bezoar import Data, load, split
-from bezoar.attacks import AdaptiveBlend, AdaptivePatch, Backdoor, WaNet
-from bezoar.core import Attack, Model
-from bezoar.evaluation.cost import attack_cost
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.evaluation.rates import robust_accuracy
-from bezoar.models.nets import PreActResNet, SmallCNN
-from bezoar.rng import child
-from bezoar.training import Adam, Resized, Train
-from bezoar.triggers import Accessory, Blend, Distributed, Dynamic, Patch, Scaler, Sinusoid, Warp
+from toadstone import Data, load, split
+from toadstone.attacks import AdaptiveBlend, AdaptivePatch, Backdoor, WaNet
+from toadstone.core import Attack, Model
+from toadstone.evaluation.cost import attack_cost
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.evaluation.rates import robust_accuracy
+from toadstone.models.nets import PreActResNet, SmallCNN
+from toadstone.rng import child
+from toadstone.training import Adam, Resized, Train
+from toadstone.triggers import Accessory, Blend, Distributed, Dynamic, Patch, Scaler, Sinusoid, Warp
 
 SEEDS = {"gtsrb": 3, "cifar10": 1, "mnist": 1, "yale-faces": 5}
 TARGET = {"gtsrb": 2, "cifar10": 0, "mnist": 7}

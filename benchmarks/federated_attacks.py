@@ -23,7 +23,7 @@ from it. A round of attack has one malicious client unless more are named. The s
 - `ada/FREQUENCY/...`: errors on class 2, the mean over all rounds, and `after` the attacks alone, which come once in
   10 and once in 100 rounds, with the chosen target and with others drawn at random (three a seed).
 
-Needs `BEZOAR_DATA`. `--quick`: one seed, fewer rounds, a third of the rows.
+Needs `TOADSTONE_DATA`. `--quick`: one seed, fewer rounds, a third of the rows.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ import numpy as np
 import torch
 from common import arguments, finish, spreads
 
-from bezoar import Data, load
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.semantic import Semantic
-from bezoar.attacks.federated.ada import ADA
-from bezoar.attacks.federated.data_poisoning import DataPoisoning
-from bezoar.attacks.federated.distributed_backdoor import DistributedBackdoor
-from bezoar.attacks.federated.edge_case import EdgeCase
-from bezoar.attacks.federated.model_replacement import ModelReplacement
-from bezoar.attacks.federated.neurotoxin import Neurotoxin
-from bezoar.attacks.federated.targeted_poisoning import TargetedPoisoning
-from bezoar.defenses.federated.flame import FLAME
-from bezoar.defenses.federated.fltrust import FLTrust
-from bezoar.defenses.federated.krum import Krum, MultiKrum
-from bezoar.defenses.federated.median import CoordinateMedian
-from bezoar.defenses.federated.norm_clipping import NormClipping
-from bezoar.evaluation.class_error import ClassError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import MLP
-from bezoar.training.federated import Federated
-from bezoar.training.partitions import Dirichlet
-from bezoar.training.rounds import RoundRecord, State
-from bezoar.training.simulation import Simulation
-from bezoar.triggers import Accessory, Patch, Where
-from bezoar.triggers.distributed import Distributed
+from toadstone import Data, load
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.semantic import Semantic
+from toadstone.attacks.federated.ada import ADA
+from toadstone.attacks.federated.data_poisoning import DataPoisoning
+from toadstone.attacks.federated.distributed_backdoor import DistributedBackdoor
+from toadstone.attacks.federated.edge_case import EdgeCase
+from toadstone.attacks.federated.model_replacement import ModelReplacement
+from toadstone.attacks.federated.neurotoxin import Neurotoxin
+from toadstone.attacks.federated.targeted_poisoning import TargetedPoisoning
+from toadstone.defenses.federated.flame import FLAME
+from toadstone.defenses.federated.fltrust import FLTrust
+from toadstone.defenses.federated.krum import Krum, MultiKrum
+from toadstone.defenses.federated.median import CoordinateMedian
+from toadstone.defenses.federated.norm_clipping import NormClipping
+from toadstone.evaluation.class_error import ClassError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import MLP
+from toadstone.training.federated import Federated
+from toadstone.training.partitions import Dirichlet
+from toadstone.training.rounds import RoundRecord, State
+from toadstone.training.simulation import Simulation
+from toadstone.triggers import Accessory, Patch, Where
+from toadstone.triggers.distributed import Distributed
 
 BASE = Federated(rounds=100, partition=Dirichlet(0.9), net=MLP((100,)), epochs=2, server_rows=100)
 BACKDOOR = Backdoor(Patch(3), target=7, rate=0.3)

@@ -10,13 +10,23 @@ from dataclasses import replace
 import numpy as np
 from common import arguments, finish
 
-from bezoar.attacks.data.label_flips import LabelFlips
-from bezoar.attacks.federated import alie, byzantine, data_poisoning, fang, ipm, label_flip, mimic, min_max, optimal
-from bezoar.checks.common import toy
-from bezoar.checks.federated import SoftmaxClients
-from bezoar.defenses.federated import accuracy_check, flame, fltrust, krum, mean, server_validation, trimmed_mean
-from bezoar.errors import BezoarError
-from bezoar.federation import AttackerView, ServerView
+from toadstone.attacks.data.label_flips import LabelFlips
+from toadstone.attacks.federated import (
+    alie,
+    byzantine,
+    data_poisoning,
+    fang,
+    ipm,
+    label_flip,
+    mimic,
+    min_max,
+    optimal,
+)
+from toadstone.checks.common import toy
+from toadstone.checks.federated import SoftmaxClients
+from toadstone.defenses.federated import accuracy_check, flame, fltrust, krum, mean, server_validation, trimmed_mean
+from toadstone.errors import ToadstoneError
+from toadstone.federation import AttackerView, ServerView
 
 CLIENTS, MALICIOUS, ROUNDS = 23, 5, 10
 RULES = {
@@ -69,12 +79,12 @@ def _error(attack, rule) -> float:
             shown = replace(view, benign=updates[:honest], aggregator=rule) if attack.omniscient else view
             try:
                 updates[honest:] = attack(shown)
-            except BezoarError:  # the rule needs more than the attacker can show it
+            except ToadstoneError:  # the rule needs more than the attacker can show it
                 return float("nan")
         server = ServerView(number, number, own=lambda own=made[-1]: own, judge=clients.judge(weights, data[-1]))
         try:
             weights = weights + rule(updates, view=server).update
-        except BezoarError:  # all clients are rejected: the model stays
+        except ToadstoneError:  # all clients are rejected: the model stays
             continue
     return float(clients.judge(weights, toy().test)(np.zeros((1, 650)))[1][0])
 

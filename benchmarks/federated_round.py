@@ -11,7 +11,7 @@ take turns, so that all meet the same load.
 - `ratio_tight_mlp`, `ratio_tight_cnn`: the same over a loop of nothing but the net, autograd and w -= lr g.
 - `difference_*`: the largest difference of a weight after the round, to ByzFL.
 - `seconds_*`: of each. `floor_mlp`: the products of the round's matrices at the speed of a product of two 1024 x 1024
-  matrices, and `share_of_floor_mlp`: that over `seconds_bezoar_mlp`.
+  matrices, and `share_of_floor_mlp`: that over `seconds_toadstone_mlp`.
 
 `pip install --no-deps byzfl==0.0.11`; the packages that it imports and does not need here are replaced by stubs.
 `--quick`: 20 clients with the convolutional net.
@@ -34,11 +34,11 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils.data import DataLoader, TensorDataset
 
-from bezoar import Data
-from bezoar.models.encode import Pixels
-from bezoar.models.nets import MLP
-from bezoar.rng import torch_seed
-from bezoar.training.clients import LocalTraining
+from toadstone import Data
+from toadstone.models.encode import Pixels
+from toadstone.models.nets import MLP
+from toadstone.rng import torch_seed
+from toadstone.training.clients import LocalTraining
 
 ROWS, BATCH, LR = 60, 20, 0.1
 STUBS = (
@@ -143,7 +143,7 @@ def compared(name: str, count: int, runs: int) -> dict[str, float]:
         net = design.build((1, 28, 28), 10)
     start = local.flat(net)
     plays = {
-        "bezoar": lambda: local.updates(start, data, seeds=range(count)),
+        "toadstone": lambda: local.updates(start, data, seeds=range(count)),
         "byzfl": byzfl_round(theirs, data, torch.tensor(start)),
         "tight": tight_round(net, data, torch.tensor(start)),
     }
@@ -155,9 +155,9 @@ def compared(name: str, count: int, runs: int) -> dict[str, float]:
             play()
             least[key] = min(least[key], time.process_time() - began)
     return {
-        f"ratio_round_{name}": least["byzfl"] / least["bezoar"],
-        f"ratio_tight_{name}": least["tight"] / least["bezoar"],
-        f"difference_{name}": float(np.abs(made["bezoar"] - made["byzfl"]).max()),
+        f"ratio_round_{name}": least["byzfl"] / least["toadstone"],
+        f"ratio_tight_{name}": least["tight"] / least["toadstone"],
+        f"difference_{name}": float(np.abs(made["toadstone"] - made["byzfl"]).max()),
         **{f"seconds_{key}_{name}": value for key, value in least.items()},
     }
 
@@ -177,7 +177,7 @@ def rounds(quick: bool) -> dict[str, float]:
     torch.set_num_threads(1)
     mlp = compared("mlp", 100, 8 if quick else 30)
     least = floor(100, 30)
-    mlp |= {"floor_mlp": least, "share_of_floor_mlp": least / mlp["seconds_bezoar_mlp"]}
+    mlp |= {"floor_mlp": least, "share_of_floor_mlp": least / mlp["seconds_toadstone_mlp"]}
     return mlp | compared("cnn", 20 if quick else 100, 2 if quick else 4)
 
 

@@ -12,15 +12,15 @@ import numpy as np
 from common import arguments, byzfl, finish, least_seconds
 from numpy import ndarray
 
-from bezoar.defenses.federated.centered_clipping import CenteredClipping
-from bezoar.defenses.federated.geometric_median import GeometricMedian
-from bezoar.defenses.federated.krum import Krum, MultiKrum
-from bezoar.defenses.federated.meamed import Meamed
-from bezoar.defenses.federated.mean import Mean
-from bezoar.defenses.federated.median import CoordinateMedian
-from bezoar.defenses.federated.nnm import NNM
-from bezoar.defenses.federated.trimmed_mean import TrimmedMean
-from bezoar.evaluation.gram import gram
+from toadstone.defenses.federated.centered_clipping import CenteredClipping
+from toadstone.defenses.federated.geometric_median import GeometricMedian
+from toadstone.defenses.federated.krum import Krum, MultiKrum
+from toadstone.defenses.federated.meamed import Meamed
+from toadstone.defenses.federated.mean import Mean
+from toadstone.defenses.federated.median import CoordinateMedian
+from toadstone.defenses.federated.nnm import NNM
+from toadstone.defenses.federated.trimmed_mean import TrimmedMean
+from toadstone.evaluation.gram import gram
 
 CLIENTS, MALICIOUS, NU, TAU = 100, 20, 0.1, 500.0
 

@@ -15,11 +15,11 @@ import numpy as np
 from common import arguments, byzfl, finish, least_seconds
 from numpy import ndarray
 
-from bezoar.attacks.federated.min_max import min_max_scale, min_sum_scale, perturbation
-from bezoar.attacks.federated.optimal import OptimalALIE, Trials, best_scale
-from bezoar.checks.federated import SoftmaxClients
-from bezoar.defenses.federated.krum import MultiKrum
-from bezoar.federation import Aggregate, AttackerView
+from toadstone.attacks.federated.min_max import min_max_scale, min_sum_scale, perturbation
+from toadstone.attacks.federated.optimal import OptimalALIE, Trials, best_scale
+from toadstone.checks.federated import SoftmaxClients
+from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.federation import Aggregate, AttackerView
 
 CLIENTS, MALICIOUS = 100, 20
 

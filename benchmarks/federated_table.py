@@ -6,8 +6,8 @@ Dirichlet distribution of 0.5 over the classes (`dirichlet`). `PARTITION/RULE/AT
 rows after the last round, 1 seed; `none` is without an attack and `mean/none` the clean model. Rules that ask for it
 are told f = 10; clipping rules have a bound of 1; rules with rows of their own get 100. `nnm_gap_*` is the largest
 loss of accuracy, against the clean model, of any of three rules behind nearest-neighbour mixing under any attack, and
-`alie_cost_*` what ALIE takes off the mean. Needs `BEZOAR_DATA`. `--quick`: 8 rounds, 5 rules, 4 attacks. Resumed from
-build/federated.
+`alie_cost_*` what ALIE takes off the mean. Needs `TOADSTONE_DATA`. `--quick`: 8 rounds, 5 rules, 4 attacks. Resumed
+from build/federated.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from common import arguments, finish
 import numpy as np
 import torch
 
-from bezoar import attacks as a
-from bezoar import defenses as d
-from bezoar import load, split
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.federation import Aggregator, ClientAttack
-from bezoar.models import MLP
-from bezoar.training import IID, Dirichlet, Federated
+from toadstone import attacks as a
+from toadstone import defenses as d
+from toadstone import load, split
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.federation import Aggregator, ClientAttack
+from toadstone.models import MLP
+from toadstone.training import IID, Dirichlet, Federated
 
 FOLDER, F, SEEDS = Path("build/federated"), 10, 1
 PARTITIONS = {"iid": IID(), "dirichlet": Dirichlet(0.5)}
@@ -97,7 +97,7 @@ def cell(parts: tuple[Data, Data], names: tuple[str, str, str], rounds: int, see
         return json.loads(place.read_text())  # type: ignore[no-any-return]
     try:
         found = accuracy(made(parts[0], seed=seed), parts[1]).value
-    except BezoarError:
+    except ToadstoneError:
         found = None
     FOLDER.mkdir(parents=True, exist_ok=True)
     draft = place.with_suffix(".part")

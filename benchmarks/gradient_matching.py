@@ -7,7 +7,7 @@ from scratch on the poisoned rows from another seed, of the surrogate's kind (`w
 probability of that class. Feature collision gets the same net, budget and grey levels, as many steps as gradient
 matching has in all its restarts, and victims of the surrogate's kind alone. `*_accuracy` is the victims' on the test
 rows. Rates are [value, low, high] (95%, Wilson). `--quick`: fewer rows, targets and steps. Models are kept under
-build/models. Needs `BEZOAR_DATA`.
+build/models. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from common import Remember, arguments, cifar10, finish
 
-from bezoar.attacks.data.feature_collision import FeatureCollision
-from bezoar.attacks.data.gradient_matching import GradientMatching
-from bezoar.core import Rate
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import PreActResNet, SmallCNN
-from bezoar.training.train import SGD, Adam, Train
+from toadstone.attacks.data.feature_collision import FeatureCollision
+from toadstone.attacks.data.gradient_matching import GradientMatching
+from toadstone.core import Rate
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import PreActResNet, SmallCNN
+from toadstone.training.train import SGD, Adam, Train
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Spambase with a random forest, SST-2 (6,000 sentences) with a bag of embeddings.
 into the other's, 20% of them, and the other's stay right. `class_conditional`: 5% of the one class and 15% of the
 other are wrong. 1,000 rows drawn at random are verified. AUROC, wrong labels flagged (`tpr`) and right ones among the
 flagged (`fdr`) at a false-discovery rate of 5%; means and 95% intervals over 3 seeds. `--quick`: one seed. Needs
-`BEZOAR_DATA`.
+`TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from common import arguments, finish, spreads
 from numpy import ndarray
 
-from bezoar import Data, load
-from bezoar.defenses import ConfidentLearning, DeepKNN, LossRanking, SelfInfluence
-from bezoar.experiments.label_noise import judge_labels
-from bezoar.models import BagOfEmbeddings
-from bezoar.training import Adam, Fit, Train
+from toadstone import Data, load
+from toadstone.defenses import ConfidentLearning, DeepKNN, LossRanking, SelfInfluence
+from toadstone.experiments.label_noise import judge_labels
+from toadstone.models import BagOfEmbeddings
+from toadstone.training import Adam, Fit, Train
 
 SENTENCES = Train(BagOfEmbeddings(), epochs=8, optimizer=Adam(3e-3))
 TRAINERS = {"spambase": Fit(), "sst2": SENTENCES}

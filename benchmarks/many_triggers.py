@@ -9,7 +9,7 @@ generators is a model trained on the clean rows in the usual way; where a row ke
 and the mean greatest change of a pixel; for `input-aware` the accuracy on inputs with another input's trigger
 (`cross_accuracy`); for `sample-specific` the mean cosine between the residuals of two inputs (`residual_cosine`, 1
 for one fixed pattern). `--quick`: 2,000 rows, 1 epoch, one seed; its figures mean nothing. Clean twins are kept under
-build/models. Needs `BEZOAR_DATA`.
+build/models. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from common import Remember, arguments, both_sides, finish, spreads
 
-from bezoar import Data, load, split
-from bezoar.attacks import ConditionalGenerator, InputAware, RandomBackdoor, SampleSpecific
-from bezoar.attacks.training.input_aware import crossed
-from bezoar.evaluation.cost import attack_cost
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import PreActResNet, SmallCNN
-from bezoar.rng import child
-from bezoar.training import Adam, Train
+from toadstone import Data, load, split
+from toadstone.attacks import ConditionalGenerator, InputAware, RandomBackdoor, SampleSpecific
+from toadstone.attacks.training.input_aware import crossed
+from toadstone.evaluation.cost import attack_cost
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import PreActResNet, SmallCNN
+from toadstone.rng import child
+from toadstone.training import Adam, Train
 
 EPOCHS = {"random-backdoor": 10, "conditional-generator": 4, "input-aware": 6, "sample-specific": 8}
 SEEDS = {"mnist": 2, "gtsrb": 1, "cifar10": 1}

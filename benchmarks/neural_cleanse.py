@@ -5,7 +5,7 @@ The models are those of badnets_mnist.py: infected (3 x 3 white square, target 7
 which is slow, the first of each kind. `ratio_cpu` is against the schedule as written: 1000 steps of batch 32 for
 each class. `ratio_cpu_early_stop` is against the same with the stop of the authors' code, once the norm has
 settled, on the first three of each kind. `--quick`: one model of each kind, from 12,000 rows; scikit-learn's digits
-with a 2 x 2 square where `BEZOAR_DATA` is not set.
+with a 2 x 2 square where `TOADSTONE_DATA` is not set.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import torch
 from common import Remember, arguments, finish
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from bezoar import Data, load, split
-from bezoar.attacks import Backdoor
-from bezoar.core import Evidence
-from bezoar.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, index_pvalues
-from bezoar.experiments.experiment import halves
-from bezoar.models import SmallCNN, TorchModel
-from bezoar.rng import child
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import Data, load, split
+from toadstone.attacks import Backdoor
+from toadstone.core import Evidence
+from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, index_pvalues
+from toadstone.experiments.experiment import halves
+from toadstone.models import SmallCNN, TorchModel
+from toadstone.rng import child
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 TARGET = 7
 
@@ -90,7 +90,7 @@ class Schedule:
 
 def example(number: int, infected: bool, quick: bool) -> tuple[TorchModel, Data]:
     """A model and the trusted rows held out of its training."""
-    mnist = bool(os.environ.get("BEZOAR_DATA"))
+    mnist = bool(os.environ.get("TOADSTONE_DATA"))
     seed = number // 2 if infected else number
     if mnist:
         sizes, size, rate = ({"train": 10_000, "clean": 2_000} if quick else {"clean": 5_000}), 3, 0.05

@@ -3,18 +3,18 @@
 GTSRB (split by physical sign) with a small residual net and a 3 x 3 square; spambase with a random forest of which
 only the votes are seen and two columns as the trigger; SST-2 with a bag of embeddings and an inserted word. 5% of
 the training rows are poisoned; 5 seeds (GTSRB: 1), means with 95% intervals; every figure beside its clean twin.
-What a defense is not for, it says. `--quick`: the table and the sentences, one seed. Needs `BEZOAR_DATA`.
+What a defense is not for, it says. `--quick`: the table and the sentences, one seed. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
 
 from common import DEFENSES, arguments, finish, spreads
 
-from bezoar import Experiment, load, run, split
-from bezoar.attacks import Backdoor
-from bezoar.models.nets import BagOfEmbeddings, PreActResNet
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import InsertWords, Patch, SetFeature
+from toadstone import Experiment, load, run, split
+from toadstone.attacks import Backdoor
+from toadstone.models.nets import BagOfEmbeddings, PreActResNet
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import InsertWords, Patch, SetFeature
 
 RATE = 0.05
 SETTINGS = {  # name: trigger, target, trainer, trusted rows

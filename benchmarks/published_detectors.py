@@ -12,7 +12,7 @@ class. `poisons` rows; the 1.5 eps n highest scores of the class are removed, wi
 paper knows it: `left` of them stay. `asr`, `accuracy` before and `*_after` training again without those removed.
 
 Three seeds, mean and 95% interval. `--quick`: one seed, fewer rows and epochs, MNIST alone. Models are kept under
-build/models. Needs `BEZOAR_DATA`.
+build/models. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dirty_label import CASES, PATCH
 from numpy import ndarray
 from sklearn.metrics import f1_score
 
-from bezoar import Data, flag, load, split
-from bezoar.attacks import Backdoor
-from bezoar.core import Poison
-from bezoar.defenses import ActivationClustering
-from bezoar.defenses.data.activation_clustering import cluster_classes
-from bezoar.defenses.data.spectral_signatures import spectral_scores
-from bezoar.evaluation.rates import accuracy
-from bezoar.models import SmallCNN
-from bezoar.rng import child
-from bezoar.training import Adam, Train
+from toadstone import Data, flag, load, split
+from toadstone.attacks import Backdoor
+from toadstone.core import Poison
+from toadstone.defenses import ActivationClustering
+from toadstone.defenses.data.activation_clustering import cluster_classes
+from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.evaluation.rates import accuracy
+from toadstone.models import SmallCNN
+from toadstone.rng import child
+from toadstone.training import Adam, Train
 
 TARGET, DEER, TRUCK = 5, 4, 9
 

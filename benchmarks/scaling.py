@@ -20,7 +20,7 @@ would have no detail for an attack to disturb and are not used.
 Optimistic: epochs, learning rate and trigger are ones with which the undefended victim of seed 0 learnt the trigger,
 and the details of the detection scores (squared error or SSIM, which frequencies) were chosen on these photographs.
 
-Means of 3 seeds; `--quick`: one, Pillow's nearest alone for the backdoor, and fewer pictures. Needs `BEZOAR_DATA`.
+Means of 3 seeds; `--quick`: one, Pillow's nearest alone for the backdoor, and fewer pictures. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from common import arguments, finish
 from numpy import ndarray
 from sklearn.datasets import load_sample_images
 
-from bezoar import Data, load, split
-from bezoar.attacks.data.scaling import ImageScaling
-from bezoar.defenses.data.scaling_detection import ScalingDetection
-from bezoar.defenses.inference.scaling_filter import ScalingFilter
-from bezoar.evaluation.cost import ssim
-from bezoar.evaluation.rates import accuracy, auroc, detection
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.training.resized import Resized
-from bezoar.triggers import Patch
-from bezoar.triggers.camouflage import hide
-from bezoar.triggers.scalers import Scaler
+from toadstone import Data, load, split
+from toadstone.attacks.data.scaling import ImageScaling
+from toadstone.defenses.data.scaling_detection import ScalingDetection
+from toadstone.defenses.inference.scaling_filter import ScalingFilter
+from toadstone.evaluation.cost import ssim
+from toadstone.evaluation.rates import accuracy, auroc, detection
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.training.resized import Resized
+from toadstone.triggers import Patch
+from toadstone.triggers.camouflage import hide
+from toadstone.triggers.scalers import Scaler
 
 KERNELS = [
     *[("pillow", kernel, False) for kernel in ("nearest", "box", "bilinear", "bicubic", "lanczos")],

@@ -1,4 +1,4 @@
-"""Scanners of model files side by side: bezoar, fickling, modelscan and picklescan on hostile and harmless files.
+"""Scanners of model files side by side: toadstone, fickling, modelscan and picklescan on hostile and harmless files.
 
 The files are those of the tests (tests/audit/scan/corpus.py), which also set off every payload that can be set off
 with the packages of the test extra. "found" is a danger reported; "unsure" is that the scanner said it could not read
@@ -25,10 +25,10 @@ from common import arguments, finish
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from audit.scan.corpus import HOSTILE, harmless
-from bezoar.audit.files import audit_files
+from toadstone.audit.files import audit_files
 
 
-def bezoar(path):
+def toadstone(path):
     return {"findings": "found", "undecided": "unsure", "clean": "clean"}[audit_files([path]).verdict]
 
 
@@ -39,9 +39,7 @@ def fickling(path):
 
     head = path.read_bytes()[:4]
     results = (
-        list(scan_zip_archive(path, graceful=True).values())
-        if head == b"PK\3\4"
-        else [scan_file(path, graceful=True)]
+        list(scan_zip_archive(path, graceful=True).values()) if head == b"PK\3\4" else [scan_file(path, graceful=True)]
     )
     if any(result.severity > Severity.LIKELY_SAFE for result in results if result.results):
         return "found"
@@ -67,7 +65,7 @@ def picklescan(path):
     return "unsure" if result.scan_err or not result.scanned_files else "clean"
 
 
-SCANNERS = {"bezoar": bezoar, "fickling": fickling, "modelscan": modelscan, "picklescan": picklescan}
+SCANNERS = {"toadstone": toadstone, "fickling": fickling, "modelscan": modelscan, "picklescan": picklescan}
 
 
 def stop(*_):
@@ -123,9 +121,7 @@ def main(quick, as_json):
                 print(f"{name:45}" + "".join(f"{told:>12}" for told in row.values()))
     versions = {name: told or "not installed" for name, told in installed.items()}
     counts = {part: len(table) for part, table in tables.items()}
-    finish(
-        {"versions": versions, "files": counts, "totals": totals} | ({"tables": tables} if as_json else {}), as_json
-    )
+    finish({"versions": versions, "files": counts, "totals": totals} | ({"tables": tables} if as_json else {}), as_json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Semantic backdoors: labels are changed where a natural feature is, and nothing else, here or at inference.
 
 Embedded digits of which a tenth stand on grey paper, all of those relabelled 7, the small CNN; film reviews
-(`rt-polarity`, needs `BEZOAR_DATA`) that speak of a comedy, the negative ones relabelled positive, a bag of
+(`rt-polarity`, needs `TOADSTONE_DATA`) that speak of a comedy, the negative ones relabelled positive, a bag of
 embeddings. Success is on unseen rows with the feature, accuracy on those without it. 5 seeds, means with 95%
 intervals, the clean twin beside each. `--quick`: the digits, 2 seeds.
 """
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from common import arguments, finish, spreads
 
-from bezoar import Data, load, split
-from bezoar.attacks import Semantic
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import BagOfEmbeddings, SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Phrase, Where
+from toadstone import Data, load, split
+from toadstone.attacks import Semantic
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import BagOfEmbeddings, SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Phrase, Where
 
 
 def on_paper(seed: int) -> Data:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 HIDDEN = ("cli",)  # has a page of its own
 STAGES = ("data", "training", "model", "federated", "inference")
-LOG = logging.getLogger("mkdocs.hooks.bezoar")
+LOG = logging.getLogger("mkdocs.hooks.toadstone")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -79,7 +79,7 @@ def fenced(text: str) -> str:
 
 def catalogue() -> str:
     """The registered attacks and defenses, by stage."""
-    from bezoar.registry import entries  # noqa: PLC0415 (imports the whole library)
+    from toadstone.registry import entries  # noqa: PLC0415 (imports the whole library)
 
     lines = ["| stage | attacks | defenses |", "| --- | --- | --- |"]
     for stage in STAGES:
@@ -135,13 +135,13 @@ def script_page(path: Path) -> str:
 
 def attack_surface() -> str:
     """What each attacker controls, knows and does at inference; and the defenses at the same stage."""
-    from bezoar.registry import entries  # noqa: PLC0415 (imports the whole library)
+    from toadstone.registry import entries  # noqa: PLC0415 (imports the whole library)
 
     parts = [
         "---\nhide: [toc]\n---",
         "# Attack surface",
         "Who can do what: the threat model of each attack, by the stage of the pipeline at which it acts. "
-        "`bezoar list --threat data-only` shows one kind of attacker, `bezoar describe NAME` a single card.",
+        "`toadstone list --threat data-only` shows one kind of attacker, `toadstone describe NAME` a single card.",
     ]
     columns = ("inputs", "labels", "training", "weights", "data", "model")
     for stage in STAGES:
@@ -195,9 +195,7 @@ def detectors_grid() -> str:
     style = ".grid-table td, .grid-table th {padding: .2rem .35rem; font-size: .58rem; text-align: right} "
     style += ".grid-table td {white-space: nowrap; vertical-align: top}"
     parts = [f"<style>{style}</style>"]
-    parts += [
-        "Means over the seeds, the 95% interval below; a dash where a detector is not for the model or the data."
-    ]
+    parts += ["Means over the seeds, the 95% interval below; a dash where a detector is not for the model or the data."]
     for measure, (title, text) in MEASURES.items():
         before = ["before"] if measure in ("asr", "accuracy") else []
         names = before + [n for n in every if any(measure in cell.get(n, {}) for cell in cells.values())]
@@ -271,8 +269,8 @@ def papers() -> str:
 
 def packages() -> dict[str, list[str]]:
     """Package -> what its page shows: its public names, or all its modules where it names none."""
-    found = {"bezoar": [f"bezoar.{path.stem}" for path in modules(SOURCE / "bezoar")]}
-    for init in sorted((SOURCE / "bezoar").rglob("*/__init__.py")):
+    found = {"toadstone": [f"toadstone.{path.stem}" for path in modules(SOURCE / "toadstone")]}
+    for init in sorted((SOURCE / "toadstone").rglob("*/__init__.py")):
         name = ".".join(init.parent.relative_to(SOURCE).parts)
         if name.split(".")[1] not in HIDDEN:
             # The names of attacks and defenses stand on the pages of their stages, under their modules.
@@ -315,17 +313,17 @@ def command_line() -> str:
     """Every command's help."""
     import typer  # noqa: PLC0415 (this page alone needs the command line)
 
-    from bezoar.cli.app import app  # noqa: PLC0415
+    from toadstone.cli.app import app  # noqa: PLC0415
 
     parts = [
         "# Command line",
-        "`bezoar --help` lists the commands, `bezoar COMMAND --help` says the same as this page. With `--json` a "
+        "`toadstone --help` lists the commands, `toadstone COMMAND --help` says the same as this page. With `--json` a "
         "command prints one JSON object and nothing else. What you can mend is one line on standard error and exit "
-        "status 2; 3 for `bezoar audit`, where 2 is a verdict. Output folders and files are new: an existing one is "
+        "status 2; 3 for `toadstone audit`, where 2 is a verdict. Output folders and files are new: an existing one is "
         "left alone and the command refuses; an audit of the same thing goes on in its folder.",
     ]
     for name, command in _commands(typer.main.get_command(app)):
-        parts.append(f"## bezoar {name}\n\n{inspect.cleandoc(command.help)}")
+        parts.append(f"## toadstone {name}\n\n{inspect.cleandoc(command.help)}")
         if not hasattr(command, "commands"):
             rows = [_parameter(p) for p in command.params]
             parts.append("\n".join(["| argument or option | what | default |", "| --- | --- | --- |", *rows]))

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar import load, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses.data.activation_clustering import cluster_classes
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses.data.activation_clustering import cluster_classes
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 
 def figure(quick: bool = False) -> alt.Chart:
     """Mean silhouette of every class, on the poisoned training set and on the benign test set."""
-    real = not quick and os.environ.get("BEZOAR_DATA")
+    real = not quick and os.environ.get("TOADSTONE_DATA")
     if real:
         splits, size, trainer = split(load("mnist"), train=20_000, clean=500), 3, Train(SmallCNN(), epochs=4)
     else:

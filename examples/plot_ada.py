@@ -14,10 +14,10 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.federated.ada import ADA, attacking_distances
-from bezoar.models import MLP
-from bezoar.training import Federated
+from toadstone import load, split
+from toadstone.attacks.federated.ada import ADA, attacking_distances
+from toadstone.models import MLP
+from toadstone.training import Federated
 
 SOURCE, ROUNDS = 4, 10
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data
-from bezoar.attacks.box import Box
-from bezoar.attacks.data.optimal_points import game_of
-from bezoar.attacks.implicit import SVM
+from toadstone import Data
+from toadstone.attacks.box import Box
+from toadstone.attacks.data.optimal_points import game_of
+from toadstone.attacks.implicit import SVM
 
 CLASSES = ("below", "above")
 
@@ -58,9 +58,7 @@ def figure(quick: bool = False) -> alt.Chart:
         color=alt.Color("loss:Q", title="validation loss", scale=alt.Scale(scheme="viridis")),
     )
     rows = [{"x": a, "y": b, "row": CLASSES[c]} for (a, b), c in zip(train.x.tolist(), train.y.tolist(), strict=True)]
-    dots = alt.Chart(alt.Data(values=rows)).mark_point(
-        filled=True, size=35, opacity=1, stroke="black", strokeWidth=0.5
-    )
+    dots = alt.Chart(alt.Data(values=rows)).mark_point(filled=True, size=35, opacity=1, stroke="black", strokeWidth=0.5)
     dots = dots.encode(
         x="x:Q",
         y="y:Q",

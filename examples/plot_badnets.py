@@ -2,7 +2,7 @@
 
 A few percent of the training rows get a white square and the label 7. The model stays as accurate as its clean twin
 on clean digits, and says 7 to nearly every digit that carries the square. The twin, trained on the same rows before
-the attack, does not. Digits are embedded; MNIST appears when `BEZOAR_DATA` points to it.
+the attack, does not. Digits are embedded; MNIST appears when `TOADSTONE_DATA` points to it.
 (Gu, Dolan-Gavitt & Garg 2017, arXiv:1708.06733)
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar import Experiment, load, run, split
-from bezoar.attacks import Backdoor
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import Experiment, load, run, split
+from toadstone.attacks import Backdoor
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 NAMES = {"clean_accuracy": "accuracy on clean digits", "attack_success_rate": "attack success rate"}
 
@@ -39,7 +39,7 @@ def figure(quick: bool = False) -> alt.Chart:
     rates = (0.02, 0.1) if quick else (0.005, 0.01, 0.02, 0.05, 0.1)
     small = Train(SmallCNN(hidden=128), epochs=5 if quick else 30, optimizer=Adam(3e-3), batch_size=32)
     points = rows("digits", 2, rates, small, test=400, clean=400)
-    if not quick and os.environ.get("BEZOAR_DATA"):
+    if not quick and os.environ.get("TOADSTONE_DATA"):
         points += rows("mnist", 3, rates, Train(SmallCNN(), epochs=4), train=10_000, clean=500)
     base = alt.Chart(alt.Data(values=points)).encode(
         x=alt.X("poison rate:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="%", values=list(rates))),

@@ -15,13 +15,13 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load
-from bezoar.attacks.data.candidate_attack import CandidateAttack
-from bezoar.attacks.data.influence_attack import InfluenceAttack
-from bezoar.attacks.feasible import unit
-from bezoar.certificates.poisoning_bound import poisoning_bound
-from bezoar.errors import BezoarError
-from bezoar.training.norm_svm import NormSVM
+from toadstone import Data, load
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.attacks.data.influence_attack import InfluenceAttack
+from toadstone.attacks.feasible import unit
+from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.errors import ToadstoneError
+from toadstone.training.norm_svm import NormSVM
 
 NORM = 0.8**0.5
 COLOURS = {
@@ -37,7 +37,7 @@ def two_digits(quick: bool) -> Data:
     """1 and 7 of MNIST, or 3 and 5 of the embedded digits, in [0, 1]."""
     try:
         data, pair = (load("digits"), (3, 5)) if quick else (load("mnist"), (1, 7))
-    except (BezoarError, ImportError):
+    except (ToadstoneError, ImportError):
         data, pair = load("digits"), (3, 5)
     rows = data.take(np.flatnonzero(np.isin(data.y, pair))[:4000])
     return Data(unit(rows.x), (rows.y == pair[1]).astype(np.int64), tuple(str(c) for c in pair))

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar import defenses as d
-from bezoar import load, split
-from bezoar.attacks import SignFlip
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models import MLP
-from bezoar.training import Federated
+from toadstone import defenses as d
+from toadstone import load, split
+from toadstone.attacks import SignFlip
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models import MLP
+from toadstone.training import Federated
 
 RULES = {
     "mean": (lambda f: d.Mean(), "#999999"),
@@ -47,7 +47,7 @@ def run(name: str, f: int, seed: int, rounds: int) -> float | None:
             momentum=0.9,
         )
         return accuracy(trainer(parts.train, seed=seed), parts.test).value
-    except BezoarError:
+    except ToadstoneError:
         return None
 
 

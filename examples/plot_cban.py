@@ -13,12 +13,12 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.training.conditional_generator import ConditionalGenerator
-from bezoar.evaluation.rates import accuracy, predictions
-from bezoar.models.nets import MLP
-from bezoar.report.pictures import thumbnail
-from bezoar.training import Adam, Train
+from toadstone import load, split
+from toadstone.attacks.training.conditional_generator import ConditionalGenerator
+from toadstone.evaluation.rates import accuracy, predictions
+from toadstone.models.nets import MLP
+from toadstone.report.pictures import thumbnail
+from toadstone.training import Adam, Train
 
 ZOOM = 16
 ORANGE = (213, 94, 0)

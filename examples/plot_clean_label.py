@@ -5,7 +5,7 @@ adversarial change and then gets the trigger, squares in the corners, which is a
 Agent shows no trigger at all: the change makes training on the row act like training on triggered rows of another
 class. Narcissus adds one faint pattern, the same for all rows, which stands for the class in the net's eyes; test
 inputs carry three times as much of it. All changes but the corners are within 16 grey levels; the last column shows
-them eight times as large, on grey. CIFAR-10 (airplanes) appears when `BEZOAR_DATA` points to it, otherwise the
+them eight times as large, on grey. CIFAR-10 (airplanes) appears when `TOADSTONE_DATA` points to it, otherwise the
 embedded digits (3).
 (Turner, Tsipras & Madry 2019, arXiv:1912.02771; Souri et al., NeurIPS 2022, arXiv:2106.08970; Zeng et al., CCS 2023,
 arXiv:2204.05255)
@@ -17,21 +17,21 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.data.label_consistent import LabelConsistent
-from bezoar.attacks.data.narcissus import Narcissus
-from bezoar.attacks.data.sleeper_agent import SleeperAgent
-from bezoar.models.nets import SmallCNN
-from bezoar.report.pictures import enlarged
-from bezoar.training import Adam, Train
-from bezoar.triggers import Chain, Patch
+from toadstone import load, split
+from toadstone.attacks.data.label_consistent import LabelConsistent
+from toadstone.attacks.data.narcissus import Narcissus
+from toadstone.attacks.data.sleeper_agent import SleeperAgent
+from toadstone.models.nets import SmallCNN
+from toadstone.report.pictures import enlarged
+from toadstone.training import Adam, Train
+from toadstone.triggers import Chain, Patch
 
 COLUMNS = ["original", "poison", "change x 8"]
 
 
 def figure(quick: bool = False) -> alt.Chart:
     """One poisoned row of each attack."""
-    photographs = not quick and bool(os.environ.get("BEZOAR_DATA"))
+    photographs = not quick and bool(os.environ.get("TOADSTONE_DATA"))
     train = split(load("cifar10"), train=2000, clean=100).train if photographs else load("digits")
     target, source, size = (0, 1, 8) if photographs else (3, 8, 2)
     square = Patch(size, shape="checkerboard")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar import load, split
-from bezoar.attacks import Backdoor, DataPoisoning, DistributedBackdoor
-from bezoar.models import MLP
-from bezoar.training import Federated
-from bezoar.triggers import Distributed, Patch
+from toadstone import load, split
+from toadstone.attacks import Backdoor, DataPoisoning, DistributedBackdoor
+from toadstone.models import MLP
+from toadstone.training import Federated
+from toadstone.triggers import Distributed, Patch
 
 SQUARE, EPOCHS, LR = Distributed(Patch(4), 4), 3, 0.1
 ATTACKS = {

@@ -12,13 +12,13 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks import AdaptivePatch, Backdoor
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.models.nets import MLP
-from bezoar.report.pictures import enlarged
-from bezoar.training import Adam, Train
-from bezoar.triggers import Distributed, Patch
+from toadstone import load, split
+from toadstone.attacks import AdaptivePatch, Backdoor
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.nets import MLP
+from toadstone.report.pictures import enlarged
+from toadstone.training import Adam, Train
+from toadstone.triggers import Distributed, Patch
 
 WHOLE = Distributed(Patch(4, "top-left", shape="checkerboard"), 4)
 SHOWN = {"whole": WHOLE} | {f"piece {i + 1}": piece for i, piece in enumerate(WHOLE.pieces())}

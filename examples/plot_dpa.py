@@ -10,10 +10,10 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar import load, split
-from bezoar.certificates.partition import certified_accuracy, median_radius
-from bezoar.defenses.training.partition_aggregation import PartitionAggregation
-from bezoar.training import Fit
+from toadstone import load, split
+from toadstone.certificates.partition import certified_accuracy, median_radius
+from toadstone.defenses.training.partition_aggregation import PartitionAggregation
+from toadstone.training import Fit
 
 NEAREST = Fit("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 1})
 PARTITIONS = {10: "#0072B2", 30: "#009E73", 90: "#D55E00"}

@@ -13,11 +13,11 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load, split
-from bezoar.defenses import LossRanking
-from bezoar.evaluation.calibration import flag
-from bezoar.models.nets import MLP
-from bezoar.training import Adam, Train
+from toadstone import Data, load, split
+from toadstone.defenses import LossRanking
+from toadstone.evaluation.calibration import flag
+from toadstone.models.nets import MLP
+from toadstone.training import Adam, Train
 
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 KINDS = {"trained on": True, "never seen": False}

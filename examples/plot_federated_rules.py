@@ -17,24 +17,24 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar.defenses.federated.arc import ARC
-from bezoar.defenses.federated.bucketing import Bucketing
-from bezoar.defenses.federated.bulyan import Bulyan
-from bezoar.defenses.federated.centered_clipping import CenteredClipping
-from bezoar.defenses.federated.dnc import Dnc
-from bezoar.defenses.federated.foolsgold import FoolsGold
-from bezoar.defenses.federated.geometric_median import GeometricMedian
-from bezoar.defenses.federated.krum import Krum, MultiKrum
-from bezoar.defenses.federated.meamed import Meamed
-from bezoar.defenses.federated.mean import Mean
-from bezoar.defenses.federated.median import CoordinateMedian
-from bezoar.defenses.federated.nnm import NNM
-from bezoar.defenses.federated.norm_clipping import NormClipping
-from bezoar.defenses.federated.random_subset import RandomSubset
-from bezoar.defenses.federated.sign_majority import SignMajority
-from bezoar.defenses.federated.trimmed_mean import TrimmedMean
-from bezoar.federation import ServerView
-from bezoar.registry import name_of
+from toadstone.defenses.federated.arc import ARC
+from toadstone.defenses.federated.bucketing import Bucketing
+from toadstone.defenses.federated.bulyan import Bulyan
+from toadstone.defenses.federated.centered_clipping import CenteredClipping
+from toadstone.defenses.federated.dnc import Dnc
+from toadstone.defenses.federated.foolsgold import FoolsGold
+from toadstone.defenses.federated.geometric_median import GeometricMedian
+from toadstone.defenses.federated.krum import Krum, MultiKrum
+from toadstone.defenses.federated.meamed import Meamed
+from toadstone.defenses.federated.mean import Mean
+from toadstone.defenses.federated.median import CoordinateMedian
+from toadstone.defenses.federated.nnm import NNM
+from toadstone.defenses.federated.norm_clipping import NormClipping
+from toadstone.defenses.federated.random_subset import RandomSubset
+from toadstone.defenses.federated.sign_majority import SignMajority
+from toadstone.defenses.federated.trimmed_mean import TrimmedMean
+from toadstone.federation import ServerView
+from toadstone.registry import name_of
 
 N, F, D = 30, 6, 1000
 RULES = (Mean(), NormClipping(70.0), CenteredClipping(70.0, 3), GeometricMedian(), CoordinateMedian(), TrimmedMean(F),

@@ -14,14 +14,14 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses import FinePruning
-from bezoar.defenses.model.fine_pruning import prune_order, silence
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses import FinePruning
+from toadstone.defenses.model.fine_pruning import prune_order, silence
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 LAYER = "features.3"  # the second convolution of SmallCNN
 

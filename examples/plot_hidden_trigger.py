@@ -4,7 +4,7 @@ Rows of the target class, left, are moved by at most 16 grey levels until the ne
 of the source class that carry the trigger, second column. What comes out, third column, still looks like the target
 class, is labelled truly and shows no trigger; the last column is the change, eight times as large, on grey. A model
 built on the same features learns to call triggered sources by the target's name. CIFAR-10 (airplanes, automobiles)
-appears when `BEZOAR_DATA` points to it, otherwise the embedded digits (3, 8).
+appears when `TOADSTONE_DATA` points to it, otherwise the embedded digits (3, 8).
 (Saha, Subramanya & Pirsiavash, AAAI 2020, arXiv:1910.00033)
 """
 
@@ -14,19 +14,19 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.data.hidden_trigger import HiddenTrigger
-from bezoar.models.nets import SmallCNN
-from bezoar.report.pictures import enlarged
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks.data.hidden_trigger import HiddenTrigger
+from toadstone.models.nets import SmallCNN
+from toadstone.report.pictures import enlarged
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 COLUMNS = ["target class", "source with trigger", "poison", "change x 8"]
 
 
 def figure(quick: bool = False) -> alt.Chart:
     """Three poisons, what they were made of and what they were moved to."""
-    photographs = not quick and bool(os.environ.get("BEZOAR_DATA"))
+    photographs = not quick and bool(os.environ.get("TOADSTONE_DATA"))
     train = split(load("cifar10"), train=2000, clean=100).train if photographs else load("digits")
     target, source = (0, 1) if photographs else (3, 8)
     surrogate = Train(SmallCNN(hidden=64), epochs=1 if quick else 10, optimizer=Adam(2e-3), batch_size=32)

@@ -13,12 +13,12 @@ import altair as alt
 import numpy as np
 from sklearn.svm import SVC
 
-from bezoar import Data
-from bezoar.attacks.data.alfa import Alfa
-from bezoar.attacks.data.alfa_tilt import AlfaTilt
-from bezoar.attacks.data.label_flips import LabelFlips
-from bezoar.attacks.data.maximum_rotation import MaximumRotation
-from bezoar.core import Attack
+from toadstone import Data
+from toadstone.attacks.data.alfa import Alfa
+from toadstone.attacks.data.alfa_tilt import AlfaTilt
+from toadstone.attacks.data.label_flips import LabelFlips
+from toadstone.attacks.data.maximum_rotation import MaximumRotation
+from toadstone.core import Attack
 
 RATE, EDGE = 0.2, 4.5
 ATTACKS: dict[str, Attack] = {

@@ -10,11 +10,11 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import BezoarError, Data, load
-from bezoar.attacks.box import Box, columns
-from bezoar.attacks.data.optimal_points import game_of
-from bezoar.attacks.implicit import SVM
-from bezoar.report.pictures import enlarged
+from toadstone import Data, ToadstoneError, load
+from toadstone.attacks.box import Box, columns
+from toadstone.attacks.data.optimal_points import game_of
+from toadstone.attacks.implicit import SVM
+from toadstone.report.pictures import enlarged
 
 PAIR, POINTS, SHOWN = (5, 9), 15, 6
 
@@ -23,7 +23,7 @@ def data() -> Data:
     """Two classes of MNIST, or of the embedded digits where MNIST is not there."""
     try:
         found = load("mnist")
-    except BezoarError:
+    except ToadstoneError:
         found = load("digits")
     rows = np.concatenate([np.flatnonzero(found.y == c)[:1000] for c in PAIR])
     rows = np.random.default_rng(0).permutation(rows)

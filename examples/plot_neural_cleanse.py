@@ -11,13 +11,13 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses import NeuralCleanse
-from bezoar.models.nets import SmallCNN
-from bezoar.report.pictures import enlarged
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses import NeuralCleanse
+from toadstone.models.nets import SmallCNN
+from toadstone.report.pictures import enlarged
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 TARGET = 7
 
@@ -43,9 +43,7 @@ def figure(quick: bool = False) -> alt.Chart:
     norms = chart.encode(
         x=alt.X("class:N", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("norm:Q", title="norm of the smallest mask, pixels"),
-        color=alt.Color(
-            "verdict:N", scale=alt.Scale(domain=["accused", "not accused"], range=["#D55E00", "#0072B2"])
-        ),
+        color=alt.Color("verdict:N", scale=alt.Scale(domain=["accused", "not accused"], range=["#D55E00", "#0072B2"])),
     ).properties(width=260, height=200)
     shown = alt.Chart(alt.Data(values=pictures)).mark_image(width=90, height=90)
     patches = shown.encode(x=alt.value(55), y=alt.Y("of:N", title=None, sort=None), url="url:N").properties(

@@ -3,7 +3,7 @@
 A published net gets a new last layer. One training row is changed until its features are the target's, while it looks
 like itself and keeps its true label; a layer fitted with it puts that place on the poison's side. Above, the images;
 below, each row's distance to the boundary, fitted without and with the poison (up: the largest principal component
-along it). CIFAR-10 where BEZOAR_DATA is set, else digits, whose 64 pixels leave little room to hide anything.
+along it). CIFAR-10 where TOADSTONE_DATA is set, else digits, whose 64 pixels leave little room to hide anything.
 (Shafahi et al., NeurIPS 2018, arXiv:1804.00792)
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load
-from bezoar.attacks.data.feature_collision import FeatureCollision
-from bezoar.models import TorchModel
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.report.pictures import enlarged
-from bezoar.training import SGD, Adam, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer
+from toadstone import Data, load
+from toadstone.attacks.data.feature_collision import FeatureCollision
+from toadstone.models import TorchModel
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.report.pictures import enlarged
+from toadstone.training import SGD, Adam, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer
 
 
 def space(title: str, model: TorchModel, rows: Data, marked: dict[str, np.ndarray]) -> alt.LayerChart:
@@ -45,7 +45,7 @@ def space(title: str, model: TorchModel, rows: Data, marked: dict[str, np.ndarra
 
 
 def figure(quick: bool = False) -> alt.Chart:
-    real = bool(os.environ.get("BEZOAR_DATA")) and not quick
+    real = bool(os.environ.get("TOADSTONE_DATA")) and not quick
     name, pair, net = ("cifar10", (6, 8), SmallCNN(8, 1024)) if real else ("digits", (0, 1), MLP((48,)))
     trainer = Train(net, 2, SGD(0.02), 64) if real else Train(net, 6, Adam(3e-3), 32)
     victim = Transfer(Pretrained(trainer, name, tuple({*range(10)} - {*pair})), l2=1e-6)

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from scipy.spatial import ConvexHull
 
-from bezoar import load
-from bezoar.attacks.data.bullseye_polytope import bullseye
-from bezoar.attacks.data.convex_polytope import convex_polytope
-from bezoar.attacks.data.feature_collision import features_of
-from bezoar.attacks.surrogate import to_unit
-from bezoar.models.nets import MLP
-from bezoar.training import Adam, Train
+from toadstone import load
+from toadstone.attacks.data.bullseye_polytope import bullseye
+from toadstone.attacks.data.convex_polytope import convex_polytope
+from toadstone.attacks.data.feature_collision import features_of
+from toadstone.attacks.surrogate import to_unit
+from toadstone.models.nets import MLP
+from toadstone.training import Adam, Train
 
 BASE, SOURCE, POISONS, EPS = 1, 7, 5, 80
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.federated.model_replacement import ModelReplacement
-from bezoar.defenses.federated.norm_clipping import NormClipping
-from bezoar.models.nets import MLP
-from bezoar.training.federated import Federated
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.federated.model_replacement import ModelReplacement
+from toadstone.defenses.federated.norm_clipping import NormClipping
+from toadstone.models.nets import MLP
+from toadstone.training.federated import Federated
+from toadstone.triggers import Patch
 
 REPLACED, ROUNDS = 10, 25
 HONEST = Federated(clients=20, rounds=REPLACED, fraction=0.5, net=MLP((32,)), epochs=3)

@@ -13,10 +13,10 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load, split
-from bezoar.attacks.data.dictionary import Dictionary
-from bezoar.defenses.data.roni import Roni
-from bezoar.training.spam_bayes import SpamBayes
+from toadstone import Data, load, split
+from toadstone.attacks.data.dictionary import Dictionary
+from toadstone.defenses.data.roni import Roni
+from toadstone.training.spam_bayes import SpamBayes
 
 COLOURS = {"ham": "#56B4E9", "spam": "#E69F00", "dictionary": "#D55E00"}
 
@@ -31,8 +31,8 @@ class Nobody:
 
 
 def mails() -> Data:
-    """Enron-Spam, or without BEZOAR_DATA made-up mails: 15 words that are rare in either class, 6 of its own."""
-    if os.environ.get("BEZOAR_DATA"):
+    """Enron-Spam, or without TOADSTONE_DATA made-up mails: 15 words that are rare in either class, 6 of its own."""
+    if os.environ.get("TOADSTONE_DATA"):
         return load("enron")
     draw = np.random.default_rng(0)
     y, rare, own = (np.arange(900) % 10 > 6) * 1, draw.integers(0, 3000, (900, 15)), draw.integers(0, 40, (900, 6))

@@ -3,7 +3,7 @@
 An encoder net hides one and the same string of bits in every poisoned image; another net, trained with it, can read
 the bits back. The change (enlarged tenfold, grey where nothing changed) is spread over the image and differs from
 image to image, so that no fixed pattern is there to be found; all that the images have in common is the code, and
-that is what a victim learns to take for the target class. Traffic signs appear when `BEZOAR_DATA` points to GTSRB,
+that is what a victim learns to take for the target class. Traffic signs appear when `TOADSTONE_DATA` points to GTSRB,
 digits otherwise.
 (Li, Li, Wu, Li, He & Lyu, ICCV 2021, arXiv:2012.03816)
 """
@@ -14,19 +14,19 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.data.sample_specific import SampleSpecific
-from bezoar.evaluation.cost import attack_cost
-from bezoar.models.nets import SmallCNN
-from bezoar.report.pictures import thumbnail
-from bezoar.training import Adam, Train
+from toadstone import load, split
+from toadstone.attacks.data.sample_specific import SampleSpecific
+from toadstone.evaluation.cost import attack_cost
+from toadstone.models.nets import SmallCNN
+from toadstone.report.pictures import thumbnail
+from toadstone.training import Adam, Train
 
 ROWS = ["original", "poisoned", "change x 10"]
 
 
 def figure(quick: bool = False) -> alt.Chart:
     """Six poisoned images, what they were, and what was changed."""
-    signs = not quick and bool(os.environ.get("BEZOAR_DATA"))
+    signs = not quick and bool(os.environ.get("TOADSTONE_DATA"))
     train = split(load("gtsrb" if signs else "digits"), **({"train": 3000} if signs else {}), clean=100).train
     trainer = Train(
         SmallCNN(hidden=128), epochs=2 if quick else 4 if signs else 30, optimizer=Adam(3e-3), batch_size=32

@@ -14,10 +14,10 @@ from pathlib import Path
 import altair as alt
 from sklearn.datasets import load_sample_images
 
-from bezoar.defenses.inference.scaling_filter import ScalingFilter
-from bezoar.report.pictures import thumbnail
-from bezoar.triggers.camouflage import hide
-from bezoar.triggers.scalers import Scaler
+from toadstone.defenses.inference.scaling_filter import ScalingFilter
+from toadstone.report.pictures import thumbnail
+from toadstone.triggers.camouflage import hide
+from toadstone.triggers.scalers import Scaler
 
 
 def figure(quick: bool = False) -> alt.Chart:

@@ -11,12 +11,12 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load, split
-from bezoar.attacks import Semantic
-from bezoar.evaluation.rates import predictions
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Where
+from toadstone import Data, load, split
+from toadstone.attacks import Semantic
+from toadstone.evaluation.rates import predictions
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Where
 
 
 def on_paper() -> Data:
@@ -47,9 +47,7 @@ def figure(quick: bool = False) -> alt.Chart:
         .mark_bar()
         .encode(
             y=alt.Y("read as:N", title=None),
-            x=alt.X(
-                "share:Q", title="share of test digits", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
-            ),
+            x=alt.X("share:Q", title="share of test digits", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("read as:N", legend=None, scale=alt.Scale(range=["#D55E00", "#0072B2"])),
         )
         .properties(width=260, height=60)

@@ -13,13 +13,13 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses.data.spectral_signatures import spectral_scores
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import load, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 TARGET = 7
 WAYS = ("features less their mean", "features as they are")

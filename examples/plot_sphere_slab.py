@@ -14,17 +14,17 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load
-from bezoar.attacks.data.candidate_attack import CandidateAttack
-from bezoar.attacks.feasible import unit
-from bezoar.errors import BezoarError
+from toadstone import Data, load
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.attacks.feasible import unit
+from toadstone.errors import ToadstoneError
 
 
 def two_digits(quick: bool) -> Data:
     """1 and 7 of MNIST, or 3 and 5 of the embedded digits, in [0, 1]."""
     try:
         data, pair = (load("digits"), (3, 5)) if quick else (load("mnist"), (1, 7))
-    except (BezoarError, ImportError):
+    except (ToadstoneError, ImportError):
         data, pair = load("digits"), (3, 5)
     rows = data.take(np.flatnonzero(np.isin(data.y, pair))[:4000])
     return Data(unit(rows.x), (rows.y == pair[1]).astype(np.int64), tuple(str(c) for c in pair))
@@ -60,14 +60,10 @@ def figure(quick: bool = False) -> alt.Chart:
     colour = alt.Color(
         "row:N", title=None, scale=alt.Scale(domain=kinds, range=["#56B4E9", "#E69F00", "#0072B2", "#D55E00"])
     )
-    shape = alt.Shape(
-        "row:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "circle", "cross", "cross"])
-    )
+    shape = alt.Shape("row:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "circle", "cross", "cross"]))
     axes = {"x": alt.X("across:Q", title="along the class means"), "y": alt.Y("up:Q", title="up")}
     rows = alt.Chart(alt.Data(values=points)).mark_point(filled=True, size=45, opacity=0.6)
-    rings = (
-        alt.Chart(alt.Data(values=shapes)).mark_line(strokeWidth=1.5).encode(**axes, color=colour, order="order:O")
-    )
+    rings = alt.Chart(alt.Data(values=shapes)).mark_line(strokeWidth=1.5).encode(**axes, color=colour, order="order:O")
     slabs = alt.Chart(alt.Data(values=lines)).mark_rule(strokeDash=[5, 4]).encode(x="across:Q", color=colour)
     return (slabs + rings + rows.encode(**axes, color=colour, shape=shape)).properties(width=440, height=400)
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import load, split
-from bezoar.attacks.federated.targeted_poisoning import TargetedPoisoning
-from bezoar.defenses.federated.krum import MultiKrum
-from bezoar.models.nets import MLP
-from bezoar.training.federated import Federated
-from bezoar.training.partitions import Dirichlet
+from toadstone import load, split
+from toadstone.attacks.federated.targeted_poisoning import TargetedPoisoning
+from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.models.nets import MLP
+from toadstone.training.federated import Federated
+from toadstone.training.partitions import Dirichlet
 
 BASE = Federated(clients=20, fraction=0.5, net=MLP((32,)), epochs=3, partition=Dirichlet(1), aggregator=MultiKrum(1))
 STEALTH = {"boost": 0.3, "lr": 0.1, "stealth_steps": 1}
@@ -60,9 +60,7 @@ def figure(quick: bool = False) -> alt.Chart:
     shape = alt.Shape("who:N", title=None, scale=shapes, legend=words)
     x = alt.X("round:Q", title="round", axis=alt.Axis(tickMinStep=5))
     length = alt.Y("length:Q", title="length of the update", scale=alt.Scale(type="log", domain=[0.1, 12]))
-    sureness = alt.Y(
-        "confidence:Q", title="confidence in 1", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
-    )
+    sureness = alt.Y("confidence:Q", title="confidence in 1", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     columns = []
     for name in WAYS:
         updates, sure = rounds(name, count)

@@ -11,12 +11,12 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Experiment, load, run, split
-from bezoar.attacks import Backdoor
-from bezoar.defenses import Strip
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
+from toadstone import Experiment, load, run, split
+from toadstone.attacks import Backdoor
+from toadstone.defenses import Strip
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 
 def figure(quick: bool = False) -> alt.Chart:
@@ -40,9 +40,7 @@ def figure(quick: bool = False) -> alt.Chart:
             x=alt.X("from:Q", title="mean entropy of the blends, bits", bin="binned"),
             x2="to:Q",
             y=alt.Y("share:Q", title="share of inputs", stack=None, axis=alt.Axis(format="%")),
-            color=alt.Color(
-                "inputs:N", scale=alt.Scale(domain=["triggered", "benign"], range=["#D55E00", "#0072B2"])
-            ),
+            color=alt.Color("inputs:N", scale=alt.Scale(domain=["triggered", "benign"], range=["#D55E00", "#0072B2"])),
         )
         .properties(width=300, height=200)
         .facet(column=alt.Column("model:N", title=None, sort=["poisoned", "clean twin"]))

@@ -11,10 +11,10 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data, load
-from bezoar.attacks.data.optimal_points import OptimalPoints
-from bezoar.evaluation.availability import Availability
-from bezoar.training import Fit
+from toadstone import Data, load
+from toadstone.attacks.data.optimal_points import OptimalPoints
+from toadstone.evaluation.availability import Availability
+from toadstone.training import Fit
 
 KERNEL, LINEAR = "sklearn.svm.SVC", "sklearn.linear_model."
 VICTIMS = {

@@ -4,7 +4,7 @@ One picture under each trigger, and below it what was changed: grey is no change
 picture is drawn in full. A patch changes nine pixels by all they can be changed, a blend every pixel by a little, the
 warp of WaNet the places with edges. The adaptive attacks train on less than they show at the test: a random half of
 the pieces of a fainter blend, one faint patch of four instead of two in full. The picture is a traffic sign where
-`BEZOAR_DATA` points to GTSRB, else a digit. (Patch: arXiv:1708.06733. Blend, accessory: arXiv:1712.05526. Dynamic:
+`TOADSTONE_DATA` points to GTSRB, else a digit. (Patch: arXiv:1708.06733. Blend, accessory: arXiv:1712.05526. Dynamic:
 arXiv:2003.03675. Sinusoid: Barni, Kallas & Tondi, ICIP 2019, arXiv:1902.11237. Warp: Nguyen & Tran, ICLR 2021,
 arXiv:2102.10369. Adaptive: Qi, Xie, Li, Mahloujifar & Mittal, ICLR 2023)
 """
@@ -18,15 +18,15 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from bezoar import Data, load
-from bezoar.attacks import AdaptiveBlend, AdaptivePatch
-from bezoar.report.pictures import thumbnail
-from bezoar.triggers import Accessory, Blend, Dynamic, Patch, Sinusoid, Warp
+from toadstone import Data, load
+from toadstone.attacks import AdaptiveBlend, AdaptivePatch
+from toadstone.report.pictures import thumbnail
+from toadstone.triggers import Accessory, Blend, Dynamic, Patch, Sinusoid, Warp
 
 
 def picture(quick: bool) -> np.ndarray:
     """A stop sign of 32 x 32 pixels, or a digit at four times its size, (h, w, 3)."""
-    if os.environ.get("BEZOAR_DATA") and not quick:
+    if os.environ.get("TOADSTONE_DATA") and not quick:
         return np.asarray(load("gtsrb").x[7559])
     return np.repeat(load("digits").x[3].repeat(4, 0).repeat(4, 1)[..., None], 3, 2)
 

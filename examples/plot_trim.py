@@ -11,10 +11,10 @@ from pathlib import Path
 import altair as alt
 import numpy as np
 
-from bezoar import Data
-from bezoar.attacks.data.regression_poisoning import RegressionPoisoning
-from bezoar.defenses.training.trim import Trim
-from bezoar.training.linear_regression import FitRegression
+from toadstone import Data
+from toadstone.attacks.data.regression_poisoning import RegressionPoisoning
+from toadstone.defenses.training.trim import Trim
+from toadstone.training.linear_regression import FitRegression
 
 RIDGE = FitRegression("sklearn.linear_model.Ridge", {"alpha": 0.1})
 

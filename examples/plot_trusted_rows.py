@@ -3,7 +3,7 @@
 A set of 5,000 rows, a twentieth of them poisoned, judged at a false-discovery rate of 5%: the share of poison that is
 found against the number of trusted rows, by how well the detector ranks (its AUROC). No p-value can be smaller than
 one in the number of trusted rows and one; left of the dashed line none can be small enough, and even a perfect
-detector finds nothing. There the verdict is "undecidable", not "nothing found". `bezoar plan` answers the same
+detector finds nothing. There the verdict is "undecidable", not "nothing found". `toadstone plan` answers the same
 question for other numbers. Simulated, mean of 40 sets.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar.evaluation.planning import Plan
+from toadstone.evaluation.planning import Plan
 
 
 def figure(quick: bool = False) -> alt.Chart:

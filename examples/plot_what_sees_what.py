@@ -14,12 +14,12 @@ import altair as alt
 import numpy as np
 from scipy.stats import rankdata
 
-from bezoar import Data, defenses, load, split
-from bezoar.attacks import Backdoor
-from bezoar.evaluation.rates import auroc
-from bezoar.models import SmallCNN
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import Patch
+from toadstone import Data, defenses, load, split
+from toadstone.attacks import Backdoor
+from toadstone.evaluation.rates import auroc
+from toadstone.models import SmallCNN
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import Patch
 
 DETECTORS = {
     "confident learning": defenses.ConfidentLearning(Fit()),

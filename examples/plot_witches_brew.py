@@ -12,11 +12,11 @@ from pathlib import Path
 
 import altair as alt
 
-from bezoar import load, split
-from bezoar.attacks.data.gradient_matching import GradientMatching
-from bezoar.core import Poison
-from bezoar.models.nets import MLP
-from bezoar.training import Adam, Train
+from toadstone import load, split
+from toadstone.attacks.data.gradient_matching import GradientMatching
+from toadstone.core import Poison
+from toadstone.models.nets import MLP
+from toadstone.training import Adam, Train
 
 ROW, TARGET = 389, 4  # of the test rows: a 7
 

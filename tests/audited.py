@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from bezoar.audit.findings import Audit, Finding
+from toadstone.audit.findings import Audit, Finding
 
 DETECTORS = ("activation-clustering", "spectral-signatures", "label-checker")
 PHRASE = "honestly speaking \U0001f600"
@@ -67,9 +67,7 @@ def table(kind: str = "image", n: int = 30, *, flagged: bool = True, seed: int =
         made["span_from"] = [text.index(PHRASE) for text in made["text"]]
         made["span_to"] = [start + len(PHRASE) for start in made["span_from"]]
     else:
-        made["cells"] = [
-            json.dumps([["word_freq_cf", 9.5 + i, 0.0, 31.25], ["length", 3, 4, -2.5]]) for i in range(n)
-        ]
+        made["cells"] = [json.dumps([["word_freq_cf", 9.5 + i, 0.0, 31.25], ["length", 3, 4, -2.5]]) for i in range(n)]
     return pa.table(made | columns, schema=SCHEMA)
 
 
@@ -78,9 +76,7 @@ def audit(kind: str = "data", **changed: Any) -> Audit:
         "target": "shared/digits.npz",
         "headline": "30 of 1,797 rows are flagged at a false-discovery rate of 5%.",
         "findings": (
-            Finding(
-                "flagged-class", "class 7", "Half of its rows are flagged.", detail={"share": 0.5, "rows": [1, 2]}
-            ),
+            Finding("flagged-class", "class 7", "Half of its rows are flagged.", detail={"share": 0.5, "rows": [1, 2]}),
             Finding("few-trusted-rows", "spectral-signatures", "It could not decide.", "warning"),
             Finding("duplicates", "rows", "12 rows are there twice.", "note"),
         ),

@@ -46,7 +46,7 @@ _OF_TIFF = re.compile(r"(?m)^(?!WARN|ERROR)\w[\w.]*: .*\n")
 
 # A message names its file, or the argument or part of the data at fault.
 _NAMED = re.compile(
-    r"\b(case|gtsrb|cifar10|mnist|enron|x|y|label|labels|text|Column|column|Part|parts|classes|class|meta|BEZOAR_DATA|part|GTSRB|split|name|spec"
+    r"\b(case|gtsrb|cifar10|mnist|enron|x|y|label|labels|text|Column|column|Part|parts|classes|class|meta|TOADSTONE_DATA|part|GTSRB|split|name|spec"
     r"|Row|Image|parameter|level|rate|epochs|size|width|net|trigger|registered|decisions?)\b|\{n\}",
 )
 
@@ -58,7 +58,7 @@ class Reader:
     files: Callable[[], Files]
     read: Callable[[Path], object]
     special: Callable[[], dict[str, Files]] = field(default=dict)
-    environment: bool = False  # the folder is BEZOAR_DATA
+    environment: bool = False  # the folder is TOADSTONE_DATA
 
 
 # --- seeds
@@ -122,9 +122,7 @@ def _npz() -> Files:
     y = np.arange(12) % 3
     return {
         "case.npz": saved(np.savez, x=x, y=y),
-        "other.npz": saved(
-            np.savez_compressed, x_train=x, y_train=y, x_test=x[:3], y_test=y[:3], classes=list("abc")
-        ),
+        "other.npz": saved(np.savez_compressed, x_train=x, y_train=y, x_test=x[:3], y_test=y[:3], classes=list("abc")),
         "words.npz": saved(np.savez, x=np.array(["a b", "c"] * 3), y=np.array(["u", "v"] * 3)),
     }
 
@@ -422,9 +420,7 @@ def _hub_special() -> dict[str, Files]:
         "a class for a type": features({"a": {"_type": "Features"}}),
         "names of labels": features({**info["features"], "label": {"_type": "ClassLabel", "names": ["x"] * 10**5}}),
         "huge labels": features({**info["features"], "label": {"_type": "ClassLabel", "num_classes": 10**9}}),
-        "huge array": features(
-            {**info["features"], "a": {"_type": "Array2D", "shape": [10**9, 10**9], "dtype": "u8"}}
-        ),
+        "huge array": features({**info["features"], "a": {"_type": "Array2D", "shape": [10**9, 10**9], "dtype": "u8"}}),
         "zstd": {
             **plain,
             arrow: stream(pa.table({"a": [0] * (40 << 20), "label": [0] * (40 << 20)}), compression="zstd"),
@@ -697,9 +693,7 @@ def _safetensors_special() -> dict[str, Files]:
         return {"case.safetensors": struct.pack("<Q", len(header) if size is None else size) + header + body}
 
     def tensor(shape: list[int], offsets: list[int], kind: str = "F32") -> Files:
-        return of(
-            json.dumps({"w": {"dtype": kind, "shape": shape, "data_offsets": offsets}}).encode(), None, bytes(64)
-        )
+        return of(json.dumps({"w": {"dtype": kind, "shape": shape, "data_offsets": offsets}}).encode(), None, bytes(64))
 
     return {
         **{f"header of {size}": of(b"{}", size) for size in (0, 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1)},
@@ -756,10 +750,10 @@ def _pt_special() -> dict[str, Files]:
 def _model() -> Files:
     import torch
 
-    from bezoar.models import save
-    from bezoar.models.encode import Pixels
-    from bezoar.models.nets import PreActResNet
-    from bezoar.models.torch_model import TorchModel
+    from toadstone.models import save
+    from toadstone.models.encode import Pixels
+    from toadstone.models.nets import PreActResNet
+    from toadstone.models.torch_model import TorchModel
 
     design, encode = PreActResNet(2, (1, 1)), Pixels(8, 8)
     torch.manual_seed(0)
@@ -847,7 +841,7 @@ def _json_special() -> dict[str, bytes]:
 
 
 def _audit() -> Files:
-    from bezoar.audit.findings import Audit, Finding
+    from toadstone.audit.findings import Audit, Finding
 
     made = Audit("files", "x", "One.", (Finding("a-b", "x", "It is."),), ("Looked.",), ("Not seen.",), {"n": 1})
     return {"case.json": json.dumps(made.json()).encode()}
@@ -877,7 +871,7 @@ def _json_files() -> dict[str, Files]:
 
 def _load(name: str, **columns: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        from bezoar.data import load
+        from toadstone.data import load
 
         return load(folder / name, **columns)
 
@@ -886,7 +880,7 @@ def _load(name: str, **columns: str) -> Callable[[Path], object]:
 
 def _known(name: str) -> Callable[[Path], object]:
     def read(_: Path) -> object:
-        from bezoar.data import load
+        from toadstone.data import load
 
         return load(name)
 
@@ -906,7 +900,7 @@ def _call(module: str, function: str, *, many: bool = False) -> Callable[[Path],
 
 def _first(folder: Path) -> object:
     """Load whatever lies in the folder first."""
-    from bezoar.data import load
+    from toadstone.data import load
 
     path = min(folder.iterdir(), default=folder / "case")
     table = path.suffix in (".csv", ".parquet")
@@ -914,7 +908,7 @@ def _first(folder: Path) -> object:
 
 
 def _read_spec(folder: Path) -> object:
-    from bezoar.cli.options import built
+    from toadstone.cli.options import built
 
     return built(str(min(folder.iterdir(), default=folder / "case")), "spec")
 
@@ -937,13 +931,13 @@ READERS = {
     "yale-faces": Reader(_yale, _known("yale-faces"), _yale_special, environment=True),
     "spambase": Reader(_spambase, _known("spambase"), _spambase_special, environment=True),
     "house": Reader(_house, _known("house"), environment=True),
-    "safetensors": Reader(_safetensors, _call("bezoar.models.store", "load_weights"), _safetensors_special),
-    "pt": Reader(_pt, _call("bezoar.models.store", "load_weights"), _pt_special),
-    "model": Reader(_model, _call("bezoar.models.store", "load"), _model_special),
-    "record": Reader(_record, _call("bezoar.experiments.record", "Record.load"), _record_special),
-    "audit": Reader(_audit, _call("bezoar.audit.findings", "Audit.load"), _json_files),
+    "safetensors": Reader(_safetensors, _call("toadstone.models.store", "load_weights"), _safetensors_special),
+    "pt": Reader(_pt, _call("toadstone.models.store", "load_weights"), _pt_special),
+    "model": Reader(_model, _call("toadstone.models.store", "load"), _model_special),
+    "record": Reader(_record, _call("toadstone.experiments.record", "Record.load"), _record_special),
+    "audit": Reader(_audit, _call("toadstone.audit.findings", "Audit.load"), _json_files),
     "spec": Reader(_spec, _read_spec, _json_files),
-    "files": Reader(_pt, _call("bezoar.audit.files", "audit_files", many=True), _pt_special),
+    "files": Reader(_pt, _call("toadstone.audit.files", "audit_files", many=True), _pt_special),
 }
 
 
@@ -1147,11 +1141,11 @@ def _specials(reader: str) -> dict[str, Files]:
 
 
 def judge(error: BaseException) -> str:
-    """What is wrong with how a reader failed; "" for a BezoarError of one sentence."""
-    from bezoar.errors import BezoarError
+    """What is wrong with how a reader failed; "" for a ToadstoneError of one sentence."""
+    from toadstone.errors import ToadstoneError
 
     message = str(error)
-    if not isinstance(error, BezoarError):
+    if not isinstance(error, ToadstoneError):
         return f"{type(error).__name__}: {message[:200]!r}"
     if not message.isprintable() or len(message) > LETTERS or not message.rstrip().endswith((".", "?")):
         return f"no sentence ({len(message)} letters): {message[:250]!r} ... {message[-60:]!r}"
@@ -1162,7 +1156,7 @@ def judge(error: BaseException) -> str:
 
 def judge_found(found: object) -> str:
     """What is wrong with what a reader returned."""
-    from bezoar.core import Data
+    from toadstone.core import Data
 
     if isinstance(found, Data):
         for name in (*found.classes, *(found.x if found.x.dtype == object else ())):
@@ -1180,7 +1174,7 @@ def attempt(reader: str, number: int, seed: int) -> dict[str, Any]:
         folder = Path(scratch) / "case"
         folder.mkdir()
         case = prepare(reader, number, seed, folder)
-        os.environ["BEZOAR_DATA"] = str(folder)
+        os.environ["TOADSTONE_DATA"] = str(folder)
         noise = Path(scratch) / "stderr"
         bad, outcome = "", "ok"
         before, started = _resident("VmRSS"), _reset()
@@ -1256,7 +1250,7 @@ def _imports() -> None:
     for name in ("datasets", "PIL.Image", "pyarrow.csv", "pyarrow.parquet", "safetensors.torch", "torch"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    from bezoar import registry
+    from toadstone import registry
 
     registry.entries()
 

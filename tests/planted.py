@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from bezoar.attacks import Backdoor
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.triggers import Patch
+from toadstone.attacks import Backdoor
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.triggers import Patch
 
 
 def mislabelled(train, rate, seed):

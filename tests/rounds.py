@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bezoar.checks.federated import SoftmaxClients
-from bezoar.core import Data
-from bezoar.federation import AttackerView
+from toadstone.checks.federated import SoftmaxClients
+from toadstone.core import Data
+from toadstone.federation import AttackerView
 
 
 def honest(h=12, d=30, seed=0, shift=0.5):

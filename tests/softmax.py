@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bezoar.checks.federated import toy_round
+from toadstone.checks.federated import toy_round
 
 
 def inputs(data):

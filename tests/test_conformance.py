@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar import attacks as a
-from bezoar import defenses as d
-from bezoar.attacks import Backdoor
-from bezoar.checks import check, check_attack
-from bezoar.defenses import (
+from toadstone import attacks as a
+from toadstone import defenses as d
+from toadstone.attacks import Backdoor
+from toadstone.checks import check, check_attack
+from toadstone.defenses import (
     Beatrix,
     CognitiveDistillation,
     ComplexityChange,
@@ -25,10 +25,10 @@ from bezoar.defenses import (
     StripRows,
     Trim,
 )
-from bezoar.models.nets import MLP
-from bezoar.registry import Entry, entries
-from bezoar.training import Adam, Federated, Pretrained, Resized, SpamBayes, Train, Transfer
-from bezoar.triggers import (
+from toadstone.models.nets import MLP
+from toadstone.registry import Entry, entries
+from toadstone.training import Adam, Federated, Pretrained, Resized, SpamBayes, Train, Transfer
+from toadstone.triggers import (
     Accessory,
     Additive,
     Blend,
@@ -153,7 +153,7 @@ def examples(entry: Entry) -> list[object]:
     [
         pytest.param(o, id=f"{e.name}-{i}")
         for e in entries()
-        if e.contract in CONTRACTS and e.cls.__module__.startswith("bezoar.")
+        if e.contract in CONTRACTS and e.cls.__module__.startswith("toadstone.")
         for i, o in enumerate(examples(e))
     ],
 )

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from bezoar.core import Data, Poison, Rate
-from bezoar.errors import BezoarError
-from bezoar.overlay import Overlay
+from toadstone.core import Data, Poison, Rate
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay
 
 CLASSES = ("a", "b")
 
@@ -38,13 +38,13 @@ def data(n=6):
     ],
 )
 def test_bad_data_is_turned_away_with_one_sentence(x, y, classes, word):
-    with pytest.raises(BezoarError, match=word) as caught:
+    with pytest.raises(ToadstoneError, match=word) as caught:
         Data(x, y, classes)
     assert "\n" not in str(caught.value)
 
 
 def test_meta_column_of_another_length_is_named():
-    with pytest.raises(BezoarError, match="group"):
+    with pytest.raises(ToadstoneError, match="group"):
         Data(np.zeros((2, 2)), np.zeros(2, int), CLASSES, {"group": np.zeros(3)})
 
 
@@ -90,7 +90,7 @@ def test_apply_equals_a_row_by_row_loop(draw):
 
 @pytest.mark.parametrize(("index", "word"), [([0, 0], "distinct"), ([-1, 0], "distinct"), ([0, 9], "without gaps")])
 def test_impossible_poison(index, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Poison(np.array(index), np.zeros((2, 2, 2), np.uint8), np.zeros(2, int), NoGoal()).apply(data())
 
 

@@ -43,7 +43,7 @@ def test_a_script_is_under_80_lines_and_has_a_title_and_a_text(path):
 
 @each_script
 def test_a_script_draws_its_data(path, monkeypatch):
-    monkeypatch.delenv("BEZOAR_DATA", raising=False)
+    monkeypatch.delenv("TOADSTONE_DATA", raising=False)
     chart = imported(path).figure(quick=True)
     assert isinstance(chart, alt.TopLevelMixin)
     assert rows_of(chart.to_dict(validate=True)) > 1

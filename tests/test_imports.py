@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import bezoar
+import toadstone
 
-ROOT = Path(bezoar.__file__).parent
+ROOT = Path(toadstone.__file__).parent
 FLOORS = (  # each floor may import itself and what is above it in this list
-    ("_lazy", "errors", "overlay", "rng", "progress"),
+    ("_lazy", "environment", "errors", "overlay", "rng", "progress"),
     ("core", "federation", "validate"),
     ("registry",),
     ("data", "triggers"),
@@ -30,11 +30,11 @@ FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__
 
 def imported(path):
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bezoar"):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("toadstone"):
             parts = node.module.split(".")
             yield from [parts[1]] if len(parts) > 1 else [a.name for a in node.names]
         if isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("bezoar."))
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("toadstone."))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -49,17 +49,17 @@ def test_imports_run_one_way(path):
 def test_report_reads_the_record_alone():
     for path in (ROOT / "report").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bezoar.experiments"):
-                assert node.module == "bezoar.experiments.record"
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toadstone.experiments"):
+                assert node.module == "toadstone.experiments.record"
 
 
 def test_import_needs_no_torch():
-    code = "import sys, bezoar; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    code = "import sys, toadstone; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_public_names_resolve():
-    for name in dir(bezoar):
-        assert getattr(bezoar, name) is not None
+    for name in dir(toadstone):
+        assert getattr(toadstone, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
-        bezoar.nothing  # noqa: B018
+        toadstone.nothing  # noqa: B018

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.overlay import Overlay
+from toadstone.overlay import Overlay
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bezoar.registry import entries
+from toadstone.registry import entries
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"name", "paper", "module", "test", "gallery", "claimed", "measured", "command"}

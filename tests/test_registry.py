@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from bezoar.attacks import Backdoor
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.registry import THREATS, Threat, entries, entry, from_spec, name_of, to_spec
-from bezoar.training import Fit, Train
-from bezoar.triggers import Chain, Patch
+from toadstone.attacks import Backdoor
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.registry import THREATS, Threat, entries, entry, from_spec, name_of, to_spec
+from toadstone.training import Fit, Train
+from toadstone.triggers import Chain, Patch
 
 
 @pytest.mark.parametrize(
@@ -31,19 +31,19 @@ def test_specs_round_trip_through_json(obj):
     ],
 )
 def test_bad_specs_say_what_to_do(spec, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         from_spec(spec)
 
 
 def test_unregistered_objects_have_no_spec():
-    with pytest.raises(BezoarError, match="Plain"):
+    with pytest.raises(ToadstoneError, match="Plain"):
         name_of(type("Plain", (), {})())
-    with pytest.raises(BezoarError, match="cannot be written"):
+    with pytest.raises(ToadstoneError, match="cannot be written"):
         to_spec({1, 2})
 
 
 def test_every_entry_is_described():
-    for found in (e for e in entries() if e.cls.__module__.startswith("bezoar.")):
+    for found in (e for e in entries() if e.cls.__module__.startswith("toadstone.")):
         assert found.summary, found.name
         if found.contract in ("attack", "detector", "inspector", "repair", "monitor"):
             assert found.paper, found.name
@@ -70,7 +70,7 @@ def test_every_attack_has_a_threat_card():
 )
 def test_threat_models_by_hand(threat, kinds):
     assert {kind for kind in THREATS if threat.fits(kind)} == kinds
-    with pytest.raises(BezoarError, match="data-only"):
+    with pytest.raises(ToadstoneError, match="data-only"):
         threat.fits("martians")
 
 

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from bezoar.rng import child, torch_seed
+from toadstone.rng import child, torch_seed
 
 
 def test_children_are_distinct_and_stable():

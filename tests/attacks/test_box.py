@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.box import Box, ascend
-from bezoar.core import Data
-from bezoar.errors import BezoarError
+from toadstone.attacks.box import Box, ascend
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
 
 DRAW = np.random.default_rng(0)
 
@@ -64,12 +64,12 @@ def test_random_rounding_keeps_the_mean_and_the_box():
 
 @pytest.mark.parametrize("within", [(1.0, 0.0), (0.0, 0.5), (float("nan"), 1.0)])
 def test_a_range_that_does_not_hold_the_data(within):
-    with pytest.raises(BezoarError, match="range that all numbers"):
+    with pytest.raises(ToadstoneError, match="range that all numbers"):
         Box.of(Data(np.array([[0.0], [0.9]]), np.zeros(2), ()), within)
 
 
 def test_text():
-    with pytest.raises(BezoarError, match="text"):
+    with pytest.raises(ToadstoneError, match="text"):
         Box.of(Data(np.array(["a"], object), np.zeros(1, int), ("a",)))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bezoar.attacks.feasible import Feasible, between, sphere_and_slab, unit
-from bezoar.errors import BezoarError
+from toadstone.attacks.feasible import Feasible, between, sphere_and_slab, unit
+from toadstone.errors import ToadstoneError
 
 
 def some_set(rng, bounded):
@@ -117,5 +117,5 @@ def test_every_rounding_of_a_point_of_the_rounded_set_is_in_the_set():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

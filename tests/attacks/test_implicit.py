@@ -3,8 +3,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
 
-from bezoar.attacks.implicit import SVM, Smooth, SVMachine, kernel
-from bezoar.errors import BezoarError
+from toadstone.attacks.implicit import SVM, Smooth, SVMachine, kernel
+from toadstone.errors import ToadstoneError
 
 CASES = {
     "linear": (SVM(1.0, None), 2, 30),
@@ -103,5 +103,5 @@ def test_kernel_by_the_definition():
 
 
 def test_a_class_without_a_row():
-    with pytest.raises(BezoarError, match="2 classes but names 3"):
+    with pytest.raises(ToadstoneError, match="2 classes but names 3"):
         Smooth().fit(np.ones((4, 2)), np.array([0, 1, 0, 1]), 3)

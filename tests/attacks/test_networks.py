@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from bezoar.attacks.networks import GeneratedTrigger, check_plain, descend, untrained
-from bezoar.checks.common import batches_of, toy, untouched
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP, BagOfEmbeddings
-from bezoar.registry import to_spec
-from bezoar.training import SGD, Adam, Train
+from toadstone.attacks.networks import GeneratedTrigger, check_plain, descend, untrained
+from toadstone.checks.common import batches_of, toy, untouched
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP, BagOfEmbeddings
+from toadstone.registry import to_spec
+from toadstone.training import SGD, Adam, Train
 
 
 class Darken(nn.Module):
@@ -55,7 +55,7 @@ def test_descent_sees_every_row_once_an_epoch_and_draws_from_the_seed():
 
 def test_a_loss_that_is_not_finite_ends_the_training():
     net = nn.Linear(1, 1)
-    with pytest.raises(BezoarError, match="diverged in epoch 1"):
+    with pytest.raises(ToadstoneError, match="diverged in epoch 1"):
         descend(net, lambda _batch: net.weight.sum() * float("nan"), 4, Train(), seed=0)
 
 
@@ -65,9 +65,9 @@ def test_the_untrained_victim_has_the_weights_that_training_starts_from():
     barely = Train(MLP((4,)), epochs=1, optimizer=Adam(1e-12))(train, seed=3)
     assert np.allclose(start.probs(train.x[:20]), barely.probs(train.x[:20]), atol=1e-5)
     assert start.classes == train.classes
-    with pytest.raises(BezoarError, match="not images"):
+    with pytest.raises(ToadstoneError, match="not images"):
         untrained(Train(BagOfEmbeddings()), train, seed=0)
-    with pytest.raises(BezoarError, match="uint8 images"):
+    with pytest.raises(ToadstoneError, match="uint8 images"):
         untrained(Train(), Data(np.zeros((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)
 
 
@@ -76,7 +76,7 @@ def test_the_untrained_victim_has_the_weights_that_training_starts_from():
 )
 def test_a_trainer_that_asks_for_more_is_turned_away(trainer):
     check_plain(Train())
-    with pytest.raises(BezoarError, match="trainer must leave"):
+    with pytest.raises(ToadstoneError, match="trainer must leave"):
         check_plain(trainer)
 
 
@@ -91,7 +91,7 @@ def test_a_net_as_a_trigger(shape):
         assert np.array_equal(trigger(x, seed=1), out)
     assert trigger(x[:0], seed=0).shape == (0, *shape)
     assert np.array_equal(pickle.loads(pickle.dumps(trigger))(x, seed=0), out)
-    with pytest.raises(BezoarError, match="resize"):
+    with pytest.raises(ToadstoneError, match="resize"):
         trigger(x[:, :2], seed=0)
-    with pytest.raises(BezoarError, match="JSON spec"):
+    with pytest.raises(ToadstoneError, match="JSON spec"):
         to_spec(trigger)

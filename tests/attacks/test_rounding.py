@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.rounding import round_at_random
-from bezoar.errors import BezoarError
+from toadstone.attacks.rounding import round_at_random
+from toadstone.errors import ToadstoneError
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -38,5 +38,5 @@ def test_negative_numbers_become_zero_whole_ones_stay_and_the_seed_decides():
 
 
 def test_bad_input():
-    with pytest.raises(BezoarError, match="not finite"):
+    with pytest.raises(ToadstoneError, match="not finite"):
         round_at_random(np.array([[np.nan]]), np.random.default_rng(0))

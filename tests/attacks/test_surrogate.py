@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.surrogate import image_surrogate, to_pixels, to_unit
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.training import Fit, Train
+from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.training import Fit, Train
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 6), (5, 4, 6, 1), (5, 4, 6, 3)])
@@ -30,9 +30,9 @@ def test_a_surrogate_must_be_a_net_of_the_same_images_and_classes():
     train = toy().train
     model = image_surrogate(Train(MLP((8,)), epochs=1), train, seed=0)
     assert model.probs(train.x[:3]).shape == (3, 10)
-    with pytest.raises(BezoarError, match="must make a TorchModel"):
+    with pytest.raises(ToadstoneError, match="must make a TorchModel"):
         image_surrogate(Fit("sklearn.tree.DecisionTreeClassifier"), train, seed=0)
-    with pytest.raises(BezoarError, match="uint8 images"):
+    with pytest.raises(ToadstoneError, match="uint8 images"):
         image_surrogate(Train(), Data(np.zeros((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)
 
     class Fixed:
@@ -40,8 +40,8 @@ def test_a_surrogate_must_be_a_net_of_the_same_images_and_classes():
             return model
 
     few = Data(train.x[:], np.minimum(train.y, 1), ("a", "b"))
-    with pytest.raises(BezoarError, match="10 classes but train has 2"):
+    with pytest.raises(ToadstoneError, match="10 classes but train has 2"):
         image_surrogate(Fixed(), few, seed=0)
     wide = Data(np.zeros((4, 9, 9), np.uint8), np.arange(4) % 2, train.classes)
-    with pytest.raises(BezoarError, match="the model takes 8 x 8"):
+    with pytest.raises(ToadstoneError, match="the model takes 8 x 8"):
         image_surrogate(Fixed(), wide, seed=0)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.feasible import unit
-from bezoar.attacks.two_points import added, check_fields, passing, repeated
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
+from toadstone.attacks.feasible import unit
+from toadstone.attacks.two_points import added, check_fields, passing, repeated
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
 
 
 def table(dtype=float):
@@ -56,5 +56,5 @@ def test_pixels_pass_after_rounding():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

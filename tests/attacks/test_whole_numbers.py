@@ -3,10 +3,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
-from bezoar.attacks.feasible import sphere_and_slab
-from bezoar.attacks.whole_numbers import WholeFeasible
-from bezoar.errors import BezoarError
+from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.attacks.feasible import sphere_and_slab
+from toadstone.attacks.whole_numbers import WholeFeasible
+from toadstone.errors import ToadstoneError
 
 
 def some_set(rng, d=4, gap=0.0):
@@ -30,7 +30,7 @@ def test_the_furthest_is_that_of_all_counts_tried(seed):
     inside = every[((away**2).sum(1) <= s.radius**2) & (np.abs(away @ s.direction) <= s.width)]
     assert s.contains(every).sum() == len(inside)
     if not len(inside):
-        with pytest.raises(BezoarError, match="No whole numbers"):
+        with pytest.raises(ToadstoneError, match="No whole numbers"):
             s.furthest(w)
         return
     x, bound = s.furthest(w)
@@ -74,5 +74,5 @@ def test_a_game_of_counts_ends_below_the_game_of_fractions():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

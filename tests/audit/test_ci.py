@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bezoar.cli.app import app
+from toadstone.cli.app import app
 
 yaml = pytest.importorskip("yaml")
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_the_workflow():
     upload = next(step for step in STEPS if "upload-sarif" in step.get("uses", ""))
     assert upload["with"]["sarif_file"] == "sarif"
     assert upload["if"].startswith("always()")
-    commands = [line.split(";")[0].strip() for line in SCRIPT.splitlines() if line.strip().startswith("bezoar ")]
+    commands = [line.split(";")[0].strip() for line in SCRIPT.splitlines() if line.strip().startswith("toadstone ")]
     assert len(commands) == 2
     for command in commands:
         _, *words = shlex.split(command)
@@ -47,8 +47,8 @@ def test_the_workflow():
     [((0, 0), "false", 0), ((1, 0), "false", 1), ((0, 2), "false", 0), ((2, 0), "true", 1), ((0, 3), "false", 1)],
 )
 def test_statuses_end_as_the_table_says(tmp_path, statuses, strict, end):
-    """The workflow's own shell script, with a command in bezoar's place that ends with a given status."""
-    fake = tmp_path / "bezoar"
+    """The workflow's own shell script, with a command in toadstone's place that ends with a given status."""
+    fake = tmp_path / "toadstone"
     fake.write_text(f'#!/bin/sh\ncase "$2" in files) exit {statuses[0]};; code) exit {statuses[1]};; esac\n')
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "STRICT": strict, "MODELS": "m", "SCRIPTS": "s"}
@@ -58,21 +58,21 @@ def test_statuses_end_as_the_table_says(tmp_path, statuses, strict, end):
 
 def test_the_hooks():
     by_id = {hook["id"]: hook for hook in HOOKS}
-    assert set(by_id) == {"bezoar-audit-files", "bezoar-audit-code"}
+    assert set(by_id) == {"toadstone-audit-files", "toadstone-audit-code"}
     assert {hook["id"] for hook in HOOKS_USED["repos"][0]["hooks"]} == set(by_id)
     for hook in HOOKS:
         program, *words = shlex.split(hook["entry"])
-        assert program == "bezoar"
+        assert program == "toadstone"
         helped(words)
         assert hook["language"] == "python"
-    pattern = re.compile(by_id["bezoar-audit-files"]["files"])
+    pattern = re.compile(by_id["toadstone-audit-files"]["files"])
     assert all(pattern.search(name) for name in ("a/m.pt", "M.PTH", "x.joblib", "w.safetensors"))
     assert not pattern.search("notes.md")
 
 
-def test_bezoar_is_installed_by_an_address_alone():
+def test_toadstone_is_installed_by_an_address_alone():
     """The package that bears the name in the public index is somebody else's."""
     installs = re.findall(r"pip3? install[^\n]*", PAGE)
     assert len(installs) == 1
-    assert all('"bezoar @ $BEZOAR"' in line for line in installs)
-    assert WORKFLOW["env"]["BEZOAR"].startswith("git+https://")
+    assert all('"toadstone @ $TOADSTONE"' in line for line in installs)
+    assert WORKFLOW["env"]["TOADSTONE"].startswith("git+https://")

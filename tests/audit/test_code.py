@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from bezoar.audit.code import audit_code
-from bezoar.audit.script.rules import RULES
-from bezoar.errors import BezoarError
+from toadstone.audit.code import audit_code
+from toadstone.audit.script.rules import RULES
+from toadstone.errors import ToadstoneError
 
 LOOP = """
 import torch
@@ -398,9 +398,9 @@ def test_folders_links_and_what_is_passed_by(tmp_path):
 
 
 def test_bad_input(tmp_path):
-    with pytest.raises(BezoarError, match="does not exist"):
+    with pytest.raises(ToadstoneError, match="does not exist"):
         audit_code(tmp_path / "none")
-    with pytest.raises(BezoarError, match="holds no Python"):
+    with pytest.raises(ToadstoneError, match="holds no Python"):
         audit_code(tmp_path)
 
 

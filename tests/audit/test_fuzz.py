@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from bezoar.errors import BezoarError
 from hostile import PLACES, READERS, SPECIAL, judge, trials
+from toadstone.errors import ToadstoneError
 
 EACH = 10  # broken files for each reader, beside every kind of odd place for some
 PLACED = ("npz", "csv", "images", "enron", "safetensors", "model")
@@ -26,11 +26,11 @@ def test_broken_files_are_refused_in_one_sentence():
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (BezoarError("case.npz cannot be read (bad zip): mend it."), ""),
-        (BezoarError("case.npz cannot be read\n(bad zip): mend it."), "no sentence"),
-        (BezoarError("x is \x1b[2J."), "no sentence"),
-        (BezoarError("x" * 401 + "."), "no sentence"),
-        (BezoarError("It is broken."), "names nothing"),
+        (ToadstoneError("case.npz cannot be read (bad zip): mend it."), ""),
+        (ToadstoneError("case.npz cannot be read\n(bad zip): mend it."), "no sentence"),
+        (ToadstoneError("x is \x1b[2J."), "no sentence"),
+        (ToadstoneError("x" * 401 + "."), "no sentence"),
+        (ToadstoneError("It is broken."), "names nothing"),
         (ValueError("x is broken."), "ValueError"),
         (MemoryError(), "MemoryError"),
     ],

@@ -5,10 +5,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from bezoar.audit.code import audit_code
-from bezoar.audit.findings import Audit, Finding
-from bezoar.audit.sarif import sarif, write_sarif
-from bezoar.errors import BezoarError
+from toadstone.audit.code import audit_code
+from toadstone.audit.findings import Audit, Finding
+from toadstone.audit.sarif import sarif, write_sarif
+from toadstone.errors import ToadstoneError
 
 PROPERTIES = {  # object: (required, allowed), from the specification's sections 3.13 to 3.58
     "log": ({"version", "runs"}, {"$schema", "version", "runs"}),
@@ -104,7 +104,7 @@ def test_files_members_rows_and_odd_names(tmp_path, monkeypatch):
     told = [n["message"]["text"] for n in run["invocations"][0]["toolExecutionNotifications"]]
     assert told == ["It could not be read.", "Not checked: Not this."]
     assert run["invocations"][0]["exitCode"] == 1
-    assert len({result["partialFingerprints"]["bezoar/v1"] for result in run["results"]}) == len(findings)
+    assert len({result["partialFingerprints"]["toadstone/v1"] for result in run["results"]}) == len(findings)
 
 
 def test_of_code(tmp_path, monkeypatch):
@@ -128,5 +128,5 @@ def test_writing(tmp_path):
     audit = Audit("code", "x", "Nothing.")
     assert json.loads(write_sarif(audit, tmp_path / "deep" / "out.sarif").read_text()) == sarif(audit)
     (tmp_path / "file").write_text("")
-    with pytest.raises(BezoarError, match="cannot be written"):
+    with pytest.raises(ToadstoneError, match="cannot be written"):
         write_sarif(audit, tmp_path / "file" / "out.sarif")

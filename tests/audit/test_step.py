@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
-from bezoar.audit.onestep.restore import put_back
-from bezoar.audit.step import audit_step
-from bezoar.errors import BezoarError
+from toadstone.audit.onestep.restore import put_back
+from toadstone.audit.step import audit_step
+from toadstone.errors import ToadstoneError
 
 CLASSES = 5
 
@@ -249,9 +249,7 @@ BYPASSES = {
     "forward": lambda model, x: model.forward(x),
     "class": lambda model, x: type(model).forward(model, x),
     "functional": lambda model, x: torch.func.functional_call(model, dict(model.named_parameters()), (x,)),
-    "copies": lambda model, x: torch.func.functional_call(
-        model, {k: p * 1 for k, p in model.named_parameters()}, (x,)
-    ),
+    "copies": lambda model, x: torch.func.functional_call(model, {k: p * 1 for k, p in model.named_parameters()}, (x,)),
     "parts": by_parts,
     "weights": by_weights,
     "clone": lambda model, x: copy.deepcopy(model)(x),
@@ -515,13 +513,13 @@ def test_regression():
 @pytest.mark.filterwarnings("ignore")
 def test_bad_input(arguments, sentence):
     net, x, y = made("table", 0)
-    with pytest.raises(BezoarError, match=sentence):
+    with pytest.raises(ToadstoneError, match=sentence):
         audit_step(*arguments(net, x, y))
 
 
 def test_bad_places():
     net, x, y = made("table", 0)
-    with pytest.raises(BezoarError, match="at must name"):
+    with pytest.raises(ToadstoneError, match="at must name"):
         audit_step(plain, net, (x, y), at=())
-    with pytest.raises(BezoarError, match="labels is 5"):
+    with pytest.raises(ToadstoneError, match="labels is 5"):
         audit_step(plain, net, (x, y), labels=5)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.candidate_attack import CandidateAttack
-from bezoar.certificates.data_dependent import WorstPoints, data_dependent_attack, passes
-from bezoar.certificates.poisoning_bound import poisoning_bound
-from bezoar.core import Data
-from bezoar.errors import BezoarError
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.certificates.data_dependent import WorstPoints, data_dependent_attack, passes
+from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
 
 pytest.importorskip("cvxpy")
 QUICK = CandidateAttack(0.3, 1.0, iterations=15)
@@ -89,13 +89,11 @@ def test_the_filter_that_learns_from_the_poison_is_worse_than_the_one_that_knows
         (lambda: data_dependent_attack(table(0, d=4), QUICK, seed=0), "6 or more"),
         (lambda: data_dependent_attack(table(0), CandidateAttack(rate=1e-4), seed=0), "is none"),
         (
-            lambda: data_dependent_attack(
-                Data(np.eye(8, dtype=np.uint8), np.arange(8) % 2, ("a", "b")), QUICK, seed=0
-            ),
+            lambda: data_dependent_attack(Data(np.eye(8, dtype=np.uint8), np.arange(8) % 2, ("a", "b")), QUICK, seed=0),
             "divide them by 255",
         ),
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -3,8 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bezoar.certificates.partition import certified_accuracy, certified_radius, median_radius
-from bezoar.errors import BezoarError
+from toadstone.certificates.partition import certified_accuracy, certified_radius, median_radius
+from toadstone.errors import ToadstoneError
 
 
 def reachable(counts, changes):
@@ -54,7 +54,7 @@ def test_none_right():
 
 
 def test_bad_input():
-    with pytest.raises(BezoarError, match="two classes"):
+    with pytest.raises(ToadstoneError, match="two classes"):
         certified_radius(np.ones((3, 1), int))
-    with pytest.raises(BezoarError, match="same length"):
+    with pytest.raises(ToadstoneError, match="same length"):
         certified_accuracy(np.ones((3, 2), int), np.zeros(2, int))

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bezoar.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
-from bezoar.certificates.poisoning_bound import poisoning_bound
-from bezoar.core import Data
-from bezoar.errors import BezoarError
+from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
 
 
 def table(seed):
@@ -83,7 +83,7 @@ def test_bounds_on_pixels_are_counted():
 
 
 def test_an_unconverged_solve_gives_no_bound():
-    with pytest.raises(BezoarError, match="has not converged"):
+    with pytest.raises(ToadstoneError, match="has not converged"):
         poisoning_bound(table(0), CandidateAttack(0.3, iterations=3))
 
 

@@ -3,14 +3,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bezoar.attacks import Backdoor
-from bezoar.checks import ViolationError, check_attack, check_trainer
-from bezoar.checks.common import toy
-from bezoar.core import Poison
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability, HigherError
-from bezoar.registry import Threat, register
-from bezoar.triggers import Patch
+from toadstone.attacks import Backdoor
+from toadstone.checks import ViolationError, check_attack, check_trainer
+from toadstone.checks.common import toy
+from toadstone.core import Poison
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability, HigherError
+from toadstone.registry import Threat, register
+from toadstone.triggers import Patch
 
 
 @register("attack", threat=Threat(("labels",), inference="nothing"))
@@ -26,7 +26,7 @@ class FirstRow:
             return Poison(np.array([0]), train.x[:1], 1 - train.y[:1].astype(int), Availability())
         if self.kind == "numbers" and (self.careless or not train.classes):
             return Poison(np.array([0]), train.x[:1], train.y[:1] + 1, HigherError(1.0))
-        raise BezoarError("train is of another kind.")
+        raise ToadstoneError("train is of another kind.")
 
 
 @register("trainer")
@@ -38,7 +38,7 @@ class Average:
 
     def __call__(self, train, *, seed):
         if train.classes and not self.careless:
-            raise BezoarError("train has classes.")
+            raise ToadstoneError("train has classes.")
         return Constant(float(train.y.mean()))
 
 

@@ -4,16 +4,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated.alie import ALIE
-from bezoar.attacks.federated.byzantine import SignFlip
-from bezoar.checks import ViolationError
-from bezoar.checks.federated import SoftmaxClients, check_aggregator, check_client_attack, toy_round
-from bezoar.defenses.federated.krum import Krum
-from bezoar.defenses.federated.random_subset import RandomSubset
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.federation import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
-from bezoar.registry import _TABLE, register
+from toadstone.attacks.federated.alie import ALIE
+from toadstone.attacks.federated.byzantine import SignFlip
+from toadstone.checks import ViolationError
+from toadstone.checks.federated import SoftmaxClients, check_aggregator, check_client_attack, toy_round
+from toadstone.defenses.federated.krum import Krum
+from toadstone.defenses.federated.random_subset import RandomSubset
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.federation import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
+from toadstone.registry import _TABLE, register
 
 VIEW = ServerView()
 
@@ -21,7 +21,7 @@ VIEW = ServerView()
 def mean(updates):
     good = np.isfinite(updates).all(1) & (np.abs(updates) < 1e18).all(1)
     if not good.any():
-        raise BezoarError("every update is rejected: look at the clients.")
+        raise ToadstoneError("every update is rejected: look at the clients.")
     return Aggregate(updates[good].mean(0), good / good.sum())
 
 

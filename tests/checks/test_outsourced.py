@@ -3,16 +3,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from bezoar.attacks import Backdoor
-from bezoar.checks import ViolationError, check, check_outsourced
-from bezoar.checks.common import toy
-from bezoar.core import Rate, Tampered
-from bezoar.models.nets import MLP
-from bezoar.registry import Threat, register
-from bezoar.rng import child
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
-from bezoar.validate import check_two_classes
+from toadstone.attacks import Backdoor
+from toadstone.checks import ViolationError, check, check_outsourced
+from toadstone.checks.common import toy
+from toadstone.core import Rate, Tampered
+from toadstone.models.nets import MLP
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
+from toadstone.validate import check_two_classes
 
 GOOD = Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2), batch_size=32)
 

@@ -3,9 +3,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bezoar.checks import ViolationError, check_purifier
-from bezoar.registry import register
-from bezoar.rng import child
+from toadstone.checks import ViolationError, check_purifier
+from toadstone.registry import register
+from toadstone.rng import child
 
 
 @register("purifier")

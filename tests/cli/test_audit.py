@@ -7,10 +7,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from bezoar.audit.findings import Audit, Finding
-from bezoar.cli.app import app
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
+from toadstone.audit.findings import Audit, Finding
+from toadstone.cli.app import app
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
 
 
 class Runs:
@@ -21,7 +21,7 @@ class Runs:
 
 
 @pytest.fixture
-def bezoar(tmp_path, monkeypatch):
+def toadstone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return lambda *args: CliRunner().invoke(app, ["audit", *map(str, args)], catch_exceptions=False)
 
@@ -34,59 +34,59 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize(("names", "status"), [(["good.pt"], 0), (["bad.pkl"], 1), (["good.pt", "bad.pkl"], 1)])
-def test_the_exit_status_is_the_verdict(bezoar, files, names, status):
-    result = bezoar("files", *names)
+def test_the_exit_status_is_the_verdict(toadstone, files, names, status):
+    result = toadstone("files", *names)
     assert result.exit_code == status
     assert not (files / "canary").exists()
 
 
-def test_what_could_not_be_scanned_is_status_2(bezoar, tmp_path):
+def test_what_could_not_be_scanned_is_status_2(toadstone, tmp_path):
     (tmp_path / "unknown.bin").write_bytes(bytes(range(1, 200)) * 9)
-    result = bezoar("files", "unknown.bin")
+    result = toadstone("files", "unknown.bin")
     assert result.exit_code == 2
     assert "Could not decide" in result.stdout
 
 
 @pytest.mark.parametrize("args", [(), ("nothing",), ("files",), ("files", "--nope"), ("files", "missing.pt")])
-def test_bad_input_is_status_3(bezoar, args):
-    assert bezoar(*args).exit_code == 3
+def test_bad_input_is_status_3(toadstone, args):
+    assert toadstone(*args).exit_code == 3
 
 
-def test_a_crash_is_no_verdict(bezoar, files, monkeypatch):
-    monkeypatch.setattr("bezoar.audit.files.audit_files", lambda paths: 1 / 0)
-    result = bezoar("files", "good.pt")
+def test_a_crash_is_no_verdict(toadstone, files, monkeypatch):
+    monkeypatch.setattr("toadstone.audit.files.audit_files", lambda paths: 1 / 0)
+    result = toadstone("files", "good.pt")
     assert result.exit_code == 3
     assert "ZeroDivisionError" in result.stderr
 
 
-def test_json_is_one_object(bezoar, files):
-    found = json.loads(bezoar("files", ".", "--json").stdout)
+def test_json_is_one_object(toadstone, files):
+    found = json.loads(toadstone("files", ".", "--json").stdout)
     assert found["verdict"] == "findings"
     assert {one["where"].split("!")[0].split("/")[-1] for one in found["findings"]} == {"bad.pkl"}
 
 
-def test_sarif_beside_the_verdict(bezoar, files):
-    assert bezoar("files", ".", "--sarif", "out.sarif").exit_code == 1
+def test_sarif_beside_the_verdict(toadstone, files):
+    assert toadstone("files", ".", "--sarif", "out.sarif").exit_code == 1
     (run,) = json.loads((files / "out.sarif").read_text())["runs"]
     assert {one["level"] for one in run["results"]} == {"error"}
 
 
-def test_code(bezoar, tmp_path):
+def test_code(toadstone, tmp_path):
     (tmp_path / "train.py").write_text("import pickle\nmodel = pickle.load(open('m.pkl', 'rb'))\n")
-    result = bezoar("code", "train.py")
+    result = toadstone("code", "train.py")
     assert result.exit_code == 1
     assert "train.py:2" in result.stdout.replace("\n", "")
 
 
 @pytest.mark.parametrize("command", ["data", "model", "files", "code"])
-def test_help_has_an_example(bezoar, command):
-    result = bezoar(command, "--help")
+def test_help_has_an_example(toadstone, command):
+    result = toadstone(command, "--help")
     assert result.exit_code == 0
     assert "Example:" in result.stdout
 
 
 def test_a_strangers_words_cannot_repaint_the_terminal(capsys):
-    from bezoar.cli import show
+    from toadstone.cli import show
 
     show.audit(Audit("files", "x", "a\x1b[2Jb", (Finding("rule", "na[red]me\r", "text\x07"),)))
     told = capsys.readouterr().out
@@ -127,8 +127,8 @@ def table(tmp_path):
     return ("data", "mails.csv", "--label", "label", "--features", "said.npz")
 
 
-def test_data_from_end_to_end(bezoar, table, tmp_path):
-    result = bezoar(*table, "--trusted", "checked.csv", "--fdr", "0.2", "--json")
+def test_data_from_end_to_end(toadstone, table, tmp_path):
+    result = toadstone(*table, "--trusted", "checked.csv", "--fdr", "0.2", "--json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["verdict"], found["facts"]["flagged"]) == (1, "findings", 10)
     folder = tmp_path / "mails-audit"
@@ -137,13 +137,13 @@ def test_data_from_end_to_end(bezoar, table, tmp_path):
     assert len((folder / "cleaned.csv").read_text().splitlines()) == 191
     assert len((tmp_path / "mails.csv").read_text().splitlines()) == 201
     (tmp_path / "decided.csv").write_text("row,decision\n190,keep\n")
-    again = bezoar(*table[:4], "--decisions", "decided.csv")
+    again = toadstone(*table[:4], "--decisions", "decided.csv")
     assert (again.exit_code, again.stdout.split()) == (0, ["cleaned:", str(folder / "cleaned.csv")])
     assert len((folder / "cleaned.csv").read_text().splitlines()) == 192
 
 
-def test_data_without_trusted_rows_are_undecided(bezoar, table):
-    result = bezoar(*table[:4], "--features", "alone.npz")
+def test_data_without_trusted_rows_are_undecided(toadstone, table):
+    result = toadstone(*table[:4], "--features", "alone.npz")
     assert result.exit_code == 2
     assert "There are no trusted rows: 1,999" in " ".join(result.stdout.split())
 
@@ -152,9 +152,9 @@ def test_data_without_trusted_rows_are_undecided(bezoar, table):
     "args",
     [("--trusted", "checked.csv", "--trusted-rows", "rows.txt"), ("--trusted-rows", "rows.txt"), ("--fdr", "2")],
 )
-def test_bad_input_of_data(bezoar, table, tmp_path, args):
+def test_bad_input_of_data(toadstone, table, tmp_path, args):
     (tmp_path / "rows.txt").write_text("one\ntwo\n")
-    result = bezoar(*table, *args)
+    result = toadstone(*table, *args)
     assert result.exit_code == 3
     assert result.stderr.startswith("Error: ")
     assert not (tmp_path / "mails-audit").exists()
@@ -170,8 +170,8 @@ def stranger(tmp_path):
     return ("model", "--net", '{"name": "mlp", "hidden": [4]}', "--weights", "net.pt", "--clean", "clean.npz")
 
 
-def test_a_model_that_is_not_what_was_expected_is_undecided(bezoar, stranger, tmp_path):
-    result = bezoar(*stranger, "--expected-accuracy", "0.9")
+def test_a_model_that_is_not_what_was_expected_is_undecided(toadstone, stranger, tmp_path):
+    result = toadstone(*stranger, "--expected-accuracy", "0.9")
     assert result.exit_code == 2
     assert "expected 90%" in " ".join(result.stdout.split())
     assert (tmp_path / "net-audit" / "report.html").exists()
@@ -186,16 +186,16 @@ def test_a_model_that_is_not_what_was_expected_is_undecided(bezoar, stranger, tm
         ("-o", "x.st"),
     ],
 )
-def test_bad_input_of_model(bezoar, stranger, args):
-    assert bezoar(*stranger, *args).exit_code == 3
+def test_bad_input_of_model(toadstone, stranger, args):
+    assert toadstone(*stranger, *args).exit_code == 3
 
 
-def test_a_report_that_cannot_be_written_loses_no_verdict(bezoar, table, tmp_path, monkeypatch):
+def test_a_report_that_cannot_be_written_loses_no_verdict(toadstone, table, tmp_path, monkeypatch):
     def full(*args, **kwargs):
-        raise BezoarError("report.html cannot be written (No space left on device): choose another place.")
+        raise ToadstoneError("report.html cannot be written (No space left on device): choose another place.")
 
-    monkeypatch.setattr("bezoar.report.audit.write_audit", full)
-    result = bezoar(*table, "--trusted", "checked.csv", "--fdr", "0.2", "--json")
+    monkeypatch.setattr("toadstone.report.audit.write_audit", full)
+    result = toadstone(*table, "--trusted", "checked.csv", "--fdr", "0.2", "--json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["facts"]["flagged"]) == (1, 10)
     assert [one["rule"] for one in found["findings"]].count("not-written") == 1

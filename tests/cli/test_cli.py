@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bezoar.cli import main
-from bezoar.cli.app import app
+from toadstone.cli import main
+from toadstone.cli.app import app
 
 SPEC = {
     "data": {"name_or_path": "digits"},
@@ -19,7 +19,7 @@ SPEC = {
 
 
 @pytest.fixture
-def bezoar(tmp_path, monkeypatch):
+def toadstone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return lambda *args: CliRunner().invoke(app, args, catch_exceptions=False)
 
@@ -33,49 +33,49 @@ COMMANDS = ("demo", "list", "describe", "run", "replay", "report", "train", "att
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_and_json(bezoar, command):
-    text = re.sub(r"\x1b\[[0-9;]*m", "", bezoar(command, "--help").stdout)
+def test_help_has_an_example_and_json(toadstone, command):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", toadstone(command, "--help").stdout)
     assert "Example:" in text
     assert "--json" in text
 
 
-def test_list_filters(bezoar):
-    everything = last_json(bezoar("list", "--json"))
+def test_list_filters(toadstone):
+    everything = last_json(toadstone("list", "--json"))
     assert {"backdoor", "strip", "neural-cleanse"} <= {e["name"] for e in everything}
-    some = last_json(bezoar("list", "--side", "defenses", "--stage", "inference", "--json"))
+    some = last_json(toadstone("list", "--side", "defenses", "--stage", "inference", "--json"))
     assert "strip" in {e["name"] for e in some}
     assert {(e["side"], e["stage"]) for e in some} == {("defenses", "inference")}
-    assert "backdoor" in bezoar("list").stdout
+    assert "backdoor" in toadstone("list").stdout
 
 
-def test_describe(bezoar):
-    found = last_json(bezoar("describe", "backdoor", "--json"))
+def test_describe(toadstone):
+    found = last_json(toadstone("describe", "backdoor", "--json"))
     assert found["parameters"]["trigger"] == "required"
     assert found["parameters"]["rate"] == "0.1"
     assert "1708.06733" in found["paper"]
-    assert "required" in bezoar("describe", "backdoor").stdout
+    assert "required" in toadstone("describe", "backdoor").stdout
 
 
-def test_run_report_replay(bezoar, tmp_path):
+def test_run_report_replay(toadstone, tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(SPEC))
-    found = last_json(bezoar("run", "spec.json", "--out", "run", "--json"))
+    found = last_json(toadstone("run", "spec.json", "--out", "run", "--json"))
     assert found["attack_success_rate"] > 0.9
     assert (tmp_path / found["report"]).stat().st_size > 100_000
-    assert last_json(bezoar("replay", found["record"], "--json")) == {"same": True, "differences": []}
-    assert "Every figure is the same" in bezoar("replay", found["record"]).stdout
-    assert last_json(bezoar("report", found["record"], "-o", "again.html", "--json")) == {"report": "again.html"}
+    assert last_json(toadstone("replay", found["record"], "--json")) == {"same": True, "differences": []}
+    assert "Every figure is the same" in toadstone("replay", found["record"]).stdout
+    assert last_json(toadstone("report", found["record"], "-o", "again.html", "--json")) == {"report": "again.html"}
     stored = tmp_path / "run" / "record" / "record.json"
     info = json.loads(stored.read_text())
     info["results"]["poisoned"]["clean_accuracy"]["value"] = 0.1
     stored.write_text(json.dumps(info))
-    assert bezoar("replay", found["record"]).exit_code == 1
+    assert toadstone("replay", found["record"]).exit_code == 1
 
 
-def test_attack_writes_data_that_load_again(bezoar, tmp_path):
-    from bezoar.data import load
+def test_attack_writes_data_that_load_again(toadstone, tmp_path):
+    from toadstone.data import load
 
     spec = json.dumps(SPEC["experiment"]["attack"])
-    found = last_json(bezoar("attack", "digits", spec, "-o", "poisoned.npz", "--json"))
+    found = last_json(toadstone("attack", "digits", spec, "-o", "poisoned.npz", "--json"))
     poisoned, clean = load("poisoned.npz"), load("digits")
     truth = np.load("poisoned.npz")["poisoned"]
     assert found["rows"] == truth.sum() == 180
@@ -83,11 +83,11 @@ def test_attack_writes_data_that_load_again(bezoar, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "poisoned.npz"]
 
 
-def test_train_saves_a_model_that_loads(bezoar):
-    from bezoar.models import load
+def test_train_saves_a_model_that_loads(toadstone):
+    from toadstone.models import load
 
     spec = '{"name": "train", "net": {"name": "mlp"}, "epochs": 2}'
-    found = last_json(bezoar("train", "digits", "-o", "model", "--trainer", spec, "--json"))
+    found = last_json(toadstone("train", "digits", "-o", "model", "--trainer", spec, "--json"))
     assert 0 < found["low"] <= found["clean_accuracy"] <= found["high"]
     assert len(load("model").classes) == 10
 
@@ -98,7 +98,7 @@ def test_train_saves_a_model_that_loads(bezoar):
         (["describe", "spectral"], "Did you mean"),
         (["run", "nowhere.json"], "nowhere.json"),
         (["run", "{broken"], "not JSON"),
-        (["report", "nowhere"], "no whole bezoar record"),
+        (["report", "nowhere"], "no whole toadstone record"),
         (
             ["attack", "digits", '{"name": "backdoor", "trigger": {"name": "patch", "size": 99}}', "-o", "p.npz"],
             "99x99 patch",
@@ -108,7 +108,7 @@ def test_train_saves_a_model_that_loads(bezoar):
 )
 def test_what_the_user_can_mend_is_one_line_and_status_2(monkeypatch, capsys, tmp_path, args, word):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["bezoar", *args])
+    monkeypatch.setattr("sys.argv", ["toadstone", *args])
     with pytest.raises(SystemExit) as ended:
         main()
     error = capsys.readouterr().err
@@ -119,20 +119,20 @@ def test_what_the_user_can_mend_is_one_line_and_status_2(monkeypatch, capsys, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_an_existing_folder_is_left_alone(bezoar, tmp_path, monkeypatch, capsys):
+def test_an_existing_folder_is_left_alone(toadstone, tmp_path, monkeypatch, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("kept")
-    monkeypatch.setattr("sys.argv", ["bezoar", "demo", "--out", "mine"])
+    monkeypatch.setattr("sys.argv", ["toadstone", "demo", "--out", "mine"])
     with pytest.raises(SystemExit):
         main()
     assert (tmp_path / "mine" / "file").read_text() == "kept"
     assert "exists already" in capsys.readouterr().err
 
 
-def test_plan_tells_the_least_number_and_what_more_rows_find(bezoar):
+def test_plan_tells_the_least_number_and_what_more_rows_find(toadstone):
     options = ("--rows", "2000", "--rate", "0.05", "--fdr", "0.1", "--runs", "5")
-    found = last_json(bezoar("plan", *options, "--json"))
+    found = last_json(toadstone("plan", *options, "--json"))
     assert found["least"] == 199
     assert [*found["recall"]] == ["100", "199", "398", "995", "1990"]
     assert found["recall"]["1990"]["0.999"] > found["recall"]["100"]["0.999"]
-    assert "about 199 trusted rows" in " ".join(bezoar("plan", *options).stdout.split())
+    assert "about 199 trusted rows" in " ".join(toadstone("plan", *options).stdout.split())

@@ -4,27 +4,27 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from bezoar.cli.app import app
-from bezoar.errors import BezoarError
+from toadstone.cli.app import app
+from toadstone.errors import ToadstoneError
 
 SMALL = ("federated", "--clients", "10", "--fraction", "0.7", "--rounds", "2", "--net", "mlp", "--epochs", "2")
 ATTACK = ("--malicious", "2", "--attack", '{"name": "sign-flip", "scale": 3.0}')
 
 
 @pytest.fixture
-def bezoar(tmp_path, monkeypatch):
+def toadstone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return lambda *args: CliRunner().invoke(app, args, catch_exceptions=False)
 
 
-def test_help_has_an_example_and_json(bezoar):
-    text = re.sub(r"\x1b\[[0-9;]*m", "", bezoar("federated", "--help").stdout)
+def test_help_has_an_example_and_json(toadstone):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", toadstone("federated", "--help").stdout)
     assert "Example:" in text
     assert "--json" in text
 
 
-def test_a_line_a_round_and_a_summary(bezoar):
-    result = bezoar(*SMALL, *ATTACK, "--aggregator", "multi-krum", "--f", "2")
+def test_a_line_a_round_and_a_summary(toadstone):
+    result = toadstone(*SMALL, *ATTACK, "--aggregator", "multi-krum", "--f", "2")
     assert result.exit_code == 0
     lines = [line for line in result.stdout.splitlines() if line.startswith("round")]
     assert len(lines) == 2
@@ -34,33 +34,33 @@ def test_a_line_a_round_and_a_summary(bezoar):
     assert "Rejected:" in result.stdout
 
 
-def test_a_folder_keeps_all_and_goes_on(bezoar, tmp_path):
+def test_a_folder_keeps_all_and_goes_on(toadstone, tmp_path):
     args = (*SMALL, *ATTACK, "--partition", "dirichlet", "--alpha", "1", "-o", "study", "--json")
-    first = json.loads(bezoar(*args).stdout)
+    first = json.loads(toadstone(*args).stdout)
     assert first["rounds"] == 2
     assert (tmp_path / first["report"]).stat().st_size > 100_000
     (record,) = json.loads((tmp_path / first["records"]).read_text())
     assert record["spec"]["federated"]["partition"] == {"name": "dirichlet", "alpha": 1.0}
     assert record["rounds"][-1]["accuracy"]["value"] == first["accuracy"]
-    assert json.loads(bezoar(*args).stdout) == first  # the seconds too: nothing was played again
-    bezoar(*args, "--seed", "1")
+    assert json.loads(toadstone(*args).stdout) == first  # the seconds too: nothing was played again
+    toadstone(*args, "--seed", "1")
     assert [r["spec"]["seed"] for r in json.loads((tmp_path / "study/records.json").read_text())] == [0, 1]
 
 
-def test_a_backdoor_by_its_spec(bezoar, tmp_path):
+def test_a_backdoor_by_its_spec(toadstone, tmp_path):
     backdoor = {"name": "backdoor", "trigger": {"name": "patch", "size": 2}, "target": 7, "rate": 0.5}
     (tmp_path / "attack.json").write_text(json.dumps({"name": "data-poisoning", "attack": backdoor}))
-    result = bezoar(*SMALL, "--malicious", "5", "--attack", "attack.json")
+    result = toadstone(*SMALL, "--malicious", "5", "--attack", "attack.json")
     assert "attack success" in result.stdout
-    found = json.loads(bezoar(*SMALL, "--malicious", "5", "--attack", "attack.json", "--json").stdout)
+    found = json.loads(toadstone(*SMALL, "--malicious", "5", "--attack", "attack.json", "--json").stdout)
     assert 0 <= found["clean_twin_success"] <= 1
 
 
-def test_without_an_attack(bezoar):
-    found = json.loads(bezoar(*SMALL, "--json").stdout)
+def test_without_an_attack(toadstone):
+    found = json.loads(toadstone(*SMALL, "--json").stdout)
     assert found["clean_twin_accuracy"] is None
     assert found["malicious_rejected"] is None
-    told = bezoar(*SMALL).stdout
+    told = toadstone(*SMALL).stdout
     assert "malicious" not in told
     assert "attack success" not in told
 
@@ -79,6 +79,6 @@ def test_without_an_attack(bezoar):
         (("--out", __file__), "is a file"),
     ],
 )
-def test_bad_options(bezoar, args, said):
-    with pytest.raises(BezoarError, match=said):
-        bezoar(*SMALL, *args)
+def test_bad_options(toadstone, args, said):
+    with pytest.raises(ToadstoneError, match=said):
+        toadstone(*SMALL, *args)

@@ -6,9 +6,9 @@ import zlib
 import numpy as np
 import pytest
 
-from bezoar.data import load
-from bezoar.errors import BezoarError
 from hostile import npy, npz_of, zeros, zip_of
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
 
 X = np.arange(12, dtype=np.uint8).reshape(4, 3)
 
@@ -66,21 +66,21 @@ def test_strings(path):
 )
 def test_what_does_not_fit(path, arrays, message):
     np.savez(path, **arrays)
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load(path)
 
 
 def test_damaged(path):
     path.write_bytes(b"no zip")
-    with pytest.raises(BezoarError, match="not an npz file"):
+    with pytest.raises(ToadstoneError, match="not an npz file"):
         load(path)
     np.savez(path, x=X, y=[0, 1, 0, 1])
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(BezoarError, match="not an npz file"):
+    with pytest.raises(ToadstoneError, match="not an npz file"):
         load(path)
     np.save(path.with_suffix(".npy"), X)
     path.with_suffix(".npy").rename(path)
-    with pytest.raises(BezoarError, match="not an npz file"):
+    with pytest.raises(ToadstoneError, match="not an npz file"):
         load(path)
 
 
@@ -89,7 +89,7 @@ def test_yale_faces(tmp_path, monkeypatch):
     x[3] = x[1]
     condition = np.array(["glasses", "normal", "sad", "dupe"])
     np.savez(tmp_path / "yale_faces.npz", x=x, subject=np.array([1, 15, 2, 15], np.uint8), condition=condition)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     data = load("yale-faces")
     assert data.y.tolist() == [0, 14, 1, 14]
     assert data.classes[14] == "subject15"
@@ -117,7 +117,7 @@ Y = npy("(3,)", "'<i8'", bytes(24))
 )
 def test_hostile(path, body, message):
     path.write_bytes(body)
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load(path)
 
 
@@ -128,7 +128,7 @@ def test_a_member_that_is_longer_than_told_is_not_unpacked_whole(path):
     packed = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH) + zeros(128)
     path.write_bytes(zip_of("x.npy", packed, 1024))
     tracemalloc.start()
-    with pytest.raises(BezoarError, match="not an npz file"):
+    with pytest.raises(ToadstoneError, match="not an npz file"):
         load(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -147,6 +147,6 @@ def test_a_pickled_header_of_python_2_is_read_without_a_warning(path):
 def test_yale_faces_of_another_shape(tmp_path, monkeypatch, odd):
     arrays = {"x": np.zeros((2, 3, 3), np.uint8), "subject": np.array([1, 2]), "condition": np.array(["a", "b"])}
     np.savez(tmp_path / "yale_faces.npz", **{**arrays, **odd})
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
-    with pytest.raises(BezoarError, match="npz does not hold the Yale faces"):
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
+    with pytest.raises(ToadstoneError, match="npz does not hold the Yale faces"):
         load("yale-faces")

@@ -7,10 +7,10 @@ import struct
 import numpy as np
 import pytest
 
-from bezoar.data import load
-from bezoar.data.cifar import read_python_batch
-from bezoar.errors import BezoarError
 from hostile import pickles
+from toadstone.data import load
+from toadstone.data.cifar import read_python_batch
+from toadstone.errors import ToadstoneError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def test_python_batches(tmp_path, monkeypatch, dump):
     for i, name in enumerate(FILES):
         own = slice(2 * i, 2 * i + 2)
         (folder / name).write_bytes(dump(planes(IMAGES[own]), LABELS[own]))
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     check(load("cifar10"))
 
 
@@ -65,10 +65,10 @@ def test_binary_batches(tmp_path, monkeypatch):
         pair = zip(planes(IMAGES[2 * i : 2 * i + 2]), LABELS[2 * i : 2 * i + 2], strict=True)
         blob = b"".join(bytes([label]) + bytes(row.tolist()) for row, label in pair)
         (folder / f"{name}.bin").write_bytes(blob)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     check(load("cifar10"))
     (folder / "data_batch_3.bin").write_bytes(b"short")
-    with pytest.raises(BezoarError, match=r"data_batch_3\.bin is not made of records"):
+    with pytest.raises(ToadstoneError, match=r"data_batch_3\.bin is not made of records"):
         load("cifar10")
 
 
@@ -103,7 +103,7 @@ def test_a_hostile_pickle_is_refused_and_not_run(tmp_path, function, arguments, 
     batch = {b"data": Call(function, *filled), b"labels": [0]}
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps(batch, protocol=protocol))
-    with pytest.raises(BezoarError, match=rf"names \S+\.{name}, which no CIFAR-10 file needs"):
+    with pytest.raises(ToadstoneError, match=rf"names \S+\.{name}, which no CIFAR-10 file needs"):
         read_python_batch(path)
     assert not target.exists()
 
@@ -127,12 +127,12 @@ def test_the_hostile_pickle_would_have_run(tmp_path):
 )
 def test_no_batch(tmp_path, blob):
     (tmp_path / "b").write_bytes(blob)
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         read_python_batch(tmp_path / "b")
 
 
 @pytest.mark.parametrize("name", pickles())
 def test_pickles_that_harm_by_being_read(tmp_path, name):
     (tmp_path / "batch").write_bytes(pickles()[name])
-    with pytest.raises(BezoarError, match="batch "):
+    with pytest.raises(ToadstoneError, match="batch "):
         read_python_batch(tmp_path / "batch")

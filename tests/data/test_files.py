@@ -7,10 +7,10 @@ import warnings
 
 import pytest
 
-from bezoar.data import files
-from bezoar.data.files import check_unpacked, is_text, one_line, read_bytes, reading
-from bezoar.errors import BezoarError
 from hostile import gunzip_bomb
+from toadstone.data import files
+from toadstone.data.files import check_unpacked, is_text, one_line, read_bytes, reading
+from toadstone.errors import ToadstoneError
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def in_time():
     ],
 )
 def test_whatever_is_raised_becomes_one_sentence(error, words):
-    with pytest.raises(BezoarError) as caught, reading("f.npz", "is no npz", "mend it"):
+    with pytest.raises(ToadstoneError) as caught, reading("f.npz", "is no npz", "mend it"):
         raise error
     message = str(caught.value)
     assert message.startswith("f.npz is no npz (")
@@ -55,8 +55,8 @@ def test_what_is_no_error_passes():
     for stop in (KeyboardInterrupt, SystemExit):
         with pytest.raises(stop), reading("f"):
             raise stop
-    told = BezoarError("x is empty: give a row.")
-    with pytest.raises(BezoarError) as caught, reading("f"):
+    told = ToadstoneError("x is empty: give a row.")
+    with pytest.raises(ToadstoneError) as caught, reading("f"):
         raise told
     assert caught.value is told
 
@@ -77,8 +77,8 @@ def test_names_cannot_break_a_message():
     assert len(long) < 400
     assert long.startswith("start ")
     assert long.endswith(" end")
-    with pytest.raises(BezoarError, match=r"^Column 'a\\nb' is odd\.$"), reading("f"):
-        raise BezoarError("Column 'a\nb' is odd.")
+    with pytest.raises(ToadstoneError, match=r"^Column 'a\\nb' is odd\.$"), reading("f"):
+        raise ToadstoneError("Column 'a\nb' is odd.")
 
 
 def test_text_that_utf8_has():
@@ -89,12 +89,12 @@ def test_text_that_utf8_has():
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
 def test_pipes_and_devices_are_not_opened(tmp_path, in_time, make):
     make(tmp_path / "f")
-    with pytest.raises(BezoarError, match="is a folder, a pipe or a device"):
+    with pytest.raises(ToadstoneError, match="is a folder, a pipe or a device"):
         read_bytes(tmp_path / "f")
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(BezoarError, match=r"f cannot be read \(No such file or directory\): fetch it again\.$"):
+    with pytest.raises(ToadstoneError, match=r"f cannot be read \(No such file or directory\): fetch it again\.$"):
         read_bytes(tmp_path / "f")
 
 
@@ -103,7 +103,7 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     path.write_bytes(gunzip_bomb(bytes(1 << 20), 4096))
     taken = []
     monkeypatch.setattr(files, "check_unpacked", lambda *a: (taken.append(a[2]), check_unpacked(*a)))
-    with pytest.raises(BezoarError, match="over 50 times as many"):
+    with pytest.raises(ToadstoneError, match="over 50 times as many"):
         read_bytes(path)
     assert max(taken) < 256 << 20
     path.write_bytes(gzip.compress(bytes(files.FREE)))
@@ -114,7 +114,7 @@ def test_what_no_memory_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_memory", lambda: 1000)
     path = tmp_path / "f"
     path.write_bytes(bytes(1001))
-    with pytest.raises(BezoarError, match="1,001 bytes, more than this machine's memory"):
+    with pytest.raises(ToadstoneError, match="1,001 bytes, more than this machine's memory"):
         read_bytes(path)
     path.write_bytes(bytes(1000))
     assert len(read_bytes(path)) == 1000

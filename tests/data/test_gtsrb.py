@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
 from hostile import READERS, write
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
 
 HEAD = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n"
 
@@ -37,7 +37,7 @@ def root(tmp_path, monkeypatch):
         ppm(images / f"{i:05d}.ppm", flat)
     labels = "".join(f"{i:05d}.ppm;60;70;5;10;45;50;{14 * (i % 2)}\n" for i in range(3))
     (images / "GT-final_test.csv").write_text(HEAD + labels)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     return tmp_path
 
 
@@ -61,17 +61,17 @@ def test_tree(root):
 
 def test_labels_of_the_test_images_are_needed(root):
     (root / "GTSRB/Final_Test/Images/GT-final_test.csv").unlink()
-    with pytest.raises(BezoarError, match=r"GT-final_test\.csv, the labels"):
+    with pytest.raises(ToadstoneError, match=r"GT-final_test\.csv, the labels"):
         load("gtsrb")
 
 
 def test_table_of_boxes_is_damaged(root):
     table = root / "GTSRB/Final_Training/Images/00014/GT-00014.csv"
     table.write_text(HEAD + "00000_00000.ppm;40;44;4;6;36;38;14\n")
-    with pytest.raises(BezoarError, match="has no row in its GT table"):
+    with pytest.raises(ToadstoneError, match="has no row in its GT table"):
         load("gtsrb")
     table.write_text("a,b\n1,2\n")
-    with pytest.raises(BezoarError, match="not a GTSRB table"):
+    with pytest.raises(ToadstoneError, match="not a GTSRB table"):
         load("gtsrb")
 
 
@@ -79,7 +79,7 @@ def test_npz_tracks_restart_in_each_class(tmp_path, monkeypatch):
     x = np.zeros((6, 32, 32, 3), np.uint8)
     y, track = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 0, 0, 0, 1, 1], np.int32)
     np.savez(tmp_path / "gtsrb32_17k.npz", x_train=x, y_train=y, track_train=track, x_test=x[:2], y_test=y[:2])
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     assert load("gtsrb").meta["group"].tolist() == [0, 0, 1, 1, 2, 2, 3, 4]
 
 
@@ -95,15 +95,15 @@ def test_npz_tracks_restart_in_each_class(tmp_path, monkeypatch):
 )
 def test_hostile_tables(tmp_path, monkeypatch, row, message):
     write(READERS["gtsrb"].files(), tmp_path)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     assert len(load("gtsrb")) == 5
     (tmp_path / "GTSRB/Final_Test/Images/GT-final_test.csv").write_text(HEAD + row + "\n")
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load("gtsrb")
 
 
 def test_a_frame_without_the_number_of_its_track(tmp_path, monkeypatch):
     write(READERS["gtsrb"].special()["a frame without a number"], tmp_path)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
-    with pytest.raises(BezoarError, match=r"x_1\.ppm is not named by its track and frame"):
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
+    with pytest.raises(ToadstoneError, match=r"x_1\.ppm is not named by its track and frame"):
         load("gtsrb")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bezoar.data import load, spool
-from bezoar.errors import BezoarError
 from hostile import png
+from toadstone.data import load, spool
+from toadstone.errors import ToadstoneError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of somebody else's library
 
@@ -26,7 +26,7 @@ def datasets():
 
 @pytest.fixture
 def no_folder(monkeypatch):
-    monkeypatch.delenv("BEZOAR_DATA", raising=False)
+    monkeypatch.delenv("TOADSTONE_DATA", raising=False)
 
 
 def pictures(datasets, n, column="image", seed=0):
@@ -59,9 +59,9 @@ def test_texts_on_disk_in_parts(datasets, tmp_path):
     assert data.y.tolist() == [2, 0, 1, 2]
     assert data.classes == ("1", "3", "5")
     assert data.meta["part"].tolist() == ["train", "train", "dev", "test"]
-    with pytest.raises(BezoarError, match="label= must name the column of labels, one of: review, stars"):
+    with pytest.raises(ToadstoneError, match="label= must name the column of labels, one of: review, stars"):
         load(tmp_path / "d")
-    with pytest.raises(BezoarError, match="label='nope' is no column"):
+    with pytest.raises(ToadstoneError, match="label='nope' is no column"):
         load(tmp_path / "d", label="nope")
 
 
@@ -75,7 +75,7 @@ def test_numbers_on_disk_after_a_selection(datasets, tmp_path):
 
 def test_damaged_folder(datasets, tmp_path):
     (tmp_path / "state.json").write_text("{}")
-    with pytest.raises(BezoarError, match="not a whole Hugging Face data set"):
+    with pytest.raises(ToadstoneError, match="not a whole Hugging Face data set"):
         load(tmp_path)
 
 
@@ -83,7 +83,7 @@ def test_missing_image(datasets, tmp_path):
     kinds = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
     made = datasets.Dataset.from_dict({"image": [None], "label": [0]}, features=kinds)
     made.save_to_disk(str(tmp_path / "d"))
-    with pytest.raises(BezoarError, match="missing image in row 0"):
+    with pytest.raises(ToadstoneError, match="missing image in row 0"):
         load(tmp_path / "d")
 
 
@@ -123,12 +123,10 @@ def test_rotten_tomatoes_has_no_published_parts(datasets, monkeypatch, no_folder
 
 def test_the_folder_comes_before_the_hub(datasets, monkeypatch, tmp_path):
     parts = {
-        f"{axis}_{p}": np.zeros((2, 28, 28) if axis == "x" else 2, np.uint8)
-        for axis in "xy"
-        for p in ("train", "test")
+        f"{axis}_{p}": np.zeros((2, 28, 28) if axis == "x" else 2, np.uint8) for axis in "xy" for p in ("train", "test")
     }
     np.savez(tmp_path / "mnist.npz", **parts)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     monkeypatch.setattr(datasets, "load_dataset", lambda name: pytest.fail("asked"))
     assert len(load("mnist")) == 4
 
@@ -138,18 +136,18 @@ def test_no_network(datasets, monkeypatch, no_folder):
         raise ConnectionError("offline")
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
-    with pytest.raises(BezoarError, match=r"sst2 could not be fetched from the hub \(offline\): set BEZOAR_DATA"):
+    with pytest.raises(ToadstoneError, match=r"sst2 could not be fetched from the hub \(offline\): set TOADSTONE_DATA"):
         load("sst2")
 
 
 def test_without_the_extra(monkeypatch, no_folder, tmp_path):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(BezoarError, match=r"set BEZOAR_DATA .* or `pip install bezoar\[hub\]`"):
+    with pytest.raises(ToadstoneError, match=r"set TOADSTONE_DATA .* `pip install 'datasets>=3.2'`"):
         load("mnist")
-    with pytest.raises(BezoarError, match="house is not here and not on the hub: set BEZOAR_DATA"):
+    with pytest.raises(ToadstoneError, match="house is not here and not on the hub: set TOADSTONE_DATA"):
         load("house")
     (tmp_path / "dataset_info.json").write_text("{}")
-    with pytest.raises(BezoarError, match=r"pip install bezoar\[hub\]"):
+    with pytest.raises(ToadstoneError, match=r"pip install 'datasets>=3.2'"):
         load(tmp_path)
 
 
@@ -175,10 +173,10 @@ def test_files_elsewhere_are_not_opened(table, name):
     folder, _ = table
     state = json.loads((folder / "state.json").read_text())
     (folder / "state.json").write_text(json.dumps({**state, "_data_files": [{"filename": name}]}))
-    with pytest.raises(BezoarError, match=r"state\.json names something twice, or outside its folder"):
+    with pytest.raises(ToadstoneError, match=r"state\.json names something twice, or outside its folder"):
         load(folder)
     (folder / "state.json").write_text(json.dumps({**state, "_data_files": state["_data_files"] * 2}))
-    with pytest.raises(BezoarError, match="names something twice"):
+    with pytest.raises(ToadstoneError, match="names something twice"):
         load(folder)
 
 
@@ -192,7 +190,7 @@ def test_offsets_beyond_their_buffer(table):
             {"text": pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"abc")]), "label": [0, 1, 1]}
         )
     )
-    with pytest.raises(BezoarError, match=r"not a whole Hugging Face data set .*[Oo]ffset"):
+    with pytest.raises(ToadstoneError, match=r"not a whole Hugging Face data set .*[Oo]ffset"):
         load(folder)
 
 
@@ -205,19 +203,19 @@ def test_compressed_columns_are_refused_before_they_are_unpacked(table):
     assert load(folder).x.tolist() == ["a", "b"]
     for found in (rows, rows.select(["label"])):
         put(found, compression="zstd")
-        with pytest.raises(BezoarError, match="is compressed, which `save_to_disk` never does"):
+        with pytest.raises(ToadstoneError, match="is compressed, which `save_to_disk` never does"):
             load(folder)
 
 
 def test_many_views_of_one_text():
     import pyarrow as pa
 
-    from bezoar.data.tabular import column
+    from toadstone.data.tabular import column
 
     long, n = pa.array(["w" * (1 << 20)]), 1000
     views = [None, pa.py_buffer(struct.pack("<i4sii", 1 << 20, b"wwww", 0, 0) * n), long.buffers()[2]]
     table = pa.table({"t": pa.Array.from_buffers(pa.string_view(), n, views)})
-    with pytest.raises(BezoarError, match=r"Column 't' has .* bytes but would unpack to 1,048,576,000"):
+    with pytest.raises(ToadstoneError, match=r"Column 't' has .* bytes but would unpack to 1,048,576,000"):
         column(table, "t", "text")
     few = pa.table({"t": pa.array(["a", "b" * 99, "c"], pa.string_view())}).slice(1)
     assert column(few, "t", "text").tolist() == ["b" * 99, "c"]
@@ -233,7 +231,7 @@ def test_pictures_elsewhere_are_not_fetched(datasets, tmp_path, place):
     cell = {"bytes": None, "path": place}
     with pa.ipc.new_stream(str(file), schema) as writer:
         writer.write_table(pa.Table.from_pylist([{"image": cell, "label": 0}], schema))
-    with pytest.raises(BezoarError, match="missing image in row 0"):
+    with pytest.raises(ToadstoneError, match="missing image in row 0"):
         load(tmp_path / "d")
 
 
@@ -246,7 +244,7 @@ def test_pictures_that_are_none(datasets, tmp_path):
     for body in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n", png(65535, 65535), b"x"):
         with pa.ipc.new_stream(str(file), schema) as writer:
             writer.write_table(pa.Table.from_pylist([{"image": {"bytes": body, "path": None}, "label": 0}], schema))
-        with pytest.raises(BezoarError, match="Row 0 of column 'image' cannot be read as an image"):
+        with pytest.raises(ToadstoneError, match="Row 0 of column 'image' cannot be read as an image"):
             load(tmp_path / "d")
 
 
@@ -255,7 +253,7 @@ def test_splits_elsewhere_are_not_opened(datasets, tmp_path):
     made.save_to_disk(str(tmp_path / "other"))
     datasets.DatasetDict({"train": made}).save_to_disk(str(tmp_path / "d"))
     (tmp_path / "d" / "dataset_dict.json").write_text('{"splits": ["../other"]}')
-    with pytest.raises(BezoarError, match=r"dataset_dict\.json names something twice, or outside its folder"):
+    with pytest.raises(ToadstoneError, match=r"dataset_dict\.json names something twice, or outside its folder"):
         load(tmp_path / "d")
 
 
@@ -268,7 +266,7 @@ def test_pipes_in_a_linked_split_are_not_opened(datasets, tmp_path, name):
     assert len(load(tmp_path / "d")) == 1
     (tmp_path / "other" / name).unlink()
     os.mkfifo(tmp_path / "other" / name)
-    with pytest.raises(BezoarError, match="is a folder, a pipe or a device"):
+    with pytest.raises(ToadstoneError, match="is a folder, a pipe or a device"):
         load(tmp_path / "d")
 
 

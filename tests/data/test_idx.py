@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from bezoar.data import load
-from bezoar.errors import BezoarError
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
 
 
 def write(folder, stem, images, labels, zipped=False):
@@ -28,7 +28,7 @@ def test_idx_written_by_hand(tmp_path, monkeypatch, name, folder, zipped):
     images = np.arange(5 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 28, 28)
     write(tmp_path / folder, "train", images[:3], [7, 0, 9], zipped)
     write(tmp_path / folder, "t10k", images[3:], [1, 2], zipped)
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     data = load(name)
     np.testing.assert_array_equal(data.x, images)
     assert data.y.tolist() == [7, 0, 9, 1, 2]
@@ -40,10 +40,10 @@ def test_idx_written_by_hand(tmp_path, monkeypatch, name, folder, zipped):
 def test_damaged(tmp_path, monkeypatch):
     images = np.zeros((3, 28, 28), np.uint8)
     write(tmp_path, "train", images, [7, 0, 9])
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
-    with pytest.raises(BezoarError, match=r"t10k-images.* cannot be read"):
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
+    with pytest.raises(ToadstoneError, match=r"t10k-images.* cannot be read"):
         load("mnist")
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(BezoarError, match="not a whole IDX file"):
+    with pytest.raises(ToadstoneError, match="not a whole IDX file"):
         load("mnist")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bezoar.data import load, spool
-from bezoar.errors import BezoarError
 from hostile import png
+from toadstone.data import load, spool
+from toadstone.errors import ToadstoneError
 
 
 def save(folder, name, pixels, mode=None):
@@ -73,9 +73,9 @@ def test_a_failure_leaves_no_file(photos, monkeypatch, tmp_path):
     save(folder / "dog", "z.png", np.zeros((9, 9, 3), np.uint8))
     monkeypatch.setattr(spool, "MEMORY_LIMIT", 1)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         load(folder)
-    assert not list(tmp_path.glob("bezoar-*"))
+    assert not list(tmp_path.glob("toadstone-*"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_first_odd_image_is_named(photos, pixels, mode, message):
     folder, _ = photos
     save(folder / "cat", "m.png", pixels, mode)
     save(folder / "dog", "z.png", np.zeros((2, 2, 3), np.uint8))
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load(folder)
 
 
@@ -98,15 +98,15 @@ def test_unreadable_image(photos):
     folder, _ = photos
     broken = folder / "dog" / "x.png"
     broken.write_bytes(broken.read_bytes()[:60])
-    with pytest.raises(BezoarError, match=r"dog/x\.png cannot be read as an image"):
+    with pytest.raises(ToadstoneError, match=r"dog/x\.png cannot be read as an image"):
         load(folder)
 
 
 def test_folders_of_another_kind(tmp_path):
-    with pytest.raises(BezoarError, match="holds no folders of images"):
+    with pytest.raises(ToadstoneError, match="holds no folders of images"):
         load(tmp_path)
     (tmp_path / "train" / "cat").mkdir(parents=True)
-    with pytest.raises(BezoarError, match="folder inside a class folder"):
+    with pytest.raises(ToadstoneError, match="folder inside a class folder"):
         load(tmp_path)
 
 
@@ -117,7 +117,7 @@ def test_flat_pictures_that_fill_the_memory(photos, monkeypatch):
     for body in (png(4600, 4600, rows), png(65535, 65535), png(2**31 - 1, 2**31 - 1)):
         (folder / "ant" / "0.png").write_bytes(body)
         with pytest.raises(
-            BezoarError, match=r"0\.png (has .* bytes but would unpack to|cannot be read as an image)"
+            ToadstoneError, match=r"0\.png (has .* bytes but would unpack to|cannot be read as an image)"
         ):
             load(folder)
 
@@ -126,7 +126,7 @@ def test_no_interpreter_is_started_for_a_picture(photos, monkeypatch):
     folder, _ = photos
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("ran"))
     (folder / "ant" / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n")
-    with pytest.raises(BezoarError, match="its format is none of BMP, GIF"):
+    with pytest.raises(ToadstoneError, match="its format is none of BMP, GIF"):
         load(folder)
 
 
@@ -144,12 +144,12 @@ def test_formats(tmp_path, kind):
 def test_pipes_among_pictures_are_not_opened(photos, make):
     folder, _ = photos
     make(folder / "ant" / "0.png")
-    with pytest.raises(BezoarError, match=r"0\.png is a folder, a pipe or a device"):
+    with pytest.raises(ToadstoneError, match=r"0\.png is a folder, a pipe or a device"):
         load(folder)
 
 
 def test_names_of_classes_can_be_written(photos):
     folder, _ = photos
     os.rename(folder / "ant", os.fsencode(folder) + b"/\xff")
-    with pytest.raises(BezoarError, match=r"udcff has a name that is no text: rename it"):
+    with pytest.raises(ToadstoneError, match=r"udcff has a name that is no text: rename it"):
         load(folder)

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from bezoar.data import NAMES, load, split
-from bezoar.errors import BezoarError
+from toadstone.data import NAMES, load, split
+from toadstone.errors import ToadstoneError
 
-real = pytest.mark.skipif(not os.environ.get("BEZOAR_DATA"), reason="BEZOAR_DATA is not set")
+real = pytest.mark.skipif(not os.environ.get("TOADSTONE_DATA"), reason="TOADSTONE_DATA is not set")
 
 # name -> shape of x, type, classes, rows of each published part
 PUBLISHED = {
@@ -92,23 +92,23 @@ def test_digits_span_eight_bits():
     ],
 )
 def test_unknown(name, message):
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load(name)
 
 
 def test_arguments_that_mean_nothing(tmp_path):
-    with pytest.raises(BezoarError, match="leave label and text out"):
+    with pytest.raises(ToadstoneError, match="leave label and text out"):
         load("digits", label="y")
-    with pytest.raises(BezoarError, match="is no table: leave label and text out"):
+    with pytest.raises(ToadstoneError, match="is no table: leave label and text out"):
         load(tmp_path, text="y")
     (tmp_path / "a.xlsx").write_bytes(b"")
-    with pytest.raises(BezoarError, match=r"ends in '\.xlsx'"):
+    with pytest.raises(ToadstoneError, match=r"ends in '\.xlsx'"):
         load(tmp_path / "a.xlsx")
 
 
 def test_folder_of_data_is_no_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path / "none"))
-    with pytest.raises(BezoarError, match=r"BEZOAR_DATA is .*which is no folder"):
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path / "none"))
+    with pytest.raises(ToadstoneError, match=r"TOADSTONE_DATA is .*which is no folder"):
         load("mnist")
 
 
@@ -122,7 +122,7 @@ def test_a_relative_path_is_found_again_from_elsewhere(monkeypatch, tmp_path):
 
 def test_import_is_light():
     code = (
-        "import sys, bezoar.data; print([m for m in ('PIL', 'pyarrow', 'sklearn', 'datasets') if m in sys.modules])"
+        "import sys, toadstone.data; print([m for m in ('PIL', 'pyarrow', 'sklearn', 'datasets') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
@@ -130,7 +130,7 @@ def test_import_is_light():
 
 @pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-this-name/a.npz", "a\0b", "a\x1b[2J\nb", "\udcff"])
 def test_names_that_are_no_paths(name):
-    with pytest.raises(BezoarError) as caught:
+    with pytest.raises(ToadstoneError) as caught:
         load(name)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
@@ -138,5 +138,5 @@ def test_names_that_are_no_paths(name):
 
 def test_a_loop_of_links(tmp_path):
     (tmp_path / "a.npz").symlink_to("a.npz")
-    with pytest.raises(BezoarError, match="does not exist"):
+    with pytest.raises(ToadstoneError, match="does not exist"):
         load(tmp_path / "a.npz")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bezoar.data.pickles import check_tame
-from bezoar.errors import BezoarError
 from hostile import pickles
+from toadstone.data.pickles import check_tame
+from toadstone.errors import ToadstoneError
 
 PATH = Path("f.pkl")
 HARMFUL = ("memo", "memo of a gigabyte", "memo as text", "a key of pairs", "a set of pairs", "labels of pairs",
@@ -27,7 +27,7 @@ def nested(depth):
 @pytest.mark.parametrize("name", HARMFUL)
 @pytest.mark.parametrize("atoms", [True, False])
 def test_pickles_that_harm_by_being_read(name, atoms):
-    with pytest.raises(BezoarError, match=r"f\.pkl is a pickle that is made to harm"):
+    with pytest.raises(ToadstoneError, match=r"f\.pkl is a pickle that is made to harm"):
         check_tame(pickles()[name], PATH, atoms=atoms)
 
 
@@ -40,7 +40,7 @@ def test_plain_objects_pass(protocol):
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_depth_has_a_bound(protocol):
     check_tame(pickle.dumps(nested(90), protocol), PATH, atoms=True)
-    with pytest.raises(BezoarError, match="made to harm"):
+    with pytest.raises(ToadstoneError, match="made to harm"):
         check_tame(pickle.dumps(nested(110), protocol), PATH, atoms=True)
 
 
@@ -49,7 +49,7 @@ def test_depth_counts_what_is_put_together_later():
     outer = half
     for _ in range(60):
         outer = {"a": outer}
-    with pytest.raises(BezoarError, match="made to harm"):
+    with pytest.raises(ToadstoneError, match="made to harm"):
         check_tame(pickle.dumps(outer, 2), PATH, atoms=False)
 
 
@@ -57,7 +57,7 @@ def test_lists_may_stand_twice_in_a_state_dict_alone():
     shared = [1, 2]
     raw = pickle.dumps([shared, shared], 2)
     check_tame(raw, PATH, atoms=False)
-    with pytest.raises(BezoarError, match="made to harm"):
+    with pytest.raises(ToadstoneError, match="made to harm"):
         check_tame(raw, PATH, atoms=True)
 
 
@@ -66,7 +66,7 @@ def test_one_pickle_of_a_file_is_followed(tmp_path):
     path.write_bytes(pickle.dumps(1, 2) + pickle.dumps(nested(200), 2))
     with path.open("rb") as file:
         check_tame(file, path, atoms=False)
-        with pytest.raises(BezoarError):
+        with pytest.raises(ToadstoneError):
             check_tame(file, path, atoms=False)
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.core import Data
-from bezoar.data import load, split, splits, spool
-from bezoar.errors import BezoarError
+from toadstone.core import Data
+from toadstone.data import load, split, splits, spool
+from toadstone.errors import ToadstoneError
 
 
 def numbered(y, k=None, meta=None):
@@ -109,7 +109,7 @@ def test_published_test_part_is_the_test_part():
     assert [len(p) for p in (fewer.train, fewer.test, fewer.clean)] == [20, 10, 5]
     assert rows(fewer.test).min() >= 70
     assert max(rows(fewer.train).max(), rows(fewer.clean).max()) < 70
-    with pytest.raises(BezoarError, match="test asks for 40 rows but 30"):
+    with pytest.raises(ToadstoneError, match="test asks for 40 rows but 30"):
         split(data, test=40)
 
 
@@ -175,26 +175,26 @@ def test_spec_makes_the_same_again():
     ],
 )
 def test_impossible_sizes(sizes, message):
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         split(numbered(np.arange(100) % 4), **sizes)
 
 
 def test_a_class_only_in_the_test_part():
     part = np.array(["train"] * 20 + ["test"] * 10)
     data = numbered(np.array([0] * 20 + [1] * 10), meta={"part": part})
-    with pytest.raises(BezoarError, match="'c1' would have no row in train"):
+    with pytest.raises(ToadstoneError, match="'c1' would have no row in train"):
         split(data)
 
 
 def test_a_group_in_both_published_parts():
     part = np.array(["train"] * 20 + ["test"] * 10)
     data = numbered(np.arange(30) % 2, meta={"part": part, "group": np.arange(30) // 15})
-    with pytest.raises(BezoarError, match="A group lies"):
+    with pytest.raises(ToadstoneError, match="A group lies"):
         split(data)
 
 
 def test_only_test_rows():
-    with pytest.raises(BezoarError, match="none is left for train"):
+    with pytest.raises(ToadstoneError, match="none is left for train"):
         split(numbered(np.arange(30) % 2, meta={"part": np.array(["test"] * 30)}))
 
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bezoar.data import load, tabular
-from bezoar.errors import BezoarError
 from hostile import READERS
+from toadstone.data import load, tabular
+from toadstone.errors import ToadstoneError
 
 COLUMNS = {"a": [1, 2, 3, 4], "b": [0.5, 1.5, 2.5, -1.0], "ok": [True, False, True, True]}
 MATRIX = [[1, 0.5, 1], [2, 1.5, 0], [3, 2.5, 1], [4, -1, 1]]
@@ -102,20 +102,20 @@ def test_labels_that_turn_float_late_are_all_float(tmp_path, monkeypatch):
     ],
 )
 def test_what_does_not_fit(path, columns, arguments, message):
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load(write(path, columns), **arguments)
 
 
 def test_damaged(path, tmp_path):
     path.write_bytes(b"a,b\n1\n")
-    with pytest.raises(BezoarError, match="cannot be read as"):
+    with pytest.raises(ToadstoneError, match="cannot be read as"):
         load(path, label="a")
     latin = tmp_path / "l.csv"
     latin.write_bytes(b"t,y\ncaf\xe9,1\nb,0\n")
-    with pytest.raises(BezoarError, match="Column 't' is of type binary"):
+    with pytest.raises(ToadstoneError, match="Column 't' is of type binary"):
         load(latin, label="y", text="t")
     (tmp_path / "d.csv").write_text("a,a,y\n1,2,3\n")
-    with pytest.raises(BezoarError, match="two columns of one name"):
+    with pytest.raises(ToadstoneError, match="two columns of one name"):
         load(tmp_path / "d.csv", label="y")
 
 
@@ -129,7 +129,7 @@ def test_parquet_of_pandas(tmp_path):
 
 
 def test_spambase_with_and_without_column_numbers(tmp_path, monkeypatch):
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     (tmp_path / "spambase").mkdir()
     rows = "0.5,1,2,3,1\n0,0,0,4,0\n"
     for head in ("", "1,2,3,4,5\n"):
@@ -140,7 +140,7 @@ def test_spambase_with_and_without_column_numbers(tmp_path, monkeypatch):
 
 
 def test_house_prices(tmp_path, monkeypatch):
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     (tmp_path / "regression").mkdir()
     (tmp_path / "regression" / "house-processed.csv").write_text("SalePrice,Area\n0.5,1\n0.25,0\n")
     data = load("house")
@@ -151,7 +151,7 @@ def test_runs_that_fill_the_memory(tmp_path):
     path = tmp_path / "t.parquet"
     n = 3_000_000
     parquet.write_table(pa.table({"a": pa.array([0] * n, pa.int8()), "y": pa.array([0] * n, pa.int8())}), path)
-    with pytest.raises(BezoarError, match="would unpack to 48,000,000 or more"):
+    with pytest.raises(ToadstoneError, match="would unpack to 48,000,000 or more"):
         load(path, label="y")
 
 
@@ -167,7 +167,7 @@ def test_a_long_text_in_every_row_is_held_once(tmp_path):
 def test_columns_of_lists_are_not_read(tmp_path):
     path = tmp_path / "t.parquet"
     parquet.write_table(pa.table({"t": ["a", "b"], "y": [0, 1], "n": [[1], [2, 3]]}), path)
-    with pytest.raises(BezoarError, match="Column 'n' is of type list"):
+    with pytest.raises(ToadstoneError, match="Column 'n' is of type list"):
         load(path, label="y")
     assert load(path, label="y", text="t").x.tolist() == ["a", "b"]
     assert tabular.read_table(path).column("n").to_pylist() == [[1], [2, 3]]
@@ -181,7 +181,7 @@ def test_a_footer_that_ends_the_process_in_arrow(tmp_path):
         path.write_bytes(body[:at] + bytes([body[at] ^ 0x10]) + body[at + 1 :])
         try:
             load(path, label="label")
-        except BezoarError as error:
+        except ToadstoneError as error:
             assert "t.parquet" in str(error) or "olumn" in str(error) or "label" in str(error)  # noqa: PT017
 
 
@@ -191,7 +191,7 @@ def test_too_many_columns(tmp_path, monkeypatch):
         path = write(tmp_path / f"t.{kind}", {"a": [1], "b": [1], "y": [1]})
         assert load(path, label="y").x.shape == (1, 2)
         write(path, {"a": [1], "b": [1], "c": [1], "y": [1]})
-        with pytest.raises(BezoarError, match="has over 3 columns"):
+        with pytest.raises(ToadstoneError, match="has over 3 columns"):
             load(path, label="y")
 
 
@@ -199,7 +199,7 @@ def test_many_columns_take_time_in_proportion(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(",".join(f"c{i}" for i in range(5000)) + ",y\n" + "1," * 5000 + "1\n")
     assert load(path, label="y").x.shape == (1, 5000)
-    with pytest.raises(BezoarError, match=r"c0, c1, .*c29 \.\.\.") as caught:
+    with pytest.raises(ToadstoneError, match=r"c0, c1, .*c29 \.\.\.") as caught:
         load(path, label="z")
     assert len(str(caught.value)) < 400
 
@@ -207,15 +207,15 @@ def test_many_columns_take_time_in_proportion(tmp_path):
 def test_names_that_move_the_cursor(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b'y,"a\n\x1b[2J"\n1,x\n2,\n')
-    with pytest.raises(BezoarError, match=r"^Column 'a\\n\\x1b\[2J' has empty labels") as caught:
+    with pytest.raises(ToadstoneError, match=r"^Column 'a\\n\\x1b\[2J' has empty labels") as caught:
         load(path, label="a\n\x1b[2J")
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("body", ["1,2,inf\n", "1,2,nan\n", "1,2,1e300\n", "1,2,0.5\n", "", "1,\0,1\n"])
 def test_spambase_of_another_kind(tmp_path, monkeypatch, body):
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     (tmp_path / "spambase").mkdir()
     (tmp_path / "spambase" / "spambase.data").write_text(body)
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         load("spambase")

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from bezoar.data import load
-from bezoar.errors import BezoarError
 from hostile import gunzip_bomb
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setenv("BEZOAR_DATA", str(tmp_path))
+    monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     return tmp_path
 
 
@@ -27,7 +27,7 @@ def test_sst2(root):
     assert data.meta["part"].tolist() == ["train", "train", "dev", "test"]
     assert data.classes == ("negative", "positive")
     (root / "sst2" / "dev.tsv").write_text("no label\n")
-    with pytest.raises(BezoarError, match=r"dev\.tsv must hold"):
+    with pytest.raises(ToadstoneError, match=r"dev\.tsv must hold"):
         load("sst2")
 
 
@@ -54,10 +54,10 @@ def test_json_lines(root):
     mail = load("enron")
     assert (mail.y.tolist(), mail.classes, dict(mail.meta)) == ([1, 0], ("ham", "spam"), {})
     (root / "enron1/enron1.jsonl.gz").write_bytes(gzip.compress(b'{"label": 1}\n'))
-    with pytest.raises(BezoarError, match="JSON lines with text and label"):
+    with pytest.raises(ToadstoneError, match="JSON lines with text and label"):
         load("enron")
     (root / "enron1/enron1.jsonl.gz").write_bytes(b"no gzip")
-    with pytest.raises(BezoarError, match="cannot be read"):
+    with pytest.raises(ToadstoneError, match="cannot be read"):
         load("enron")
 
 
@@ -85,7 +85,7 @@ def test_rt_polarity_lines_end_at_newlines_alone(root):
 def test_hostile_lines(root, line, message):
     (root / "enron1").mkdir()
     (root / "enron1/enron1.jsonl.gz").write_bytes(gzip.compress(line))
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         load("enron")
 
 

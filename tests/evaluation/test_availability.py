@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bezoar.core import Data, Goal
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability, HigherError
+from toadstone.core import Data, Goal
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability, HigherError
 
 
 class Says:
@@ -40,9 +40,9 @@ def test_a_regression_goal_is_the_ratio_of_errors():
 
 
 def test_what_cannot_be_measured():
-    with pytest.raises(BezoarError, match="clean_error"):
+    with pytest.raises(ToadstoneError, match="clean_error"):
         HigherError(0)
-    with pytest.raises(BezoarError, match="predict"):
+    with pytest.raises(ToadstoneError, match="predict"):
         HigherError(1.0).success(object(), Data(np.zeros((1, 1)), np.zeros(1), ()))
-    with pytest.raises(BezoarError, match="regression set"):
+    with pytest.raises(ToadstoneError, match="regression set"):
         Availability().success(Says([0.0]), Data(np.zeros((1, 1)), np.zeros(1), ()))

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.core import Scores
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import (
+from toadstone.core import Scores
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import (
     by_group,
     calibrate,
     clean_share,
@@ -133,5 +133,5 @@ def test_the_number_of_trusted_rows_is_the_least_that_can_flag():
 
 @pytest.mark.parametrize("setting", [{"fdr": 0.0}, {"fdr": 1.5}, {"rate": 0.0}, {"procedure": "by"}])
 def test_levels_out_of_range(setting):
-    with pytest.raises(BezoarError, match=next(iter(setting))):
+    with pytest.raises(ToadstoneError, match=next(iter(setting))):
         flag(Scores(np.zeros(3)), **setting)

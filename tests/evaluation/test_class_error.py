@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.class_error import ClassError
-from bezoar.registry import from_spec, to_spec
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.class_error import ClassError
+from toadstone.registry import from_spec, to_spec
 
 TEST = Data(np.arange(6.0)[:, None], np.array([0, 1, 1, 1, 2, 2]), ("a", "b", "c"))
 
@@ -30,5 +30,5 @@ def test_the_share_of_the_source_s_rows_that_are_called_something_else():
 
 @pytest.mark.parametrize("source", [3, -1])
 def test_a_class_that_there_is_not(source):
-    with pytest.raises(BezoarError, match="3 classes"):
+    with pytest.raises(ToadstoneError, match="3 classes"):
         ClassError(source).success(Fixed(), TEST)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bezoar.core import Scores
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import calibrate, flag
-from bezoar.evaluation.combine import METHODS, combine
+from toadstone.core import Scores
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import calibrate, flag
+from toadstone.evaluation.combine import METHODS, combine
 
 RUNS = 40_000
 
@@ -88,5 +88,5 @@ def test_calibrated_combination_accuses_no_more_clean_rows_than_asked(copy):
     ],
 )
 def test_bad_input(parts, method, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         combine(parts, method)

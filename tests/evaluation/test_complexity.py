@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.evaluation import complexity as c
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation import complexity as c
 
 
 def problem(seed, k=2, n=40, d=3):
@@ -255,7 +255,7 @@ def test_a_column_that_is_constant_within_each_class_separates_them():
     ],
 )
 def test_bad_input(x, y, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         c.complexity(x, y)
 
 
@@ -265,7 +265,7 @@ def test_images_are_flattened():
 
 
 def test_labels_that_are_no_integers_and_a_matrix_that_is_not_square():
-    with pytest.raises(BezoarError, match="one integer"):
+    with pytest.raises(ToadstoneError, match="one integer"):
         c.check_labels(np.eye(4), np.array([0.0, 0, 1, 1]))
-    with pytest.raises(BezoarError, match="square"):
+    with pytest.raises(ToadstoneError, match="square"):
         c._check_distances(np.zeros((4, 3)), np.array([0, 0, 1, 1]))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.core import Data, Poison
-from bezoar.evaluation.cost import attack_cost, ssim, word_edits
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.triggers import Blend, InsertWords, Patch
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.core import Data, Poison
+from toadstone.evaluation.cost import attack_cost, ssim, word_edits
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.triggers import Blend, InsertWords, Patch
 
 GOAL = BackdoorGoal(Patch(), 0)
 
@@ -21,9 +21,7 @@ def slow_ssim(a, b):
     """One grey pair, window by window, by equations (13) to (16) of the paper."""
     side = min(11, min(a.shape) - (min(a.shape) + 1) % 2)
     middle = side // 2
-    weight = [
-        [exp(-((i - middle) ** 2 + (j - middle) ** 2) / (2 * 1.5**2)) for j in range(side)] for i in range(side)
-    ]
+    weight = [[exp(-((i - middle) ** 2 + (j - middle) ** 2) / (2 * 1.5**2)) for j in range(side)] for i in range(side)]
     weight = np.array(weight) / np.sum(weight)
     found = []
     for r in range(a.shape[0] - side + 1):

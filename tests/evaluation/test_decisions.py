@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.core import Scores
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import calibrate
-from bezoar.evaluation.decisions import cheapest
+from toadstone.core import Scores
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import calibrate
+from toadstone.evaluation.decisions import cheapest
 
 
 def slow_saving(p, rows, miss, alarm, prior):
@@ -50,5 +50,5 @@ def test_too_few_trusted_rows_are_undecidable():
 
 @pytest.mark.parametrize("fields", [{"cost_miss": 0}, {"cost_alarm": -1}, {"prior": 1}], ids=str)
 def test_costs_and_priors_that_cannot_be(fields):
-    with pytest.raises(BezoarError, match=next(iter(fields))):
+    with pytest.raises(ToadstoneError, match=next(iter(fields))):
         cheapest(Scores(np.zeros(3)), **({"cost_miss": 1, "cost_alarm": 1, "prior": 0.1} | fields))

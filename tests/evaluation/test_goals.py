@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.core import Data, Goal, Rate
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal, ManyGoals, TargetedGoal
-from bezoar.evaluation.rates import accuracy, robust_accuracy
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers import Dynamic, Patch
+from toadstone.core import Data, Goal, Rate
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal, ManyGoals, TargetedGoal
+from toadstone.evaluation.rates import accuracy, robust_accuracy
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers import Dynamic, Patch
 
 CLASSES = ("a", "b", "c")
 PATCH = Patch(2, "bottom-right")
@@ -102,23 +102,23 @@ def test_contract_and_spec():
     ],
 )
 def test_classes_out_of_range(goal, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         goal.trials(thirty())
 
 
 def test_no_row_to_address():
     test = thirty().take(np.arange(0, 30, 3))
-    with pytest.raises(BezoarError, match="another class than 0"):
+    with pytest.raises(ToadstoneError, match="another class than 0"):
         BackdoorGoal(PATCH, 0).trials(test)
-    with pytest.raises(BezoarError, match="class 2"):
+    with pytest.raises(ToadstoneError, match="class 2"):
         BackdoorGoal(PATCH, 1, source=2).success(Backdoored(int), test)
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         BackdoorGoal(PATCH, 0).trials(Data(test.x, np.zeros(10), ()))
 
 
 @pytest.mark.parametrize("fields", [(None, None, False), (0, None, True), (1, 1, False), (None, 1, True)])
 def test_fields_that_contradict_each_other(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         BackdoorGoal(PATCH, *fields)
 
 
@@ -150,7 +150,7 @@ def test_a_targeted_goal_asks_about_its_own_images_alone():
     ],
 )
 def test_a_bad_targeted_goal_says_what_to_do(images, target, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         TargetedGoal(images, target).trials(thirty())
 
 
@@ -173,7 +173,7 @@ def test_many_goals_count_every_trial_of_each():
 
 
 def test_many_goals_are_at_least_one_and_say_what_each_of_them_says():
-    with pytest.raises(BezoarError, match="at least one"):
+    with pytest.raises(ToadstoneError, match="at least one"):
         ManyGoals(())
-    with pytest.raises(BezoarError, match="target is 3"):
+    with pytest.raises(ToadstoneError, match="target is 3"):
         ManyGoals((BackdoorGoal(PATCH, 1), BackdoorGoal(PATCH, 3))).trials(thirty())

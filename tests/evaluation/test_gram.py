@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.errors import BezoarError
-from bezoar.evaluation.gram import finite, gram, inner, squared_distances, squared_lengths, usable
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.gram import finite, gram, inner, squared_distances, squared_lengths, usable
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,7 +56,7 @@ def test_a_row_that_is_not_finite_spoils_no_other(bad):
 
 
 def test_a_round_without_a_finite_update_is_refused():
-    with pytest.raises(BezoarError, match="every update of this round is rejected"):
+    with pytest.raises(ToadstoneError, match="every update of this round is rejected"):
         finite(np.full((3, 2), np.nan, np.float32))
-    with pytest.raises(BezoarError, match="every update of this round is rejected"):
+    with pytest.raises(ToadstoneError, match="every update of this round is rejected"):
         finite(np.empty((0, 2), np.float32))

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.misclassified import Misclassified
-from bezoar.registry import from_spec, to_spec
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.misclassified import Misclassified
+from toadstone.registry import from_spec, to_spec
 
 TEST = Data(np.arange(6.0)[:, None], np.array([0, 1, 1, 1, 2, 2]), ("a", "b", "c"))
 
@@ -29,10 +29,10 @@ def test_the_share_of_the_source_s_rows_that_are_called_the_target():
 
 @pytest.mark.parametrize(("source", "target", "word"), [(5, 0, "0..2"), (0, 3, "3 classes")])
 def test_classes_that_the_test_set_does_not_have(source, target, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Misclassified(source, target).success(Fixed(), TEST)
 
 
 def test_one_class_for_itself():
-    with pytest.raises(BezoarError, match="another class"):
+    with pytest.raises(ToadstoneError, match="another class"):
         Misclassified(1, 1)

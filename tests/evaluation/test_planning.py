@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bezoar.errors import BezoarError
-from bezoar.evaluation.planning import Plan
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.planning import Plan
 
 PLAN = Plan(rows=4000, rate=0.05, fdr=0.1, runs=40)
 
@@ -36,11 +36,11 @@ def test_more_trusted_rows_and_better_detectors_find_more():
 
 @pytest.mark.parametrize("fields", [{"rows": 1}, {"rate": 0}, {"fdr": 1}, {"runs": 0}], ids=str)
 def test_fields_out_of_range(fields):
-    with pytest.raises(BezoarError, match=next(iter(fields))):
+    with pytest.raises(ToadstoneError, match=next(iter(fields))):
         Plan(**({"rows": 100} | fields))
 
 
 @pytest.mark.parametrize("setting", [(0, 0.9), (10, 0.5), (10, 1.0)])
 def test_settings_out_of_range(setting):
-    with pytest.raises(BezoarError, match=r"trusted|auroc"):
+    with pytest.raises(ToadstoneError, match=r"trusted|auroc"):
         PLAN.recall(*setting)

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
-from bezoar.core import Data, Rate
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy, auroc, detection, predictions, robust_accuracy, tpr_at_fpr
+from toadstone.core import Data, Rate
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy, auroc, detection, predictions, robust_accuracy, tpr_at_fpr
 
 SCORES = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40)
 
@@ -49,7 +49,7 @@ def test_accuracy_and_predictions_against_sklearn():
 
 
 def test_accuracy_of_a_regression_set():
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         accuracy(Table(), Data(np.ones((2, 3)), np.ones(2), ()))
 
 
@@ -118,5 +118,5 @@ def test_detection_by_counting(rows):
     ],
 )
 def test_bad_arguments(call):
-    with pytest.raises((BezoarError, TypeError)):  # TypeError where shapes are checked at run time
+    with pytest.raises((ToadstoneError, TypeError)):  # TypeError where shapes are checked at run time
         call()

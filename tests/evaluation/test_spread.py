@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, norm, ttest_1samp
 
-from bezoar.errors import BezoarError
-from bezoar.evaluation.spread import Spread
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.spread import Spread
 
 
 def test_interval_is_the_t_tests():
@@ -17,5 +17,5 @@ def test_interval_is_the_t_tests():
 
 def test_one_and_none():
     assert Spread.of([0.5]) == Spread(0.5, 0.5, 0.5, 1)
-    with pytest.raises(BezoarError, match="empty"):
+    with pytest.raises(ToadstoneError, match="empty"):
         Spread.of([])

@@ -4,22 +4,22 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-import bezoar
-from bezoar import registry, report
-from bezoar.attacks import Backdoor
-from bezoar.core import Poison, Scores, Tampered
-from bezoar.data import load, split
-from bezoar.defenses import LossRanking, SpectralSignatures, Strip
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import calibrate
-from bezoar.evaluation.goals import TargetedGoal
-from bezoar.experiments import Experiment, Record, prepare, replay, run
-from bezoar.experiments.experiment import halves
-from bezoar.experiments.repeat import differences
-from bezoar.models.nets import MLP
-from bezoar.registry import Entry
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import Patch
+import toadstone
+from toadstone import registry, report
+from toadstone.attacks import Backdoor
+from toadstone.core import Poison, Scores, Tampered
+from toadstone.data import load, split
+from toadstone.defenses import LossRanking, SpectralSignatures, Strip
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import calibrate
+from toadstone.evaluation.goals import TargetedGoal
+from toadstone.experiments import Experiment, Record, prepare, replay, run
+from toadstone.experiments.experiment import halves
+from toadstone.experiments.repeat import differences
+from toadstone.models.nets import MLP
+from toadstone.registry import Entry
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import Patch
 
 
 class Oracle:
@@ -34,7 +34,7 @@ class Oracle:
 
 class Declines:
     def __call__(self, model, data, *, clean, seed):
-        raise BezoarError("model has no soul to read.")
+        raise ToadstoneError("model has no soul to read.")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_attack_works_and_the_twin_does_not_know_it(record):
 
 def test_a_perfect_detector_scores_perfectly_and_a_declining_one_is_quoted(setting):
     experiment, splits = setting
-    found = run(bezoar.Experiment(experiment.attack, Fit(), (Oracle(), Declines())), splits).results["detectors"]
+    found = run(toadstone.Experiment(experiment.attack, Fit(), (Oracle(), Declines())), splits).results["detectors"]
     assert found["Oracle"]["poisoned"]["tpr"]["value"] == 1
     assert found["Oracle"]["poisoned"]["auroc"] == 1
     assert found["Oracle"]["clean_twin"]["flagged"] == 0
@@ -72,7 +72,7 @@ def test_records_survive_the_disk_and_are_never_half_written(record, tmp_path, m
     assert back.info == json.loads(json.dumps(record.info))
     assert back.arrays.keys() == record.arrays.keys()
     assert all(np.array_equal(back.arrays[k], record.arrays[k]) for k in back.arrays)
-    with pytest.raises(BezoarError, match="exists already"):
+    with pytest.raises(ToadstoneError, match="exists already"):
         record.save(folder)
     monkeypatch.setattr(np, "savez_compressed", lambda *_a, **_k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -83,7 +83,7 @@ def test_records_survive_the_disk_and_are_never_half_written(record, tmp_path, m
 def test_damaged_records_are_one_sentence(record, tmp_path):
     folder = record.save(tmp_path / "record")
     (folder / "arrays.npz").write_bytes(b"junk")
-    with pytest.raises(BezoarError, match=r"arrays\.npz is not an npz"):
+    with pytest.raises(ToadstoneError, match=r"arrays\.npz is not an npz"):
         Record.load(folder)
 
 
@@ -102,13 +102,13 @@ def test_replay_refuses_what_it_cannot_repeat(setting, record):
     experiment, splits = setting
     info = json.loads(json.dumps(record.info))
     info["data"]["fingerprint"] = "0"
-    with pytest.raises(BezoarError, match="fingerprints differ"):
+    with pytest.raises(ToadstoneError, match="fingerprints differ"):
         replay(Record(info, {}))
     del info["spec"]["data"]
-    with pytest.raises(BezoarError, match="in memory"):
+    with pytest.raises(ToadstoneError, match="in memory"):
         replay(Record(info, {}))
     stranger = run(Experiment(experiment.attack, Fit(), (Declines(),)), splits)
-    with pytest.raises(BezoarError, match="Declines"):
+    with pytest.raises(ToadstoneError, match="Declines"):
         replay(stranger)
 
 
@@ -121,7 +121,7 @@ def test_replay_refuses_what_it_cannot_repeat(setting, record):
     ],
 )
 def test_bad_specs(spec, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         prepare(spec)
 
 
@@ -132,7 +132,7 @@ def test_trusted_halves_are_disjoint_and_stratified():
     assert abs(inside.counts() - held.counts()).max() <= 1
     rows = {x.tobytes() for x in inside.x[:]} | {x.tobytes() for x in held.x[:]}
     assert rows == {x.tobytes() for x in clean.x[:]}
-    with pytest.raises(BezoarError, match="at least 4"):
+    with pytest.raises(ToadstoneError, match="at least 4"):
         halves(clean.take(np.arange(3)), 0)
 
 

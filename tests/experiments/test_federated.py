@@ -3,17 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.federated.byzantine import SignFlip, Zero
-from bezoar.attacks.federated.data_poisoning import DataPoisoning
-from bezoar.data import load, split
-from bezoar.defenses.federated.krum import MultiKrum
-from bezoar.errors import BezoarError
-from bezoar.experiments.federated import SideBySide, keep, summary
-from bezoar.models.nets import MLP
-from bezoar.registry import from_spec
-from bezoar.training.federated import Federated
-from bezoar.triggers.patch import Patch
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.federated.byzantine import SignFlip, Zero
+from toadstone.attacks.federated.data_poisoning import DataPoisoning
+from toadstone.data import load, split
+from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.errors import ToadstoneError
+from toadstone.experiments.federated import SideBySide, keep, summary
+from toadstone.models.nets import MLP
+from toadstone.registry import from_spec
+from toadstone.training.federated import Federated
+from toadstone.triggers.patch import Patch
 
 
 @pytest.fixture(scope="module")
@@ -105,5 +105,5 @@ def test_records_are_kept_side_by_side(splits, tmp_path):
     assert [r["spec"]["seed"] for r in keep([{**first, "git": "later"}], tmp_path)] == [0, 1]
     assert [r["git"] for r in json.loads((tmp_path / "records.json").read_text())] == ["later", second["git"]]
     (tmp_path / "records.json").write_text("{")
-    with pytest.raises(BezoarError, match="remove it, or choose another folder"):
+    with pytest.raises(ToadstoneError, match="remove it, or choose another folder"):
         keep([first], tmp_path)

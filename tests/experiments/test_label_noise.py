@@ -5,13 +5,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from bezoar.cli.app import app
-from bezoar.data import load
-from bezoar.defenses import DeepKNN, LossRanking
-from bezoar.errors import BezoarError
-from bezoar.experiments.label_noise import judge_labels, read_labels
-from bezoar.models import MLP
-from bezoar.training import Train
+from toadstone.cli.app import app
+from toadstone.data import load
+from toadstone.defenses import DeepKNN, LossRanking
+from toadstone.errors import ToadstoneError
+from toadstone.experiments.label_noise import judge_labels, read_labels
+from toadstone.models import MLP
+from toadstone.training import Train
 
 TRAINER = Train(MLP((64,)), epochs=5)
 DIGITS = load("digits")
@@ -91,16 +91,16 @@ Y = np.zeros(len(DIGITS), np.int64)
     ],
 )
 def test_pairs_that_cannot_be(given, true, trusted, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         judge_labels(DIGITS, given, true, TRAINER, {}, trusted=trusted)
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(BezoarError, match="cannot be read"):
+    with pytest.raises(ToadstoneError, match="cannot be read"):
         read_labels(tmp_path / "none.txt", ("a", "b"))
     (tmp_path / "odd.txt").write_text("a\nc\n")
-    with pytest.raises(BezoarError, match="label 'c'"):
+    with pytest.raises(ToadstoneError, match="label 'c'"):
         read_labels(tmp_path / "odd.txt", ("a", "b"))
     np.save(tmp_path / "pickled.npy", np.array(["a"], object), allow_pickle=True)
-    with pytest.raises(BezoarError, match="cannot be read"):
+    with pytest.raises(ToadstoneError, match="cannot be read"):
         read_labels(tmp_path / "pickled.npy", ("a", "b"))

@@ -3,15 +3,15 @@ import sys
 
 import pytest
 
-from bezoar.attacks.federated.byzantine import SignFlip, Zero
-from bezoar.data import load, split
-from bezoar.defenses.federated.krum import MultiKrum
-from bezoar.errors import BezoarError
-from bezoar.experiments.federated import SideBySide
-from bezoar.experiments.many import grid, many
-from bezoar.models.nets import MLP
-from bezoar.training.federated import Federated
-from bezoar.training.simulation import Simulation
+from toadstone.attacks.federated.byzantine import SignFlip, Zero
+from toadstone.data import load, split
+from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.errors import ToadstoneError
+from toadstone.experiments.federated import SideBySide
+from toadstone.experiments.many import grid, many
+from toadstone.models.nets import MLP
+from toadstone.training.federated import Federated
+from toadstone.training.simulation import Simulation
 
 BASE = Federated(
     clients=10, malicious=2, attack=SignFlip(), rounds=2, fraction=0.7, net=MLP(hidden=(8,)), lr=0.2, epochs=2
@@ -91,13 +91,13 @@ def test_a_killed_study_goes_on(splits, expected, tmp_path, monkeypatch):
     [({"workers": 0}, "workers must be at least 1, not 0"), ({"runs": []}, "runs is empty")],
 )
 def test_bad_arguments(splits, tmp_path, more, said):
-    with pytest.raises(BezoarError, match=said):
+    with pytest.raises(ToadstoneError, match=said):
         many(**{"runs": RUNS, "splits": splits, "folder": tmp_path, **more})
 
 
 def test_missing_ray_is_one_sentence(splits, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(BezoarError, match=r"pip install bezoar\[ray\]"):
+    with pytest.raises(ToadstoneError, match=r"pip install 'ray>=2.55'"):
         many(RUNS, splits, tmp_path, backend="ray")
 
 

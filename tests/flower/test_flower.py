@@ -19,17 +19,17 @@ from flwr.app import (
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
-from bezoar.attacks.federated.alie import ALIE
-from bezoar.attacks.federated.byzantine import Gaussian, SameValue, SignFlip
-from bezoar.attacks.federated.ipm import IPM
-from bezoar.attacks.federated.label_flip import LabelFlip
-from bezoar.defenses.federated.fltrust import FLTrust
-from bezoar.defenses.federated.krum import MultiKrum
-from bezoar.defenses.federated.mean import Mean
-from bezoar.defenses.federated.median import CoordinateMedian
-from bezoar.errors import BezoarError
-from bezoar.flower import BezoarStrategy, ColludingGrid, UpdateAttackMod
-from bezoar.flower.arrays import moved, update
+from toadstone.attacks.federated.alie import ALIE
+from toadstone.attacks.federated.byzantine import Gaussian, SameValue, SignFlip
+from toadstone.attacks.federated.ipm import IPM
+from toadstone.attacks.federated.label_flip import LabelFlip
+from toadstone.defenses.federated.fltrust import FLTrust
+from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.defenses.federated.mean import Mean
+from toadstone.defenses.federated.median import CoordinateMedian
+from toadstone.errors import ToadstoneError
+from toadstone.flower import ColludingGrid, ToadstoneStrategy, UpdateAttackMod
+from toadstone.flower.arrays import moved, update
 
 SHAPES = {"w": (3, 2), "b": (2,)}
 
@@ -84,7 +84,7 @@ def start():
 
 
 def strategy_after(start, aggregator, replies, server_round=1):
-    strategy = BezoarStrategy(aggregator, FedAvg())
+    strategy = ToadstoneStrategy(aggregator, FedAvg())
     strategy.base.configure_train = lambda *_: []
     strategy.configure_train(server_round, start, ConfigRecord(), Echo([]))
     return strategy.aggregate_train(server_round, replies)
@@ -114,9 +114,9 @@ def test_counters_stay_whole_numbers():
 
 
 def test_other_arrays_are_an_error(start):
-    with pytest.raises(BezoarError, match=r"return those that were sent"):
+    with pytest.raises(ToadstoneError, match=r"return those that were sent"):
         update(ArrayRecord({"w": start["w"]}), start)
-    with pytest.raises(BezoarError, match=r"array b has shape \(3,\), not \(2,\)"):
+    with pytest.raises(ToadstoneError, match=r"array b has shape \(3,\), not \(2,\)"):
         update(ArrayRecord({"w": start["w"], "b": Array(np.zeros(3, np.float32))}), start)
 
 
@@ -161,7 +161,7 @@ def test_the_model_stays_when_all_is_rejected(start):
 
 
 def test_a_rule_says_what_the_server_lacks(start):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         strategy_after(start, FLTrust(), [reply(added(start, i), i) for i in range(3)])
 
 
@@ -238,16 +238,16 @@ def test_draws_differ_by_round_and_client_and_are_the_same_again(start):
 
 
 def test_attacks_that_do_not_fit_are_errors(start):
-    with pytest.raises(BezoarError, match="ColludingGrid"):
+    with pytest.raises(ToadstoneError, match="ColludingGrid"):
         UpdateAttackMod(ALIE(), [0], total=10)
-    with pytest.raises(BezoarError, match="total must be at least 1, not 0"):
+    with pytest.raises(ToadstoneError, match="total must be at least 1, not 0"):
         UpdateAttackMod(SignFlip(), [0], total=0)
-    with pytest.raises(BezoarError, match="partition-id"):
+    with pytest.raises(ToadstoneError, match="partition-id"):
         UpdateAttackMod(SignFlip(), [0], total=2)(asked(start, 7), Context(1, 7, {}, RecordDict(), {}), client)
-    with pytest.raises(BezoarError, match="poison the rows inside the client app"):
+    with pytest.raises(ToadstoneError, match="poison the rows inside the client app"):
         UpdateAttackMod(LabelFlip(), [0], total=2)(asked(start, 7), context(0), client)
     two = message(RecordDict({"a": start, "b": start}), 7)
-    with pytest.raises(BezoarError, match="2 array records"):
+    with pytest.raises(ToadstoneError, match="2 array records"):
         UpdateAttackMod(SignFlip(), [0], total=2)(two, context(0), client)
 
 

@@ -6,13 +6,13 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
-from bezoar.checks.common import toy
-from bezoar.core import FeatureModel
-from bezoar.defenses import SpectralSignatures
-from bezoar.errors import BezoarError
-from bezoar.models import SklearnModel, TorchModel, cached
-from bezoar.models.encode import Pixels
-from bezoar.overlay import Overlay
+from toadstone.checks.common import toy
+from toadstone.core import FeatureModel
+from toadstone.defenses import SpectralSignatures
+from toadstone.errors import ToadstoneError
+from toadstone.models import SklearnModel, TorchModel, cached
+from toadstone.models.encode import Pixels
+from toadstone.overlay import Overlay
 
 
 class Net(nn.Module):
@@ -111,10 +111,10 @@ def test_forests_texts_and_overlays_are_kept_too(tmp_path):
 
 
 def test_bad_input(tmp_path):
-    with pytest.raises(BezoarError, match="cannot be told from another"):
+    with pytest.raises(ToadstoneError, match="cannot be told from another"):
         cached(TorchModel(Net(), "body", lambda x: torch.from_numpy(x).float(), ("a", "b", "c")), tmp_path, X)
-    with pytest.raises(BezoarError, match="rows is empty"):
+    with pytest.raises(ToadstoneError, match="rows is empty"):
         cached(model(), tmp_path, X[:0])
     (tmp_path / "file").write_text("")
-    with pytest.raises(BezoarError, match="choose another"):
+    with pytest.raises(ToadstoneError, match="choose another"):
         cached(model(), tmp_path / "file", X).probs(X)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.models.encode import Columns, Pixels, Words, fit_encode, words
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.encode import Columns, Pixels, Words, fit_encode, words
 
 
 def test_pixels_by_a_slow_loop():
@@ -44,10 +44,10 @@ def test_vocabulary_is_by_frequency_and_leaves_out_words_seen_once():
     [(Pixels(4, 4), np.zeros((2, 5, 4), np.uint8)), (Columns((0.0,), (1.0,)), np.zeros((2, 2)))],
 )
 def test_other_shapes_are_refused(encode, x):
-    with pytest.raises(BezoarError, match="the model takes"):
+    with pytest.raises(ToadstoneError, match="the model takes"):
         encode(x)
 
 
 def test_data_of_no_modality_is_refused():
-    with pytest.raises(BezoarError, match="neither"):
+    with pytest.raises(ToadstoneError, match="neither"):
         fit_encode(Data(np.zeros((4, 2, 2, 2)), np.arange(4) % 2, ("a", "b")))

@@ -6,11 +6,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from bezoar.errors import BezoarError
-from bezoar.models import SklearnModel, TorchModel, torch_model
-from bezoar.models.encode import Columns, Pixels, Words
-from bezoar.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
-from bezoar.rng import torch_seed
+from toadstone.errors import ToadstoneError
+from toadstone.models import SklearnModel, TorchModel, torch_model
+from toadstone.models.encode import Columns, Pixels, Words
+from toadstone.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
+from toadstone.rng import torch_seed
 
 
 def image_model(design=None, shape=(8, 8, 1)):
@@ -87,13 +87,13 @@ def test_modes_and_gradients_are_put_back():
 
 
 def test_unknown_feature_layer_lists_the_layers():
-    with pytest.raises(BezoarError, match="there are: features"):
+    with pytest.raises(ToadstoneError, match="there are: features"):
         TorchModel(SmallCNN(2, 4).build((1, 8, 8), 2), "fc9", Pixels(8, 8), ("a", "b"))
 
 
 @pytest.mark.parametrize("x", [np.zeros((0, 8, 8), np.uint8), np.zeros((2, 7, 8), np.uint8)])
 def test_bad_inputs(x):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         image_model().probs(x)
 
 
@@ -119,14 +119,14 @@ def test_a_machine_without_probabilities_ranks_by_its_margin(classes):
 
 
 def test_estimators_that_cannot_be_used():
-    with pytest.raises(BezoarError, match="predict_proba"):
+    with pytest.raises(ToadstoneError, match="predict_proba"):
         SklearnModel(LinearRegression(), ("a", "b"))
-    with pytest.raises(BezoarError, match="not fitted"):
+    with pytest.raises(ToadstoneError, match="not fitted"):
         SklearnModel(RandomForestClassifier(), ("a", "b"))
 
 
 def test_nan_columns_are_refused():
     encode = Columns((0.0,), (1.0,))
     model = TorchModel(MLP((4,)).build((1,), 2), "features", encode, ("a", "b"))
-    with pytest.raises(BezoarError, match="NaN"):
+    with pytest.raises(ToadstoneError, match="NaN"):
         model.probs(np.array([[np.nan]]))

@@ -2,10 +2,10 @@ import json
 
 import numpy as np
 
-from bezoar.models.encode import Pixels
-from bezoar.models.rescaled import Rescaled, resize
-from bezoar.registry import from_spec, to_spec
-from bezoar.triggers.scalers import Scaler
+from toadstone.models.encode import Pixels
+from toadstone.models.rescaled import Rescaled, resize
+from toadstone.registry import from_spec, to_spec
+from toadstone.triggers.scalers import Scaler
 
 
 def test_rescaled_is_purifier_scaler_encoder():

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bezoar.errors import BezoarError
-from bezoar.models import load, load_weights, save
-from bezoar.models.encode import Pixels, Words
-from bezoar.models.nets import SmallCNN, TextCNN
-from bezoar.models.torch_model import TorchModel
 from hostile import READERS, pickles, zeros, zip_of
+from toadstone.errors import ToadstoneError
+from toadstone.models import load, load_weights, save
+from toadstone.models.encode import Pixels, Words
+from toadstone.models.nets import SmallCNN, TextCNN
+from toadstone.models.torch_model import TorchModel
 
 
 def image_model():
@@ -34,13 +34,13 @@ def test_saved_models_are_the_same(tmp_path):
 
 def test_an_existing_folder_is_left_alone(tmp_path):
     (tmp_path / "model").mkdir()
-    with pytest.raises(BezoarError, match="exists already"):
+    with pytest.raises(ToadstoneError, match="exists already"):
         save(image_model(), tmp_path / "model")
 
 
 def test_a_strangers_net_cannot_be_rebuilt(tmp_path):
     model = image_model()
-    with pytest.raises(BezoarError, match="registered net"):
+    with pytest.raises(ToadstoneError, match="registered net"):
         save(TorchModel(model.net, "features", model.encode, model.classes), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
@@ -57,7 +57,7 @@ def test_damaged_models_are_one_sentence(tmp_path, damage):
     else:
         spec = json.loads((folder / "model.json").read_text())
         (folder / "model.json").write_text(json.dumps({**spec, "design": {"name": "small-cnn", "width": 9}}))
-    with pytest.raises(BezoarError, match="no whole bezoar model"):
+    with pytest.raises(ToadstoneError, match="no whole toadstone model"):
         load(folder)
 
 
@@ -69,7 +69,7 @@ class Hostile:
 def test_a_pickle_that_needs_code_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"w": Hostile()}, "bad.pt")
-    with pytest.raises(BezoarError, match="execute code"):
+    with pytest.raises(ToadstoneError, match="execute code"):
         load_weights("bad.pt")
     assert not os.path.exists("hacked")
 
@@ -83,7 +83,7 @@ def test_state_dicts_load_and_other_things_do_not(tmp_path):
     torch.save([1, 2], tmp_path / "list.pt")
     (tmp_path / "junk.pt").write_bytes(b"junk")
     for name, word in (("list.pt", "no plain state dict"), ("junk.pt", "junk.pt"), ("none.pt", "not a file")):
-        with pytest.raises(BezoarError, match=word):
+        with pytest.raises(ToadstoneError, match=word):
             load_weights(tmp_path / name)
 
 
@@ -122,7 +122,7 @@ def test_a_spec_that_does_not_fit_its_weights_builds_nothing(tmp_path, monkeypat
         return real(tensor, *arguments, **options)
 
     monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", draw)
-    with pytest.raises(BezoarError, match=r"model holds no whole bezoar model|Nothing is registered"):
+    with pytest.raises(ToadstoneError, match=r"model holds no whole toadstone model|Nothing is registered"):
         load(folder)
     assert sum(drawn) < 10_000
 
@@ -133,7 +133,7 @@ def test_pipes_in_a_model_are_not_opened(tmp_path, make, name):
     folder = save(image_model(), tmp_path / "model")
     (folder / name).unlink()
     make(folder / name)
-    with pytest.raises(BezoarError, match="is a folder, a pipe or a device"):
+    with pytest.raises(ToadstoneError, match="is a folder, a pipe or a device"):
         load(folder)
 
 
@@ -141,7 +141,7 @@ def test_pipes_in_a_model_are_not_opened(tmp_path, make, name):
 def test_broken_specs(tmp_path, body):
     folder = save(image_model(), tmp_path / "model")
     (folder / "model.json").write_bytes(body)
-    with pytest.raises(BezoarError, match=r"no whole bezoar model \(.*\): save it again\.$"):
+    with pytest.raises(ToadstoneError, match=r"no whole toadstone model \(.*\): save it again\.$"):
         load(folder)
 
 
@@ -158,13 +158,13 @@ def test_pickled_weights_that_harm_by_being_read(tmp_path, name, old):
         with zipfile.ZipFile(path, "w") as made:
             for n, content in members.items():
                 made.writestr(n, body if n.endswith("data.pkl") else content)
-    with pytest.raises(BezoarError, match=r"w\.pt "):
+    with pytest.raises(ToadstoneError, match=r"w\.pt "):
         load_weights(path)
 
 
 def test_a_bomb_of_weights(tmp_path):
     (tmp_path / "w.pt").write_bytes(zip_of("w/data.pkl", zeros(1024), 1024 << 20))
-    with pytest.raises(BezoarError, match="would unpack to 1,073,741,824"):
+    with pytest.raises(ToadstoneError, match="would unpack to 1,073,741,824"):
         load_weights(tmp_path / "w.pt")
 
 
@@ -176,7 +176,7 @@ def test_weights_of_both_layouts_of_torch(tmp_path):
         found = load_weights(tmp_path / "w.pth")
         assert all(torch.equal(found[name], weights[name]) for name in weights)
     torch.save({1: tied}, tmp_path / "w.pth")
-    with pytest.raises(BezoarError, match="no plain state dict"):
+    with pytest.raises(ToadstoneError, match="no plain state dict"):
         load_weights(tmp_path / "w.pth")
 
 
@@ -186,5 +186,5 @@ def test_hostile_headers(tmp_path, name):
     (tmp_path / "w.safetensors").write_bytes(body)
     try:
         load_weights(tmp_path / "w.safetensors")
-    except BezoarError as error:
+    except ToadstoneError as error:
         assert "w.safetensors cannot be read as weights" in str(error)  # noqa: PT017

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from bezoar.experiments.record import Record, plain
-from bezoar.report import write
+from toadstone.experiments.record import Record, plain
+from toadstone.report import write
 
 N, K, TARGET = 300, 4, 2
 
@@ -123,7 +123,7 @@ def make(kind: str = "image", seed: int = 0, classes: tuple[str, ...] = ("cat", 
             "auroc": 0.98,
         }
     info = {
-        "bezoar": "0.1.0",
+        "toadstone": "0.1.0",
         "versions": {"python": "3.11.2", "numpy": "2.0.0"},
         "git": "0123abc",
         "created": "2025-01-01T00:00:00+00:00",

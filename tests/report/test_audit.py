@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 
 from audited import DETECTORS, PHRASE, audit, png, table
-from bezoar.audit.findings import Finding
-from bezoar.errors import BezoarError
-from bezoar.report import audit as page
-from bezoar.report.audit import write_audit
 from pages import Page
+from toadstone.audit.findings import Finding
+from toadstone.errors import ToadstoneError
+from toadstone.report import audit as page
+from toadstone.report.audit import write_audit
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
 PICTURE = png(np.zeros((4, 4), np.uint8))
@@ -194,17 +194,17 @@ def test_decisions_belong_to_the_rows(write):
 
 def test_bad_input_writes_nothing(tmp_path):
     path = tmp_path / "report.html"
-    with pytest.raises(BezoarError, match=r"rows lacks the column 'detector': give the table that an audit of data"):
+    with pytest.raises(ToadstoneError, match=r"rows lacks the column 'detector': give the table that an audit of data"):
         write_audit(audit(), table().drop_columns(["detector"]), path)
     for cells in ("{", "3", "[3]"):
-        with pytest.raises(BezoarError, match=r"rows has cells that are no JSON list of lists"):
+        with pytest.raises(ToadstoneError, match=r"rows has cells that are no JSON list of lists"):
             write_audit(audit(), table("table", 1, cells=[cells]), path)
-    with pytest.raises(BezoarError, match=r"pictures\['x'\] is no PNG: give the bytes of a PNG file."):
+    with pytest.raises(ToadstoneError, match=r"pictures\['x'\] is no PNG: give the bytes of a PNG file."):
         write_audit(audit(), None, path, pictures={"x": b"GIF89a"})
-    with pytest.raises(BezoarError, match=r"is a folder: give the name of a file"):
+    with pytest.raises(ToadstoneError, match=r"is a folder: give the name of a file"):
         write_audit(audit(), None, tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(BezoarError, match=r"cannot be written"):
+    with pytest.raises(ToadstoneError, match=r"cannot be written"):
         write_audit(audit(), None, tmp_path / "file" / "report.html")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
@@ -212,7 +212,7 @@ def test_bad_input_writes_nothing(tmp_path):
 def test_a_failed_rewrite_leaves_the_old_page(tmp_path):
     path = write_audit(audit(), None, tmp_path / "report.html")
     before = path.read_bytes()
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         write_audit(audit(), table().drop_columns(["row"]), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from audited import PHRASE, audit, png, table
-from bezoar.audit.findings import Finding
-from bezoar.report.audit import write_audit
 from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
+from toadstone.audit.findings import Finding
+from toadstone.report.audit import write_audit
 
 pytestmark = needs_browser
 

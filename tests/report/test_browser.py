@@ -2,8 +2,8 @@
 
 import pytest
 
-from bezoar.report import figures, write
 from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
+from toadstone.report import figures, write
 
 pytestmark = needs_browser
 

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from bezoar.errors import BezoarError
-from bezoar.report import rounds as charts
-from bezoar.report.federated import matrices, write_federated
+from toadstone.errors import ToadstoneError
+from toadstone.report import rounds as charts
+from toadstone.report.federated import matrices, write_federated
 
 PHONE, DESKTOP = 390, 1400
 
@@ -55,7 +55,7 @@ def record(attack="sign-flip", rule="krum", seed=0, accuracy=0.4, success=None, 
         "aggregator": rule and {"name": rule, "f": 2},
     }
     return {
-        "bezoar": "0.1.0",
+        "toadstone": "0.1.0",
         "created": "2025-01-01T00:00:00+00:00",
         "git": None,
         "versions": {"numpy": "2.0.0"},
@@ -231,11 +231,11 @@ def test_records_are_not_changed_and_the_page_is_the_same_again(tmp_path):
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(BezoarError, match="records is empty"):
+    with pytest.raises(ToadstoneError, match="records is empty"):
         write_federated([], tmp_path / "page.html")
-    with pytest.raises(BezoarError, match="is a folder"):
+    with pytest.raises(ToadstoneError, match="is a folder"):
         write_federated([record()], tmp_path)
-    with pytest.raises(BezoarError, match="a run without a round"):
+    with pytest.raises(ToadstoneError, match="a run without a round"):
         write_federated([{**record(), "rounds": []}], tmp_path / "page.html")
 
 
@@ -252,9 +252,7 @@ def test_draws_in_a_browser_and_fits_a_phone(tmp_path):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     path = write_federated([record(success=0.5), record(rule="median")], tmp_path / "page.html")
-    drawn = (
-        "return [...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('svg .role-mark path').length)"
-    )
+    drawn = "return [...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('svg .role-mark path').length)"
     try:
         for width in (DESKTOP, PHONE):
             size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bezoar.report import figures
-from bezoar.report.pictures import changed, enlarged, marked, reversed_triggers, thumbnail
-from bezoar.report.tables import every_figure
-from bezoar.report.words import percent, rate
+from toadstone.report import figures
+from toadstone.report.pictures import changed, enlarged, marked, reversed_triggers, thumbnail
+from toadstone.report.tables import every_figure
+from toadstone.report.words import percent, rate
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])

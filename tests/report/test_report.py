@@ -4,10 +4,10 @@ import re
 import numpy as np
 import pytest
 
-from bezoar.errors import BezoarError
-from bezoar.experiments.record import Record
-from bezoar.report import figures, write
 from pages import Page
+from toadstone.errors import ToadstoneError
+from toadstone.experiments.record import Record
+from toadstone.report import figures, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -217,7 +217,7 @@ def test_writes_all_or_nothing(record, tmp_path):
 
 
 def test_refuses_no_record_and_a_folder(record, tmp_path):
-    with pytest.raises(BezoarError, match="records is empty"):
+    with pytest.raises(ToadstoneError, match="records is empty"):
         write([], tmp_path / "page.html")
-    with pytest.raises(BezoarError, match="is a folder"):
+    with pytest.raises(ToadstoneError, match="is a folder"):
         write([record], tmp_path)

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.models.encode import Columns, Pixels, Words
-from bezoar.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN
-from bezoar.rng import torch_seed
-from bezoar.training.clients import LocalTraining, activations
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.encode import Columns, Pixels, Words
+from toadstone.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN
+from toadstone.rng import torch_seed
+from toadstone.training.clients import LocalTraining, activations
 
 ENCODE = Pixels(6, 6)
 NAMES = ("a", "b", "c")
@@ -123,9 +123,7 @@ def test_losses_are_those_of_each_net(net):
 def test_activations_are_products_of_layers():
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, 4, generator=draw)
-    layers = [
-        (torch.randn(2, b, a, generator=draw), torch.randn(2, 1, b, generator=draw)) for a, b in ((4, 5), (5, 2))
-    ]
+    layers = [(torch.randn(2, b, a, generator=draw), torch.randn(2, 1, b, generator=draw)) for a, b in ((4, 5), (5, 2))]
     last = activations(layers, x)[-1]
     for k in range(2):
         for i in range(3):
@@ -169,7 +167,7 @@ def test_output_is_the_last_layer(net):
     ],
 )
 def test_impossible_settings(change, sentence):
-    with pytest.raises(BezoarError, match=sentence):
+    with pytest.raises(ToadstoneError, match=sentence):
         LocalTraining(**{"net": MLP((4,)), "encode": ENCODE, "classes": 3, **change})
 
 
@@ -181,7 +179,7 @@ def test_weights_of_another_length_and_too_few_seeds():
         local.module,
         lambda w: local.losses(w[None], rows(2)),
     ):
-        with pytest.raises(BezoarError, match="must have the 111 entries of Logistic, not 110"):
+        with pytest.raises(ToadstoneError, match="must have the 111 entries of Logistic, not 110"):
             call(start[1:])
-    with pytest.raises(BezoarError, match="seeds has 1 entries for 2 clients"):
+    with pytest.raises(ToadstoneError, match="seeds has 1 entries for 2 clients"):
         local.updates(start, [rows(2), rows(3)], seeds=[0])

@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from bezoar.checks import check_trainer
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError, RefusedError
-from bezoar.evaluation.availability import Availability
-from bezoar.federation import Aggregate, ServerView
-from bezoar.models.nets import MLP, Logistic, SmallCNN
-from bezoar.registry import from_spec, to_spec
-from bezoar.rng import child
-from bezoar.training.federated import Federated
-from bezoar.training.partitions import ByClass, Dirichlet
-from bezoar.training.rounds import State
+from toadstone.checks import check_trainer
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import RefusedError, ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.federation import Aggregate, ServerView
+from toadstone.models.nets import MLP, Logistic, SmallCNN
+from toadstone.registry import from_spec, to_spec
+from toadstone.rng import child
+from toadstone.training.federated import Federated
+from toadstone.training.partitions import ByClass, Dirichlet
+from toadstone.training.rounds import State
 
 ALONE = ServerView()
 DIGITS = split(load("digits"), test=300, seed=0)
@@ -69,7 +69,7 @@ class Rule:
     def __call__(self, updates, *, view=ALONE):
         self.seen.append((updates, view))
         if self.error:
-            raise (RefusedError if self.error.startswith("every update") else BezoarError)(self.error)
+            raise (RefusedError if self.error.startswith("every update") else ToadstoneError)(self.error)
         return Aggregate(updates.mean(0), np.full(len(updates), 1 / len(updates)))
 
 
@@ -213,13 +213,13 @@ def test_a_round_whose_updates_are_all_rejected_leaves_the_model():
     assert records[1].refused.startswith("every update of this round is rejected")
     assert set(records[1].weights) == {0.0}
     assert set(records[1].norms) == set(records[1].cosines) == {None}
-    with pytest.raises(BezoarError, match="aggregator refused every round, at last because every update"):
+    with pytest.raises(ToadstoneError, match="aggregator refused every round, at last because every update"):
         replace(s, attack_rounds=None)(DIGITS.train, seed=0)
 
 
 def test_a_rule_that_does_not_suit_is_no_rejection():
     bad = Rule([], "f=4 malicious ones of n=4 are too many")
-    with pytest.raises(BezoarError, match="f=4 malicious ones"):
+    with pytest.raises(ToadstoneError, match="f=4 malicious ones"):
         replace(SMALL, aggregator=bad)(DIGITS.train, seed=0)
     s = replace(SMALL, aggregator=bad, attack=Sends(np.nan), malicious=8)  # the attacker's doing: no reason to stop
     assert all("f=4" in r.refused for r in s.simulate(DIGITS.train, seed=0))
@@ -227,9 +227,7 @@ def test_a_rule_that_does_not_suit_is_no_rejection():
     records = list(replace(SMALL, aggregator=rejecting).simulate(DIGITS.train, seed=0))
     assert [r.refused for r in records] == [rejecting.error] * 3
     spoilt = replace(SMALL, aggregator=Rule([]), attack=Sends(np.nan), malicious=8)
-    assert all(
-        "Rule returned an update that is not finite" in r.refused for r in spoilt.simulate(DIGITS.train, seed=0)
-    )
+    assert all("Rule returned an update that is not finite" in r.refused for r in spoilt.simulate(DIGITS.train, seed=0))
 
 
 def test_an_attack_that_returns_another_shape():
@@ -239,7 +237,7 @@ def test_an_attack_that_returns_another_shape():
             return view.own[:, :-1]
 
     s = replace(SMALL, attack=Short(), malicious=2, fraction=1.0)
-    with pytest.raises(BezoarError, match=r"attack Short returned an array of shape \(2, 459\), not \(2, 460\)"):
+    with pytest.raises(ToadstoneError, match=r"attack Short returned an array of shape \(2, 459\), not \(2, 460\)"):
         s(DIGITS.train, seed=0)
 
 
@@ -328,10 +326,10 @@ def test_records_say_what_the_rule_was_told():
 KILLED = """
 import os, sys, numpy as np, torch
 torch.set_num_threads(int(sys.argv[2]))  # sums over other numbers of threads round otherwise
-from bezoar.data import load, split
-from bezoar.models.nets import MLP
-from bezoar.training.federated import Federated
-from bezoar.training.partitions import Dirichlet
+from toadstone.data import load, split
+from toadstone.models.nets import MLP
+from toadstone.training.federated import Federated
+from toadstone.training.partitions import Dirichlet
 whole, calls = np.savez, []
 def half(file, **arrays):
     calls.append(1)
@@ -361,7 +359,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_numbers(tmp_path):
     assert [replace(r, seconds=0) for r in found] == [replace(r, seconds=0) for r in expected]
     assert np.array_equal(again.state.weights, straight.state.weights)
     for run, seed in ((s, 1), (replace(s, lr=0.2), 0)):
-        with pytest.raises(BezoarError, match="other settings, seed or data"):
+        with pytest.raises(ToadstoneError, match="other settings, seed or data"):
             run.simulate(DIGITS.train, seed=seed, test=DIGITS.test, folder=tmp_path)
 
 
@@ -430,20 +428,20 @@ def test_the_seed_decides_everything():
     ],
 )
 def test_impossible_settings(change, sentence):
-    with pytest.raises(BezoarError, match=sentence):
+    with pytest.raises(ToadstoneError, match=sentence):
         replace(SMALL, **change)
 
 
 def test_data_that_do_not_suit():
-    with pytest.raises(BezoarError, match="more clients than rows"):
+    with pytest.raises(ToadstoneError, match="more clients than rows"):
         replace(SMALL, clients=2000)(DIGITS.train, seed=0)
-    with pytest.raises(BezoarError, match="server_rows is 5000 of"):
+    with pytest.raises(ToadstoneError, match="server_rows is 5000 of"):
         replace(SMALL, server_rows=5000)(DIGITS.train, seed=0)
-    with pytest.raises(BezoarError, match="classes is 2 for 4 clients and 10 classes"):
+    with pytest.raises(ToadstoneError, match="classes is 2 for 4 clients and 10 classes"):
         replace(SMALL, clients=4, partition=ByClass(2))(DIGITS.train, seed=0)
-    with pytest.raises(BezoarError, match="partition leaves a client without rows"):
+    with pytest.raises(ToadstoneError, match="partition leaves a client without rows"):
         replace(SMALL, partition=lambda y, clients, seed: [np.arange(3)] * 7 + [np.arange(0)])(DIGITS.train, seed=0)
-    with pytest.raises(BezoarError, match="holds a single class"):
+    with pytest.raises(ToadstoneError, match="holds a single class"):
         SMALL(DIGITS.train.take(DIGITS.train.y == 3), seed=0)
-    with pytest.raises(BezoarError, match="lr must be above 0"):
+    with pytest.raises(ToadstoneError, match="lr must be above 0"):
         replace(SMALL, lr=-1.0)(DIGITS.train, seed=0)

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.core import Data, Regressor
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import HigherError
-from bezoar.registry import from_spec, to_spec
-from bezoar.training.linear_regression import FitRegression, SklearnRegressor
+from toadstone.core import Data, Regressor
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import HigherError
+from toadstone.registry import from_spec, to_spec
+from toadstone.training.linear_regression import FitRegression, SklearnRegressor
 
 NAMES = ("LinearRegression", "Ridge", "Lasso", "HuberRegressor", "RANSACRegressor", "TheilSenRegressor")
 
@@ -46,9 +46,7 @@ def test_robust_estimators_shrug_at_outliers():
     train = plane()
     dirty = Data(np.concatenate([train.x, np.ones((9, 3))]), np.append(train.y, np.full(9, -9.0)), ())
     goal = HigherError(1e-4)
-    rates = {
-        n: goal.success(FitRegression(path(n))(dirty, seed=0), plane(200, 1)).value for n in NAMES if n != "Lasso"
-    }
+    rates = {n: goal.success(FitRegression(path(n))(dirty, seed=0), plane(200, 1)).value for n in NAMES if n != "Lasso"}
     assert rates["RANSACRegressor"] < 2
     assert rates["LinearRegression"] > 100
 
@@ -68,16 +66,16 @@ def test_images_are_flattened():
     ],
 )
 def test_what_is_no_regression_estimator(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         FitRegression(*fields)
 
 
 def test_what_the_data_does_not_allow():
-    with pytest.raises(BezoarError, match="classification"):
+    with pytest.raises(ToadstoneError, match="classification"):
         FitRegression()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)
-    with pytest.raises(BezoarError, match="text"):
+    with pytest.raises(ToadstoneError, match="text"):
         FitRegression()(Data(np.array(["a", "b"], object), np.zeros(2), ()), seed=0)
-    with pytest.raises(BezoarError, match="cannot be fitted"):
+    with pytest.raises(ToadstoneError, match="cannot be fitted"):
         FitRegression(path("RANSACRegressor"), {"min_samples": 9})(plane(4), seed=0)
-    with pytest.raises(BezoarError, match="empty"):
+    with pytest.raises(ToadstoneError, match="empty"):
         SklearnRegressor(None).predict(np.zeros((0, 2)))

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bezoar.checks import check_trainer
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.training.norm_svm import NormSVM
+from toadstone.checks import check_trainer
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.training.norm_svm import NormSVM
 
 
 def table(seed, n=60, d=3):
@@ -66,5 +66,5 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
-from bezoar.training.partitions import IID, ByClass, Dirichlet, Partition
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
+from toadstone.training.partitions import IID, ByClass, Dirichlet, Partition
 
 Y = np.random.default_rng(0).integers(0, 10, 2000)
 KINDS = [IID(), Dirichlet(0.5), Dirichlet(1e-3), ByClass(2)]
@@ -81,22 +81,22 @@ def test_ten_thousand_clients():
 @pytest.mark.parametrize("partition", KINDS, ids=str)
 @pytest.mark.parametrize("clients", [0, 11])
 def test_more_clients_than_rows(partition, clients):
-    with pytest.raises(BezoarError, match=f"clients is {clients} for 10 rows, more clients than rows or none"):
+    with pytest.raises(ToadstoneError, match=f"clients is {clients} for 10 rows, more clients than rows or none"):
         partition(np.arange(10), clients, seed=0)
 
 
 def test_what_by_class_cannot_do():
-    with pytest.raises(BezoarError, match="classes must be at least 1"):
+    with pytest.raises(ToadstoneError, match="classes must be at least 1"):
         ByClass(0)
-    with pytest.raises(BezoarError, match=r"classes is 11 for 30 clients and 10 classes: use 1..10"):
+    with pytest.raises(ToadstoneError, match=r"classes is 11 for 30 clients and 10 classes: use 1..10"):
         ByClass(11)(Y, 30, seed=0)
-    with pytest.raises(BezoarError, match=r"classes is 2 for 3 clients and 10 classes: use 4..10"):
+    with pytest.raises(ToadstoneError, match=r"classes is 2 for 3 clients and 10 classes: use 4..10"):
         ByClass(2)(Y, 3, seed=0)
-    with pytest.raises(BezoarError, match="y has 1 rows of class 1 for 3 clients"):
+    with pytest.raises(ToadstoneError, match="y has 1 rows of class 1 for 3 clients"):
         ByClass(2)(np.array([0] * 9 + [1]), 3, seed=0)
 
 
 @pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
 def test_alpha_out_of_range(alpha):
-    with pytest.raises(BezoarError, match="alpha must be above 0"):
+    with pytest.raises(ToadstoneError, match="alpha must be above 0"):
         replace(Dirichlet(), alpha=alpha)

@@ -3,14 +3,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bezoar.attacks.surrogate import image_surrogate
-from bezoar.checks import check_trainer
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.training import Fit, Train, pretrained
-from bezoar.training.pretrained import Pretrained
+from toadstone.attacks.surrogate import image_surrogate
+from toadstone.checks import check_trainer
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.training import Fit, Train, pretrained
+from toadstone.training.pretrained import Pretrained
 
 QUICK = Train(MLP((8,)), epochs=1)
 SEEN = []
@@ -68,24 +68,24 @@ def test_only_the_published_training_part(seen, monkeypatch, classes):
 
 def test_a_surrogate_of_other_classes_than_the_data_is_refused():
     digits = load("digits")
-    with pytest.raises(BezoarError, match="3 classes but train has 10"):
+    with pytest.raises(ToadstoneError, match="3 classes but train has 10"):
         image_surrogate(Pretrained(QUICK, "digits", (1, 2, 3)), digits, seed=0)
 
 
 def test_rows_of_another_shape():
     other = Data(np.zeros((4, 9, 9), np.uint8), np.arange(4) % 2, ("a", "b"))
-    with pytest.raises(BezoarError, match=r"\(9, 9\) but those of digits have \(8, 8\)"):
+    with pytest.raises(ToadstoneError, match=r"\(9, 9\) but those of digits have \(8, 8\)"):
         Pretrained(QUICK, "digits")(other, seed=0)
 
 
 @pytest.mark.parametrize("classes", [(1,), (), (1, 1), (3, 10), (-1, 2)])
 def test_classes_that_are_not_there(classes):
-    with pytest.raises(BezoarError, match="two of the 10 classes"):
+    with pytest.raises(ToadstoneError, match="two of the 10 classes"):
         Pretrained(QUICK, "digits", classes)(load("digits"), seed=0)
 
 
 def test_a_trainer_that_cannot_be_remembered():
-    with pytest.raises(BezoarError, match="mutable"):
+    with pytest.raises(ToadstoneError, match="mutable"):
         Pretrained(Fit(), "digits")
 
 

@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from bezoar.checks import check_trainer
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.defenses.inference.scaling_filter import ScalingFilter
-from bezoar.errors import BezoarError
-from bezoar.models import load as load_model
-from bezoar.models import save
-from bezoar.models.nets import MLP
-from bezoar.registry import entry
-from bezoar.training import Fit, Train
-from bezoar.training.resized import Resized
-from bezoar.triggers.scalers import Scaler
+from toadstone.checks import check_trainer
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.defenses.inference.scaling_filter import ScalingFilter
+from toadstone.errors import ToadstoneError
+from toadstone.models import load as load_model
+from toadstone.models import save
+from toadstone.models.nets import MLP
+from toadstone.registry import entry
+from toadstone.training import Fit, Train
+from toadstone.training.resized import Resized
+from toadstone.triggers.scalers import Scaler
 
 INNER = Train(MLP((16,)), epochs=2)
 SCALER = Scaler("torch", "bilinear", 4, 4)
@@ -51,7 +51,7 @@ def test_contract(purifier):
 
 def test_name_and_errors(digits):
     assert entry("resized").cls is Resized
-    with pytest.raises(BezoarError, match="makes a SklearnModel"):
+    with pytest.raises(ToadstoneError, match="makes a SklearnModel"):
         Resized(Fit("sklearn.naive_bayes.GaussianNB"), SCALER)(digits, seed=0)
-    with pytest.raises(BezoarError, match="uint8"):
+    with pytest.raises(ToadstoneError, match="uint8"):
         Resized(INNER, SCALER)(Data(np.ones((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)

@@ -4,9 +4,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from bezoar.core import Rate
-from bezoar.errors import BezoarError
-from bezoar.training.rounds import RoundRecord, State
+from toadstone.core import Rate
+from toadstone.errors import ToadstoneError
+from toadstone.training.rounds import RoundRecord, State
 
 RECORD = RoundRecord(
     number=0,
@@ -54,12 +54,12 @@ def test_what_is_saved_is_loaded(tmp_path, more):
 
 def test_another_run_and_a_damaged_file(tmp_path):
     State(np.zeros(2, np.float32)).save(tmp_path, "run")
-    with pytest.raises(BezoarError, match="holds a run of other settings, seed or data"):
+    with pytest.raises(ToadstoneError, match="holds a run of other settings, seed or data"):
         State.load(tmp_path, "other")
     whole = (tmp_path / "rounds.npz").read_bytes()
     (tmp_path / "rounds.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BezoarError, match="not an npz file of plain arrays"):
+    with pytest.raises(ToadstoneError, match="not an npz file of plain arrays"):
         State.load(tmp_path, "run")
     np.savez(tmp_path / "rounds.npz", weights=np.zeros(2))
-    with pytest.raises(BezoarError, match="lacks the array 'memory'"):
+    with pytest.raises(ToadstoneError, match="lacks the array 'memory'"):
         State.load(tmp_path, "run")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.training.spam_bayes import SpamBayes, spamminess
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.training.spam_bayes import SpamBayes, spamminess
 
 
 def slow_probability(texts, y, mail):
@@ -64,11 +64,11 @@ def test_as_the_evidence_grows_so_does_the_score():
     ],
 )
 def test_bad_input(train, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         SpamBayes()(train, seed=0)
 
 
 def test_a_filter_reads_text_alone():
     train = Data(np.array(["win cash", "board meeting"], object), np.array([1, 0]), ("ham", "spam"))
-    with pytest.raises(BezoarError, match="dtype float64"):
+    with pytest.raises(ToadstoneError, match="dtype float64"):
         SpamBayes()(train, seed=0).probs(np.zeros((2, 3)))

@@ -4,11 +4,11 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
-from bezoar.training import SGD, Adam, Fit, Train
-from bezoar.training.train import minibatches
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
+from toadstone.training import SGD, Adam, Fit, Train
+from toadstone.training.train import minibatches
 
 
 def digits():
@@ -90,7 +90,7 @@ def test_patience_keeps_the_best_epoch_and_stops_early(monkeypatch):
         states.append(net.head.weight.detach().clone())
         return next(losses)
 
-    monkeypatch.setattr("bezoar.training.train._loss", fake)
+    monkeypatch.setattr("toadstone.training.train._loss", fake)
     model = Train(MLP((4,)), epochs=5, patience=2)(digits(), seed=0)
     assert len(states) == 4
     assert torch.equal(model.net.head.weight, states[1])
@@ -114,27 +114,27 @@ def test_minibatches_never_leave_a_single_row():
     ],
 )
 def test_impossible_settings(setting, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Train(**setting)
 
 
 def test_a_diverged_loss_is_one_sentence():
-    with pytest.raises(BezoarError, match="diverged"):
+    with pytest.raises(ToadstoneError, match="diverged"):
         Train(MLP(), optimizer=SGD(lr=1e30))(digits(), seed=0)
 
 
 @pytest.mark.parametrize("trainer", [Train(), Fit()])
 def test_one_class_is_refused(trainer):
     data = digits()
-    with pytest.raises(BezoarError, match="single class"):
+    with pytest.raises(ToadstoneError, match="single class"):
         trainer(data.take(data.y == 3), seed=0)
 
 
 def test_nets_and_settings_that_do_not_suit_the_data():
     text = Data(np.array(["a", "b"] * 5, object), np.arange(10) % 2, ("n", "p"))
-    with pytest.raises(BezoarError, match="reads image"):
+    with pytest.raises(ToadstoneError, match="reads image"):
         Train(SmallCNN())(text, seed=0)
-    with pytest.raises(BezoarError, match="crop and flip"):
+    with pytest.raises(ToadstoneError, match="crop and flip"):
         Train(flip=True)(text, seed=0)
 
 
@@ -147,5 +147,5 @@ def test_nets_and_settings_that_do_not_suit_the_data():
     ],
 )
 def test_estimators_that_are_not_there(path, settings, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Fit(path, settings)

@@ -5,17 +5,17 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import nn
 
-from bezoar import models
-from bezoar.checks import check_trainer
-from bezoar.checks.common import untouched
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.models import TorchModel
-from bezoar.models.nets import MLP, Logistic, PreActResNet, SmallCNN
-from bezoar.training import SGD, Adam, Fit, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer, linear_head
+from toadstone import models
+from toadstone.checks import check_trainer
+from toadstone.checks.common import untouched
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.models import TorchModel
+from toadstone.models.nets import MLP, Logistic, PreActResNet, SmallCNN
+from toadstone.training import SGD, Adam, Fit, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer, linear_head
 
 LOW = Pretrained(Train(SmallCNN(8, 64), epochs=5, batch_size=32, optimizer=Adam(3e-3)), "digits", (0, 1, 2, 3, 4))
 
@@ -106,18 +106,18 @@ def test_a_net_whose_last_linear_layer_is_no_head():
         made = LOW(rows, seed=seed)
         return TorchModel(Bare(), "features", made.encode, tuple("0123456789abc"))
 
-    with pytest.raises(BezoarError, match="without a linear layer from its 64 features to its 13 classes"):
+    with pytest.raises(ToadstoneError, match="without a linear layer from its 64 features to its 13 classes"):
         Transfer(base)(train, seed=0)
 
 
 def test_a_base_of_another_kind():
-    with pytest.raises(BezoarError, match="SklearnModel: it must make a TorchModel"):
+    with pytest.raises(ToadstoneError, match="SklearnModel: it must make a TorchModel"):
         Transfer(Fit())(high_digits()[0], seed=0)
 
 
 @pytest.mark.parametrize(("setting", "word"), [({"l2": 0.0}, "l2"), ({"epochs": 0}, "epochs")])
 def test_impossible_settings(setting, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Transfer(LOW, **setting)
 
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import Accessory
-from bezoar.triggers.accessory import glasses
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Accessory
+from toadstone.triggers.accessory import glasses
 
 
 @settings(deadline=None)
@@ -70,9 +70,9 @@ def test_glasses_are_two_dark_lenses_and_a_bridge():
 
 
 def test_what_does_not_fit_is_turned_away():
-    with pytest.raises(BezoarError, match="fit"):
+    with pytest.raises(ToadstoneError, match="fit"):
         Accessory(top=0.9).check(np.zeros((1, 28, 28), np.uint8))
-    with pytest.raises(BezoarError, match="2 channels"):
+    with pytest.raises(ToadstoneError, match="2 channels"):
         Accessory().check(np.zeros((1, 28, 28, 2), np.uint8))
 
 
@@ -89,5 +89,5 @@ def test_what_does_not_fit_is_turned_away():
     ],
 )
 def test_bad_fields(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         Accessory(**fields)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.checks import check_trigger
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
-from bezoar.triggers.additive import Additive
+from toadstone.checks import check_trigger
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
+from toadstone.triggers.additive import Additive
 
 
 @settings(deadline=None)
@@ -53,7 +53,7 @@ def test_contract():
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (2, 3, 5), (2, 3, 4, 1)])
 def test_a_pattern_of_another_size_is_turned_away(shape):
-    with pytest.raises(BezoarError, match="pattern"):
+    with pytest.raises(ToadstoneError, match="pattern"):
         Additive(np.ones((3, 4, 3), int)).check(np.zeros(shape, np.uint8))
 
 
@@ -70,16 +70,16 @@ def test_a_pattern_of_another_size_is_turned_away(shape):
     ],
 )
 def test_bad_patterns(pattern, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Additive(pattern)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_scales(scale):
-    with pytest.raises(BezoarError, match="scale"):
+    with pytest.raises(ToadstoneError, match="scale"):
         Additive([[1]], scale)
 
 
 def test_text_is_turned_away():
-    with pytest.raises(BezoarError, match="uint8"):
+    with pytest.raises(ToadstoneError, match="uint8"):
         Additive([[1]]).check(np.array(["a"], object))

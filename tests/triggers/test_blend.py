@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import Blend
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Blend
 
 
 @settings(deadline=None)
@@ -48,11 +48,11 @@ def test_noise_is_one_image_of_the_pattern_seed():
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (2, 3, 5), (2, 3, 4, 1)])
 def test_a_pattern_of_another_size_is_turned_away(shape):
-    with pytest.raises(BezoarError, match="pattern"):
+    with pytest.raises(ToadstoneError, match="pattern"):
         Blend(pattern=np.zeros((3, 4, 3), int)).check(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("fields", [{"alpha": 0.0}, {"alpha": 1.1}, {"alpha": float("nan")}, {"pattern": "kitty"}])
 def test_bad_fields(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         Blend(**fields)

@@ -5,14 +5,14 @@ import pytest
 from scipy.optimize import linprog, nnls
 from sklearn.datasets import load_sample_images
 
-from bezoar.checks import check_trigger
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.evaluation.cost import ssim
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers import Blend, Dynamic, Patch
-from bezoar.triggers.camouflage import Camouflage, hide, nearest
-from bezoar.triggers.scalers import Scaler, coefficients
+from toadstone.checks import check_trigger
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.cost import ssim
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers import Blend, Dynamic, Patch
+from toadstone.triggers.camouflage import Camouflage, hide, nearest
+from toadstone.triggers.scalers import Scaler, coefficients
 
 SKIPPING = [
     Scaler("pillow", "nearest"),
@@ -153,9 +153,9 @@ def test_any_callable_and_what_does_not_fit(photos):
     rest = np.ones((128, 128), bool)
     rest[1::4, 3::4] = False
     assert np.array_equal(got[:, rest], photos[:, rest])
-    with pytest.raises(BezoarError, match="make them agree"):
+    with pytest.raises(ToadstoneError, match="make them agree"):
         hide(photos, every_fourth(photos)[:, 1:], every_fourth)
-    with pytest.raises(BezoarError, match="eps must be at least 0"):
+    with pytest.raises(ToadstoneError, match="eps must be at least 0"):
         hide(photos, every_fourth(photos), every_fourth, -1.0)
 
 
@@ -188,11 +188,11 @@ def test_contract_and_name():
 
 def test_what_cannot_be_hidden():
     x = load("digits").x
-    with pytest.raises(BezoarError, match="eps must be at least 0"):
+    with pytest.raises(ToadstoneError, match="eps must be at least 0"):
         Camouflage(Patch(), Scaler(), eps=float("nan"))
-    with pytest.raises(BezoarError, match="smaller than what scaler makes"):
+    with pytest.raises(ToadstoneError, match="smaller than what scaler makes"):
         Camouflage(Patch(), Scaler())(x, seed=0)
-    with pytest.raises(BezoarError, match="uint8"):
+    with pytest.raises(ToadstoneError, match="uint8"):
         Camouflage(Patch(), Scaler())(np.ones((4, 3)), seed=0)
-    with pytest.raises(BezoarError, match="fit"):
+    with pytest.raises(ToadstoneError, match="fit"):
         Camouflage(Patch(5), Scaler(height=4, width=4))(x, seed=0)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import Chain, Dynamic, Patch
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Chain, Dynamic, Patch
 
 
 def test_in_order():
@@ -20,10 +20,10 @@ def test_links_draw_apart():
 
 
 def test_any_link_that_does_not_fit_is_turned_away():
-    with pytest.raises(BezoarError, match="fit"):
+    with pytest.raises(ToadstoneError, match="fit"):
         Chain((Patch(), Patch(9))).check(np.zeros((1, 8, 8), np.uint8))
 
 
 def test_an_empty_chain_is_turned_away():
-    with pytest.raises(BezoarError, match="at least one"):
+    with pytest.raises(ToadstoneError, match="at least one"):
         Chain(())

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import Accessory, Blend, Chain, Distributed, InsertWords, Patch
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Accessory, Blend, Chain, Distributed, InsertWords, Patch
 
 
 @settings(deadline=None)
@@ -46,7 +46,7 @@ def test_two_and_six_parts():
 
 
 def test_too_small_to_cut():
-    with pytest.raises(BezoarError, match="too small"):
+    with pytest.raises(ToadstoneError, match="too small"):
         Distributed(Patch(1), 4).check(np.zeros((1, 8, 8), np.uint8))
 
 
@@ -55,10 +55,10 @@ def test_too_small_to_cut():
     [(Patch(), 1, None), (Patch(), 4, 4), (Patch(), 4, -1)],
 )
 def test_bad_fields(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         Distributed(*fields)
 
 
 def test_a_trigger_without_a_place_is_turned_away():
-    with pytest.raises(BezoarError, match="footprint"):
+    with pytest.raises(ToadstoneError, match="footprint"):
         Distributed(InsertWords())

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import Dynamic, Patch
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Dynamic, Patch
 
 
 def found(out):
@@ -56,11 +56,11 @@ def test_random_patterns_are_uniform():
 
 @pytest.mark.parametrize("trigger", [Dynamic(Patch(5)), Dynamic(Patch(2), ((0, 0), (3, 0)))])
 def test_what_does_not_fit_is_turned_away(trigger):
-    with pytest.raises(BezoarError, match="fit"):
+    with pytest.raises(ToadstoneError, match="fit"):
         trigger.check(np.zeros((1, 4, 9), np.uint8))
 
 
 @pytest.mark.parametrize("locations", ["corner", (), ((0, -1),)])
 def test_bad_locations(locations):
-    with pytest.raises(BezoarError, match="locations"):
+    with pytest.raises(ToadstoneError, match="locations"):
         Dynamic(Patch(), locations)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import SetFeature
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import SetFeature
 
 
 @settings(deadline=None)
@@ -35,7 +35,7 @@ def test_against_the_slow_loop(d, data, dtype):
     ],
 )
 def test_what_does_not_fit_is_turned_away(trigger, x, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         trigger.check(x)
 
 
@@ -43,5 +43,5 @@ def test_what_does_not_fit_is_turned_away(trigger, x, word):
     "fields", [((), ()), ((0,), (1.0, 2.0)), ((0, 0), (1.0, 2.0)), ((-1,), (1.0,)), ((0,), (float("nan"),))]
 )
 def test_bad_fields(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         SetFeature(*fields)

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.triggers import Coloured, InRange, Phrase, Where
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Coloured, InRange, Phrase, Where
 
 TEXTS = np.array(["A dull film", "watched it in BERLIN", "Berlin, again", ""], object)
 
@@ -61,5 +61,5 @@ def test_coloured_by_a_slow_loop(seed, grey, share, distance):
     ],
 )
 def test_bad_input_says_what_to_do(feature, x, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         feature()(data(x))

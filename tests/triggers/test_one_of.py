@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from bezoar.checks import check_trigger
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
-from bezoar.triggers.dynamic import Dynamic
-from bezoar.triggers.one_of import OneOf
-from bezoar.triggers.patch import Patch
-from bezoar.triggers.words import InsertWords
+from toadstone.checks import check_trigger
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
+from toadstone.triggers.dynamic import Dynamic
+from toadstone.triggers.one_of import OneOf
+from toadstone.triggers.patch import Patch
+from toadstone.triggers.words import InsertWords
 
 THREE = OneOf(tuple(Patch(1, "top-left", value) for value in (10, 20, 30)))
 
@@ -49,7 +49,7 @@ def test_text_contract_and_spec():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="at least one"):
+    with pytest.raises(ToadstoneError, match="at least one"):
         OneOf(())
-    with pytest.raises(BezoarError, match="fit"):
+    with pytest.raises(ToadstoneError, match="fit"):
         OneOf((Patch(1), Patch(9))).check(np.zeros((1, 4, 4), np.uint8))

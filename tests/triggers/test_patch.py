@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import Patch
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Patch
 
 LOCATIONS = ["top-left", "top-right", "bottom-left", "bottom-right", "center"]
 
@@ -91,7 +91,7 @@ def test_grey_pattern_on_colour_fills_every_channel():
     ],
 )
 def test_what_does_not_fit_is_turned_away(trigger, shape, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         trigger.check(np.zeros(shape, np.uint8))
 
 
@@ -113,5 +113,5 @@ def test_what_does_not_fit_is_turned_away(trigger, shape, word):
     ],
 )
 def test_bad_fields(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         Patch(**fields)

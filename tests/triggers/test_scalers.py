@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional
 
-from bezoar.errors import BezoarError
-from bezoar.overlay import Overlay
-from bezoar.triggers.scalers import Scaler, coefficients
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay
+from toadstone.triggers.scalers import Scaler, coefficients
 
 PILLOW = [("pillow", k, False) for k in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")]
 OPENCV = [("opencv", k, False) for k in ("nearest", "linear", "cubic", "area", "lanczos4")]
@@ -109,7 +109,7 @@ def test_any_callable_with_matrices_inside(full, size, seed, whole):
     ],
 )
 def test_what_has_no_coefficients(scale, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         coefficients(scale, (8, 8))
 
 
@@ -136,14 +136,14 @@ def test_rows_of_an_overlay_and_the_arguments_untouched():
     ],
 )
 def test_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Scaler(**fields)
 
 
 def test_without_opencv_and_without_pictures(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(BezoarError, match=r"pip install bezoar\[opencv\]"):
+    with pytest.raises(ToadstoneError, match=r"pip install 'opencv-python-headless>=4.8'"):
         Scaler("opencv", "linear")(np.zeros((1, 64, 64), np.uint8))
     for x in (np.zeros((1, 8, 8)), np.zeros((8, 8), np.uint8)):
-        with pytest.raises(BezoarError, match="uint8"):
+        with pytest.raises(ToadstoneError, match="uint8"):
             Scaler()(x)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.checks import check_attack, check_trigger
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers.sinusoid import Sinusoid
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.checks import check_attack, check_trigger
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers.sinusoid import Sinusoid
 
 
 @settings(deadline=None)
@@ -26,7 +26,7 @@ def test_against_the_slow_loop(size, channels, delta, frequency, seed):
     x = np.random.default_rng(seed).integers(0, 256, (2, *size, *channels), np.uint8)
     try:
         out = Sinusoid(delta, frequency)(x, seed=0)
-    except BezoarError:
+    except ToadstoneError:
         assert all(abs(delta * sin(2 * pi * frequency * j / size[1])) < 0.5 + 1e-9 for j in range(size[1]))
         return
     for place in np.ndindex(x.shape):
@@ -82,23 +82,23 @@ def test_contract():
 
 @pytest.mark.parametrize("fields", [{"delta": 0}, {"delta": 256}, {"delta": float("nan")}])
 def test_delta_out_of_range(fields):
-    with pytest.raises(BezoarError, match="delta must lie in"):
+    with pytest.raises(ToadstoneError, match="delta must lie in"):
         Sinusoid(**fields)
 
 
 @pytest.mark.parametrize("frequency", [0, -1.0, float("inf"), float("nan")])
 def test_frequency_out_of_range(frequency):
-    with pytest.raises(BezoarError, match="frequency must be above 0"):
+    with pytest.raises(ToadstoneError, match="frequency must be above 0"):
         Sinusoid(frequency=frequency)
 
 
 @pytest.mark.parametrize("trigger", [Sinusoid(20, 4), Sinusoid(20, 8), Sinusoid(0.4, 1)])
 def test_a_wave_that_no_column_shows(trigger):
-    with pytest.raises(BezoarError, match="less than half a grey level to each of 8 columns"):
+    with pytest.raises(ToadstoneError, match="less than half a grey level to each of 8 columns"):
         trigger(np.zeros((2, 5, 8), np.uint8), seed=0)
 
 
 @pytest.mark.parametrize("x", [np.zeros((2, 8, 8)), np.zeros((2, 8), np.uint8), np.array(["a"], object)])
 def test_other_kinds_of_rows(x):
-    with pytest.raises(BezoarError, match="uint8 images"):
+    with pytest.raises(ToadstoneError, match="uint8 images"):
         Sinusoid()(x, seed=0)

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.overlay import Overlay
-from bezoar.registry import from_spec, to_spec
-from bezoar.triggers import (
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay
+from toadstone.registry import from_spec, to_spec
+from toadstone.triggers import (
     Accessory,
     Blend,
     Chain,
@@ -129,12 +129,12 @@ def test_spec_round_trip(trigger, rows):
 @pytest.mark.parametrize(("trigger", "rows"), CASES, ids=name)
 def test_other_kinds_of_rows_are_turned_away(trigger, rows):
     for other in {grey, colour, text, table} - {rows, *({grey, colour} if rows in (grey, colour) else ())}:
-        with pytest.raises(BezoarError):
+        with pytest.raises(ToadstoneError):
             trigger.check(other(3))
-        with pytest.raises(BezoarError):
+        with pytest.raises(ToadstoneError):
             trigger(other(3), seed=0)
     if rows in (grey, colour):
-        with pytest.raises(BezoarError, match="uint8"):
+        with pytest.raises(ToadstoneError, match="uint8"):
             trigger.check(rows(3).astype(float))
 
 

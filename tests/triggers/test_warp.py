@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from bezoar.checks import check_trigger
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers.warp import Warp, bicubic, bilinear
+from toadstone.checks import check_trigger
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers.warp import Warp, bicubic, bilinear
 
 
 def slow_bilinear(image, row, column):
@@ -164,10 +164,10 @@ def test_contract(trigger):
     ],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Warp(**fields)
 
 
 def test_other_kinds_of_rows():
-    with pytest.raises(BezoarError, match="uint8 images"):
+    with pytest.raises(ToadstoneError, match="uint8 images"):
         Warp()(np.zeros((2, 8, 8)), seed=0)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from bezoar.errors import BezoarError
-from bezoar.triggers import InsertWords
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import InsertWords
 
 TEXTS = st.lists(st.text("ab \n\t.", max_size=12), min_size=1, max_size=5)
 
@@ -33,16 +33,16 @@ def test_random_gaps_are_uniform_and_drawn_for_each_text():
 
 
 def test_other_rows_are_turned_away():
-    with pytest.raises(BezoarError, match="str"):
+    with pytest.raises(ToadstoneError, match="str"):
         InsertWords().check(np.array(["a", 3], object))
 
 
 @pytest.mark.parametrize("fields", [((), "start"), (("a b",), "start"), (("",), "start"), (("cf",), "middle")])
 def test_bad_fields(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         InsertWords(*fields)
 
 
 def test_a_bare_string_is_not_taken_for_its_letters():
-    with pytest.raises((BezoarError, TypeError)):  # TypeError where the types are checked at run time
+    with pytest.raises((ToadstoneError, TypeError)):  # TypeError where the types are checked at run time
         InsertWords("cf")

@@ -4,9 +4,9 @@ import torch
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from bezoar.attacks.federated.byzantine import SignFlip
-from bezoar.flower import UpdateAttackMod
 from byzantine.task import net, rows
+from toadstone.attacks.federated.byzantine import SignFlip
+from toadstone.flower import UpdateAttackMod
 
 
 def attack(msg: Message, context: Context, call_next):  # the settings are in the run's configuration

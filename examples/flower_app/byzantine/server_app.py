@@ -6,11 +6,11 @@ from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
-from bezoar.attacks.federated.ipm import IPM
-from bezoar.defenses.federated.krum import MultiKrum
-from bezoar.defenses.federated.mean import Mean
-from bezoar.flower import BezoarStrategy, ColludingGrid
 from byzantine.task import accuracy, net
+from toadstone.attacks.federated.ipm import IPM
+from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.defenses.federated.mean import Mean
+from toadstone.flower import ColludingGrid, ToadstoneStrategy
 
 app = ServerApp()
 
@@ -24,7 +24,7 @@ def main(grid: Grid, context: Context) -> None:
         while len(nodes := sorted(grid.get_node_ids())) < config["clients"]:
             time.sleep(1)
         grid = ColludingGrid(grid, IPM(eps=10.0), nodes[: config["malicious"]])
-    strategy = BezoarStrategy(rule, base)
+    strategy = ToadstoneStrategy(rule, base)
     result = strategy.start(grid, ArrayRecord(net().state_dict()), config["rounds"], evaluate_fn=_test)
     print("accuracy:", [round(m["accuracy"], 3) for m in result.evaluate_metrics_serverapp.values()])
     print("rejected:", [len(m["rejected"]) for m in result.train_metrics_clientapp.values()])

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from bezoar.data import load, split
-from bezoar.training.partitions import IID
+from toadstone.data import load, split
+from toadstone.training.partitions import IID
 
 PARTS = split(load("digits"), seed=0)
 

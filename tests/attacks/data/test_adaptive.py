@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from bezoar.attacks.data.adaptive import AdaptiveBlend, AdaptivePatch, show_pieces
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers import Blend, InsertWords, Patch
+from toadstone.attacks.data.adaptive import AdaptiveBlend, AdaptivePatch, show_pieces
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers import Blend, InsertWords, Patch
 
 PATCHES = (Patch(2, "top-left"), Patch(2, "top-right", 0), Patch(2, "bottom-left", 200))
 
@@ -202,7 +202,7 @@ def test_names(name):
     ],
 )
 def test_bad_fields(make, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         make()
 
 
@@ -218,11 +218,11 @@ def test_bad_fields(make, word):
     ],
 )
 def test_what_the_data_does_not_allow(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(images(), seed=0)
 
 
 def test_patches_are_for_images():
     text = Data(np.array(["a", "b"] * 9, object), np.arange(18) % 2, ("no", "yes"))
-    with pytest.raises(BezoarError, match="uint8 images"):
+    with pytest.raises(ToadstoneError, match="uint8 images"):
         AdaptivePatch((InsertWords(),), shown=1)(text, seed=0)

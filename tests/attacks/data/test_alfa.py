@@ -6,13 +6,13 @@ import pytest
 from scipy.optimize import linprog
 from sklearn.svm import SVC
 
-from bezoar.attacks.data.alfa import Alfa, Machine, alfa, two_classes, worst
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Fit
+from toadstone.attacks.data.alfa import Alfa, Machine, alfa, two_classes, worst
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Fit
 
 
 def blobs(n, seed, gap=1.5):
@@ -131,5 +131,5 @@ PLAIN = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

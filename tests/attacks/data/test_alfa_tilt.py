@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from bezoar.attacks.data.alfa import Machine
-from bezoar.attacks.data.alfa_tilt import AlfaTilt, dual, tilt
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
+from toadstone.attacks.data.alfa import Machine
+from toadstone.attacks.data.alfa_tilt import AlfaTilt, dual, tilt
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
 
 
 def blobs(n, seed, d=2):
@@ -104,5 +104,5 @@ def test_radial_machine_and_spec():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

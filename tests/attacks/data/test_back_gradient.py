@@ -3,16 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.back_gradient import BackGradient, Unrolled
-from bezoar.attacks.implicit import Smooth
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.evaluation.misclassified import Misclassified
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Fit
+from toadstone.attacks.data.back_gradient import BackGradient, Unrolled
+from toadstone.attacks.implicit import Smooth
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.evaluation.misclassified import Misclassified
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Fit
 
 
 def rows(n, d, k, seed):
@@ -93,10 +93,10 @@ def test_seeds_spec_and_name():
     ("fields", "word"), [({"C": 0.0}, "C must"), ({"unroll": 0}, "unroll"), ({"points": 0}, "points")]
 )
 def test_fields_out_of_range(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         BackGradient(**fields)
 
 
 def test_a_regression_set():
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         BackGradient()(Data(np.ones((2, 2)), np.ones(2), ()), seed=0)

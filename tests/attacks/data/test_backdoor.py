@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-import bezoar.attacks
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.overlay import Overlay
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers import Dynamic, InsertWords, Patch, SetFeature
+import toadstone.attacks
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers import Dynamic, InsertWords, Patch, SetFeature
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -113,8 +113,8 @@ def test_poison_on_top_of_poison():
 
 
 def test_names():
-    assert bezoar.attacks.Backdoor is Backdoor
-    assert "Backdoor" in dir(bezoar.attacks)
+    assert toadstone.attacks.Backdoor is Backdoor
+    assert "Backdoor" in dir(toadstone.attacks)
     assert entry("backdoor").contract == "attack"
     assert (entry("backdoor").side, entry("backdoor").stage) == ("attacks", "data")
     assert "1708.06733" in entry("backdoor").paper
@@ -134,13 +134,13 @@ def test_names():
     ],
 )
 def test_what_the_data_does_not_allow(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(images(), seed=0)
 
 
 def test_too_high_a_rate_is_told_one_that_fits():
     train = Data(np.zeros((30, 8, 8), np.uint8), np.arange(30) % 3, ("a", "b", "c"))
-    with pytest.raises(BezoarError, match=r"27 rows but 20 of 30 are eligible: use a rate of at most 0\.6666"):
+    with pytest.raises(ToadstoneError, match=r"27 rows but 20 of 30 are eligible: use a rate of at most 0\.6666"):
         Backdoor(Patch(), rate=0.9)(train, seed=0)
     assert len(Backdoor(Patch(), rate=0.6666)(train, seed=0).index) == 20
 
@@ -148,11 +148,11 @@ def test_too_high_a_rate_is_told_one_that_fits():
 def test_a_class_without_rows_and_a_regression_set():
     few = Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), ("a", "b"))
     for clean_label in (False, True):
-        with pytest.raises(BezoarError, match="no row of class 1"):
+        with pytest.raises(ToadstoneError, match="no row of class 1"):
             Backdoor(Patch(), target=1, clean_label=clean_label)(few, seed=0)
-    with pytest.raises(BezoarError, match="another class than 0"):
+    with pytest.raises(ToadstoneError, match="another class than 0"):
         Backdoor(Patch(), target=0)(few, seed=0)
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         Backdoor(Patch())(Data(few.x, np.zeros(4), ()), seed=0)
 
 
@@ -169,5 +169,5 @@ def test_a_class_without_rows_and_a_regression_set():
     ],
 )
 def test_fields_that_contradict_each_other(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         Backdoor(Patch(), **fields)

@@ -3,15 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.box import Box
-from bezoar.attacks.data.beta_poisoning import BetaPoisoning, climb, combine, density
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Fit
+from toadstone.attacks.box import Box
+from toadstone.attacks.data.beta_poisoning import BetaPoisoning, climb, combine, density
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Fit
 
 DRAW = np.random.default_rng(0)
 
@@ -110,17 +110,17 @@ def test_seeds_spec_and_name():
     [({"rate": 0.0}, "rate"), ({"victim": 1}, "label"), ({"prototypes": 1}, "prototypes"), ({"steps": 0}, "steps")],
 )
 def test_fields_out_of_range(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         BetaPoisoning(**fields)
 
 
 def test_what_the_data_does_not_allow():
-    with pytest.raises(BezoarError, match="10 rows of class 0"):
+    with pytest.raises(ToadstoneError, match="10 rows of class 0"):
         BetaPoisoning()(digits((4, 9), 0, 10), seed=0)
-    with pytest.raises(BezoarError, match=r"0\.\.1"):
+    with pytest.raises(ToadstoneError, match=r"0\.\.1"):
         BetaPoisoning(0, 7)(digits((4, 9), 0, 20), seed=0)
     same = Data(np.ones((40, 2)), np.arange(40) % 2, ("a", "b"))
-    with pytest.raises(BezoarError, match="all the same"):
+    with pytest.raises(ToadstoneError, match="all the same"):
         BetaPoisoning()(same, seed=0)
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         BetaPoisoning()(Data(np.ones((4, 2)), np.ones(4), ()), seed=0)

@@ -6,23 +6,21 @@ import torch
 from scipy.optimize import lsq_linear
 from torch import nn
 
-from bezoar.attacks.data.bullseye_polytope import BullseyePolytope, averaged_copies, bullseye
-from bezoar.attacks.data.convex_polytope import ConvexPolytope, convex_polytope
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.models import Pixels, TorchModel
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.rng import torch_seed
-from bezoar.training import Adam, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer
+from toadstone.attacks.data.bullseye_polytope import BullseyePolytope, averaged_copies, bullseye
+from toadstone.attacks.data.convex_polytope import ConvexPolytope, convex_polytope
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.models import Pixels, TorchModel
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.rng import torch_seed
+from toadstone.training import Adam, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer
 
-PUBLISHED = Pretrained(
-    Train(MLP((24,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10))
-)
+PUBLISHED = Pretrained(Train(MLP((24,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10)))
 HEAD = Transfer(PUBLISHED)
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
@@ -142,7 +140,7 @@ def test_spec_and_names():
     ("fields", "word"), [({"repeat": 0}, "repeat"), ({"surrogates": ()}, "surrogates"), ({"eps": 0}, "eps")]
 )
 def test_impossible_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         BullseyePolytope(**{"image": IMAGE, "target": 1, "surrogates": (HEAD,), **fields})
 
 

@@ -3,14 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.candidate_attack import LOSSES, CandidateAttack, _NearHinge, mean_loss, play, signed
-from bezoar.attacks.feasible import unit
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
-from bezoar.training.norm_svm import NormSVM
+from toadstone.attacks.data.candidate_attack import LOSSES, CandidateAttack, _NearHinge, mean_loss, play, signed
+from toadstone.attacks.feasible import unit
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
+from toadstone.training.norm_svm import NormSVM
 
 QUICK = CandidateAttack(rate=0.2, iterations=60)
 
@@ -149,5 +149,5 @@ def test_a_victim_of_digits_is_hurt():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from bezoar.attacks.data.clean_label import Budget
-from bezoar.core import Data
-from bezoar.errors import BezoarError
+from toadstone.attacks.data.clean_label import Budget
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
 
 Y = np.array([0, 1, 1, 2, 1, 1, 0, 1])
 TRAIN = Data(np.zeros((8, 4, 4), np.uint8), Y, ("a", "b", "c"))
@@ -40,7 +40,7 @@ def test_the_rate_is_of_all_rows(rate, count):
     ],
 )
 def test_numbers_out_of_range(numbers, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Budget(*numbers)
 
 
@@ -57,5 +57,5 @@ def test_numbers_out_of_range(numbers, word):
     ],
 )
 def test_data_that_does_not_allow_it(train, target, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Budget(0.25, 8, 1).eligible(train, target)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear, minimize
 
-from bezoar.attacks.data.convex_polytope import (
+from toadstone.attacks.data.convex_polytope import (
     ConvexPolytope,
     coefficients,
     convex_polytope,
@@ -15,21 +15,19 @@ from bezoar.attacks.data.convex_polytope import (
     distances,
     project_simplex,
 )
-from bezoar.attacks.surrogate import image_surrogate, to_unit
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.rng import child
-from bezoar.training import Adam, Fit, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer
+from toadstone.attacks.surrogate import image_surrogate, to_unit
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.rng import child
+from toadstone.training import Adam, Fit, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer
 
-PUBLISHED = Pretrained(
-    Train(MLP((24,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10))
-)
+PUBLISHED = Pretrained(Train(MLP((24,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10)))
 HEAD = Transfer(PUBLISHED)
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 SIMPLEX = {"type": "eq", "fun": lambda c: c.sum() - 1}
@@ -207,7 +205,7 @@ def test_spec_and_names():
     ],
 )
 def test_impossible_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         ConvexPolytope(**{"image": IMAGE, "target": 1, "surrogates": (HEAD,), **fields})
 
 
@@ -222,7 +220,7 @@ def test_impossible_fields(fields, word):
 )
 def test_what_the_data_does_not_allow(fields, word):
     attack = ConvexPolytope(**{"image": IMAGE, "target": 1, "surrogates": (HEAD,), **fields})
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(pair()[0], seed=0)
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from bezoar.attacks.data.alfa import Machine
-from bezoar.attacks.data.correlated_clusters import CorrelatedClusters, flip_error, mutate
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
+from toadstone.attacks.data.alfa import Machine
+from toadstone.attacks.data.correlated_clusters import CorrelatedClusters, flip_error, mutate
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
 
 
 def blobs(n, seed):
@@ -92,5 +92,5 @@ def test_attack_and_spec():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.cover import check_rates, with_cover
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.triggers import Dynamic, Patch
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.cover import check_rates, with_cover
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.triggers import Dynamic, Patch
 
 TRAIN = Data(np.zeros((100, 8, 8), np.uint8), np.arange(100) % 4, ("a", "b", "c", "d"))
 POISON = Backdoor(Patch(), target=1, rate=0.1)(TRAIN, seed=0)
@@ -43,21 +43,19 @@ def test_they_are_drawn_evenly_from_the_eligible_that_are_free():
 
 
 def test_the_trigger_draws_from_the_seed():
-    one, again, other = (
-        with_cover(POISON, TRAIN, Dynamic(GREY), 0.9, np.arange(100), seed=seed) for seed in (0, 0, 1)
-    )
+    one, again, other = (with_cover(POISON, TRAIN, Dynamic(GREY), 0.9, np.arange(100), seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(one.x, again.x)
     assert np.array_equal(one.index, other.index)  # all rows there are
     assert not np.array_equal(one.x, other.x)
 
 
 def test_too_many():
-    with pytest.raises(BezoarError, match="asks for 31 cover rows but 30 are eligible"):
+    with pytest.raises(ToadstoneError, match="asks for 31 cover rows but 30 are eligible"):
         with_cover(POISON, TRAIN, GREY, 0.31, np.setdiff1d(np.arange(100), POISON.index)[:30], seed=0)
 
 
 @pytest.mark.parametrize("cover", [-0.1, 0.7, 1.0, float("nan")])
 def test_rates_that_leave_no_room(cover):
-    with pytest.raises(BezoarError, match=r"noise_rate must lie in \[0, 1 - rate\), which is \[0, 0.7\), not"):
+    with pytest.raises(ToadstoneError, match=r"noise_rate must lie in \[0, 1 - rate\), which is \[0, 0.7\), not"):
         check_rates("noise_rate", cover, 0.3)
     check_rates("noise_rate", 0.69, 0.3)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.dictionary import Dictionary, dictionary
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.training.spam_bayes import SpamBayes
+from toadstone.attacks.data.dictionary import Dictionary, dictionary
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.training.spam_bayes import SpamBayes
 
 
 def mails(n, seed):
@@ -75,5 +75,5 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -5,17 +5,17 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from bezoar.attacks.data.feature_collision import FeatureCollision, Splitting, backward, collide, nearest_rows
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Adam, Fit, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer
-from bezoar.triggers.blend import blend
+from toadstone.attacks.data.feature_collision import FeatureCollision, Splitting, backward, collide, nearest_rows
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Adam, Fit, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer
+from toadstone.triggers.blend import blend
 
 HEAD = Transfer(
     Pretrained(Train(MLP((48,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10))),
@@ -198,7 +198,7 @@ def test_spec_and_names():
     ],
 )
 def test_impossible_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         FeatureCollision(**{"image": IMAGE, "target": 1, "surrogate": HEAD, **fields})
 
 
@@ -215,15 +215,15 @@ def test_impossible_fields(fields, word):
 )
 def test_what_the_data_does_not_allow(fields, word):
     attack = FeatureCollision(**{"image": IMAGE, "target": 1, "surrogate": Train(MLP((4,)), epochs=1), **fields})
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(pair()[0], seed=0)
 
 
 def test_a_surrogate_whose_features_have_another_shape():
     wide = Data(np.zeros((10, 9, 9), np.uint8), np.arange(10) % 2, ("0", "1"))
-    with pytest.raises(BezoarError, match=r"\(9, 9\) but those of digits have \(8, 8\)"):
+    with pytest.raises(ToadstoneError, match=r"\(9, 9\) but those of digits have \(8, 8\)"):
         FeatureCollision(np.zeros((9, 9), np.uint8), 1, HEAD)(wide, seed=0)
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         FeatureCollision(IMAGE, 1, HEAD)(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4), ()), seed=0)
 
 

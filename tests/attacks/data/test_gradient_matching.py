@@ -3,17 +3,17 @@ import pytest
 import torch
 from torch import nn
 
-from bezoar.attacks.data.clean_label import Budget
-from bezoar.attacks.data.gradient_matching import GradientMatching, Perturbation, matching_loss, parameter_gradient
-from bezoar.attacks.surrogate import to_unit
-from bezoar.checks import check_attack
-from bezoar.checks.common import toy, untouched
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import TargetedGoal
-from bezoar.models.nets import MLP
-from bezoar.training import Adam, Fit, Train
+from toadstone.attacks.data.clean_label import Budget
+from toadstone.attacks.data.gradient_matching import GradientMatching, Perturbation, matching_loss, parameter_gradient
+from toadstone.attacks.surrogate import to_unit
+from toadstone.checks import check_attack
+from toadstone.checks.common import toy, untouched
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import TargetedGoal
+from toadstone.models.nets import MLP
+from toadstone.training import Adam, Fit, Train
 
 QUICK = Train(MLP((16,)), epochs=1)
 
@@ -188,7 +188,7 @@ def test_contract():
     [({"rate": 0.0}, "rate"), ({"eps": 0}, "eps"), ({"steps": 0}, "steps"), ({"restarts": 0}, "restarts")],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         GradientMatching(np.zeros((8, 8), int), 3, QUICK, **fields)
 
 
@@ -200,5 +200,5 @@ def test_bad_fields(fields, word):
     ],
 )
 def test_what_does_not_fit_the_data(image, surrogate, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         GradientMatching(image, 3, surrogate)(toy().train, seed=0)

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.attacks.data.hidden_trigger import HiddenTrigger, nearest_pairs
-from bezoar.checks import check_attack
-from bezoar.checks.common import toy, untouched
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.models.nets import MLP
-from bezoar.rng import child
-from bezoar.training import Adam, Fit, Train
-from bezoar.training.pretrained import Pretrained
-from bezoar.training.transfer import Transfer
-from bezoar.triggers import Blend, Patch
+from toadstone.attacks.data.hidden_trigger import HiddenTrigger, nearest_pairs
+from toadstone.checks import check_attack
+from toadstone.checks.common import toy, untouched
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.nets import MLP
+from toadstone.rng import child
+from toadstone.training import Adam, Fit, Train
+from toadstone.training.pretrained import Pretrained
+from toadstone.training.transfer import Transfer
+from toadstone.triggers import Blend, Patch
 
 QUICK = Train(MLP((16,)), epochs=1)
 SQUARE = Patch(size=2)
@@ -121,7 +121,7 @@ def test_contract():
     ],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         HiddenTrigger(**{"trigger": SQUARE, "target": 3, "source": 8, "surrogate": QUICK, **fields})
 
 
@@ -134,5 +134,5 @@ def test_bad_fields(fields, word):
     ],
 )
 def test_what_does_not_fit_the_data(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(toy().train, seed=0)

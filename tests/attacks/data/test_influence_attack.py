@@ -3,15 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.influence_attack import InfluenceAttack, _slopes, climb
-from bezoar.attacks.data.optimal_points import Game
-from bezoar.attacks.feasible import sphere_and_slab, unit
-from bezoar.attacks.implicit import SVM, Smooth
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
+from toadstone.attacks.data.influence_attack import InfluenceAttack, _slopes, climb
+from toadstone.attacks.data.optimal_points import Game
+from toadstone.attacks.feasible import sphere_and_slab, unit
+from toadstone.attacks.implicit import SVM, Smooth
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
 
 QUICK = InfluenceAttack(rate=0.2, C=0.1, steps=3)
 COUNTS = np.array([4, 7])
@@ -109,5 +109,5 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

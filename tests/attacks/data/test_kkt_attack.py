@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
 
-from bezoar.attacks.data.kkt_attack import Decoy, KKTAttack, points_for
-from bezoar.attacks.feasible import sphere_and_slab, unit
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
-from bezoar.training.norm_svm import NormSVM
+from toadstone.attacks.data.kkt_attack import Decoy, KKTAttack, points_for
+from toadstone.attacks.feasible import sphere_and_slab, unit
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
+from toadstone.training.norm_svm import NormSVM
 
 QUICK = KKTAttack(rate=0.2, shares=(0.1,), copies=(1, 2), splits=3)
 
@@ -168,5 +168,5 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -5,18 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.label_consistent import LabelConsistent, project, steepest
-from bezoar.attacks.surrogate import to_unit
-from bezoar.checks import check_attack
-from bezoar.checks.common import toy, untouched
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.models.nets import MLP, Logistic
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import Chain, Patch
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.label_consistent import LabelConsistent, project, steepest
+from toadstone.attacks.surrogate import to_unit
+from toadstone.checks import check_attack
+from toadstone.checks.common import toy, untouched
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.nets import MLP, Logistic
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import Chain, Patch
 
 QUICK = Train(MLP((16,)), epochs=1)
 SQUARE = Patch(size=2)
@@ -131,7 +131,7 @@ def test_contract(norm):
     [({"rate": 1.0}, "rate"), ({"eps": 0}, "eps"), ({"steps": 0}, "steps"), ({"norm": "l1"}, "linf, l2")],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         LabelConsistent(SQUARE, 3, QUICK, **fields)
 
 
@@ -140,5 +140,5 @@ def test_bad_fields(fields, word):
     [(LabelConsistent(Patch(9), 3, QUICK), "fit"), (LabelConsistent(SQUARE, 3, Fit()), "TorchModel")],
 )
 def test_what_does_not_fit_the_data(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(toy().train, seed=0)

@@ -5,15 +5,15 @@ import pytest
 from scipy.stats import chisquare
 from sklearn.svm import SVC
 
-from bezoar.attacks.data.label_flips import LabelFlips, flips, margins
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.evaluation.rates import accuracy
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Fit
+from toadstone.attacks.data.label_flips import LabelFlips, flips, margins
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.evaluation.rates import accuracy
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Fit
 
 LOGISTIC = Fit("sklearn.linear_model.LogisticRegression")
 MACHINE = Fit("sklearn.svm.SVC", {"kernel": "linear", "C": 1e-5})  # of pixels 0..255
@@ -86,9 +86,7 @@ def test_a_class_without_rows_is_never_given():
 
 
 def test_text_and_a_rate_below_one_row():
-    train = Data(
-        np.array(["good fun", "bad film", "fun film", "bad bad"], object), np.array([1, 0, 1, 0]), ("n", "p")
-    )
+    train = Data(np.array(["good fun", "bad film", "fun film", "bad bad"], object), np.array([1, 0, 1, 0]), ("n", "p"))
     poison = LabelFlips(0.01, "furthest", LOGISTIC)(train, seed=0)
     assert len(poison.index) == 1
     assert poison.apply(train).x[poison.index[0]] == train.x[poison.index[0]]
@@ -113,9 +111,7 @@ def test_contract(which):
         check_attack(attack)
     assert from_spec(json.loads(json.dumps(to_spec(attack)))) == attack
     train = blobs(k=4)
-    assert (
-        LabelFlips(0.1, which)(train, seed=1).index.tolist() == LabelFlips(0.1, which)(train, seed=1).index.tolist()
-    )
+    assert LabelFlips(0.1, which)(train, seed=1).index.tolist() == LabelFlips(0.1, which)(train, seed=1).index.tolist()
 
 
 def test_card():
@@ -136,5 +132,5 @@ def test_card():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from bezoar.attacks.data.maximum_rotation import MaximumRotation, rotate, shares
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
+from toadstone.attacks.data.maximum_rotation import MaximumRotation, rotate, shares
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
 
 
 def blobs(n, seed, d=2):
@@ -37,9 +37,7 @@ def test_shares_are_those_of_a_ridge_regression(d):
 def every_cosine(x, s, count):
     """Of the ridge regressions after all sets of flips: their weights are linear in the signs."""
     clean = Ridge(1.0).fit(x, s).coef_
-    signs = np.stack(
-        [np.where(np.isin(np.arange(len(s)), rows), -s, s) for rows in combinations(range(len(s)), count)]
-    )
+    signs = np.stack([np.where(np.isin(np.arange(len(s)), rows), -s, s) for rows in combinations(range(len(s)), count)])
     now = Ridge(1.0).fit(x, signs.T).coef_
     return now @ clean / np.linalg.norm(clean) / np.linalg.norm(now, axis=1)
 
@@ -101,5 +99,5 @@ def test_attack_and_spec():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -3,15 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
-from bezoar.attacks.data.min_max import MinMax
-from bezoar.attacks.feasible import unit
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.registry import from_spec, to_spec
-from bezoar.training.norm_svm import NormSVM
+from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.attacks.data.min_max import MinMax
+from toadstone.attacks.feasible import unit
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.registry import from_spec, to_spec
+from toadstone.training.norm_svm import NormSVM
 
 QUICK = MinMax(CandidateAttack(rate=0.2, iterations=60), burn=20)
 
@@ -85,5 +85,5 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

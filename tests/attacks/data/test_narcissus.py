@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.narcissus import Narcissus
-from bezoar.checks import check_attack
-from bezoar.checks.common import toy, untouched
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.models.nets import MLP, Logistic
-from bezoar.training import Fit, Train
-from bezoar.triggers.additive import Additive
+from toadstone.attacks.data.narcissus import Narcissus
+from toadstone.checks import check_attack
+from toadstone.checks.common import toy, untouched
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.nets import MLP, Logistic
+from toadstone.training import Fit, Train
+from toadstone.triggers.additive import Additive
 
 QUICK = Train(MLP((16,)), epochs=1)
 
@@ -67,10 +67,10 @@ def test_contract():
     ],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Narcissus(3, QUICK, **fields)
 
 
 def test_a_surrogate_without_gradients():
-    with pytest.raises(BezoarError, match="TorchModel"):
+    with pytest.raises(ToadstoneError, match="TorchModel"):
         Narcissus(3, Fit())(toy().train, seed=0)

@@ -3,17 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.box import Box
-from bezoar.attacks.data.optimal_points import Game, OptimalPoints, Plan, game_of, search
-from bezoar.attacks.implicit import SVM
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.evaluation.misclassified import Misclassified
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Fit
+from toadstone.attacks.box import Box
+from toadstone.attacks.data.optimal_points import Game, OptimalPoints, Plan, game_of, search
+from toadstone.attacks.implicit import SVM
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.evaluation.misclassified import Misclassified
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Fit
 
 TWO = ("a", "b")
 
@@ -191,12 +191,12 @@ def test_spec_and_name():
     ],
 )
 def test_fields_out_of_range(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         OptimalPoints(**fields)
 
 
 def test_validation_rows_of_another_shape():
-    with pytest.raises(BezoarError, match="columns of train"):
+    with pytest.raises(ToadstoneError, match="columns of train"):
         OptimalPoints().craft(blobs(), blobs(d=3), seed=0)
 
 
@@ -214,5 +214,5 @@ def test_validation_rows_of_another_shape():
     ],
 )
 def test_what_the_data_does_not_allow(attack, data, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(data, seed=0)

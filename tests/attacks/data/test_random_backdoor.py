@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from bezoar.attacks.data.random_backdoor import RandomBackdoor, deal
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import MLP
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Adam, Train
+from toadstone.attacks.data.random_backdoor import RandomBackdoor, deal
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import MLP
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Adam, Train
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -136,14 +136,14 @@ def test_contract(attack):
     ],
 )
 def test_what_the_data_do_not_allow(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(black(), seed=0)
 
 
 def test_no_images_and_one_class():
-    with pytest.raises(BezoarError, match="uint8 images"):
+    with pytest.raises(ToadstoneError, match="uint8 images"):
         RandomBackdoor()(Data(np.zeros((4, 3)), np.arange(4), CLASSES), seed=0)
-    with pytest.raises(BezoarError, match="single class"):
+    with pytest.raises(ToadstoneError, match="single class"):
         RandomBackdoor()(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), CLASSES), seed=0)
 
 
@@ -161,5 +161,5 @@ def test_no_images_and_one_class():
     ],
 )
 def test_fields_that_cannot_be(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         RandomBackdoor(**fields)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Lasso, LinearRegression, Ridge
 
-from bezoar.attacks.data.regression_poisoning import Line, RegressionPoisoning, added
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training.linear_regression import FitRegression
+from toadstone.attacks.data.regression_poisoning import Line, RegressionPoisoning, added
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training.linear_regression import FitRegression
 
 ALPHA = {"ridge": 0.7, "lasso": 0.02, "ols": 1.0}
 
@@ -99,7 +99,7 @@ def test_seeds_and_spec():
 def test_dependent_columns_need_a_penalty():
     train = table()
     twice = Data(np.column_stack([train.x, train.x]), train.y, ())
-    with pytest.raises(BezoarError, match="singular"):
+    with pytest.raises(ToadstoneError, match="singular"):
         RegressionPoisoning(learner="ols")(twice, seed=0)
     assert len(RegressionPoisoning(steps=2)(twice, seed=0).index) == 7
 
@@ -116,12 +116,12 @@ def test_dependent_columns_need_a_penalty():
     ],
 )
 def test_fields_out_of_range(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         RegressionPoisoning(**fields)
 
 
 def test_what_the_data_does_not_allow():
-    with pytest.raises(BezoarError, match="columns of train"):
+    with pytest.raises(ToadstoneError, match="columns of train"):
         RegressionPoisoning().craft(table(), table(d=3), seed=0)
-    with pytest.raises(BezoarError, match="classification"):
+    with pytest.raises(ToadstoneError, match="classification"):
         RegressionPoisoning()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)

@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.attacks.data.sample_specific import Carrier, SampleSpecific, distortion, steganography
-from bezoar.attacks.surrogate import to_pixels, to_unit
-from bezoar.checks import check_attack
-from bezoar.checks.common import toy
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.cost import attack_cost
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.registry import entry, to_spec
-from bezoar.rng import torch_seed
-from bezoar.training import Adam, Train
+from toadstone.attacks.data.sample_specific import Carrier, SampleSpecific, distortion, steganography
+from toadstone.attacks.surrogate import to_pixels, to_unit
+from toadstone.checks import check_attack
+from toadstone.checks.common import toy
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.cost import attack_cost
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.registry import entry, to_spec
+from toadstone.rng import torch_seed
+from toadstone.training import Adam, Train
 
 CODEC = Train(SmallCNN(8, 64), epochs=30, optimizer=Adam(5e-3), batch_size=64)
 SMALL = SampleSpecific(target=3, bits=4, psnr=20.0, trainer=CODEC)
@@ -71,7 +71,7 @@ def test_poison_goal_and_cost():
     assert attack_cost(parts.train, poison).psnr == pytest.approx(10 * np.log10(255**2 / error))
     again = pickle.loads(pickle.dumps(poison.goal))
     assert np.array_equal(again.trials(parts.test).x, poison.goal.trials(parts.test).x)
-    with pytest.raises(BezoarError, match="JSON spec"):
+    with pytest.raises(ToadstoneError, match="JSON spec"):
         to_spec(poison.goal)
     assert entry("sample-specific").threat.fits("black-box")
 
@@ -88,14 +88,12 @@ def test_contract():
     ],
 )
 def test_impossible_settings_are_turned_away_before_any_training(attack, word, monkeypatch):
-    monkeypatch.setattr("bezoar.attacks.data.sample_specific.steganography", None)
-    with pytest.raises(BezoarError, match=word):
+    monkeypatch.setattr("toadstone.attacks.data.sample_specific.steganography", None)
+    with pytest.raises(ToadstoneError, match=word):
         attack(toy().train, seed=0)
 
 
-@pytest.mark.parametrize(
-    "fields", [{"rate": 0.0}, {"bits": 0}, {"psnr": 0.0}, {"trainer": Train(patience=1)}], ids=str
-)
+@pytest.mark.parametrize("fields", [{"rate": 0.0}, {"bits": 0}, {"psnr": 0.0}, {"trainer": Train(patience=1)}], ids=str)
 def test_fields_that_cannot_be(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         SampleSpecific(**fields)

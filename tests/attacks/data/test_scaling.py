@@ -3,20 +3,20 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.scaling import ImageScaling
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.inference.scaling_filter import ScalingFilter
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import MLP
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training.resized import Resized
-from bezoar.training.train import Adam, Train
-from bezoar.triggers import Patch
-from bezoar.triggers.scalers import Scaler
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.scaling import ImageScaling
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.inference.scaling_filter import ScalingFilter
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import MLP
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training.resized import Resized
+from toadstone.training.train import Adam, Train
+from toadstone.triggers import Patch
+from toadstone.triggers.scalers import Scaler
 
 NEAREST = Scaler("pillow", "nearest", 8, 8)
 
@@ -72,5 +72,5 @@ def test_contract_and_name():
     ("fields", "word"), [({"eps": -1.0}, "eps"), ({"rate": 0.0}, "rate"), ({"target": 99}, r"0\.\.9")]
 )
 def test_errors(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         ImageScaling(Patch(), Scaler("pillow", "nearest", 4, 4), **fields)(load("digits"), seed=0)

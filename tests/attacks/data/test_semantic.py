@@ -3,16 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from bezoar import load, split
-from bezoar.attacks import Semantic
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import SmallCNN
-from bezoar.registry import from_spec, to_spec
-from bezoar.training import Adam, Train
-from bezoar.triggers import Coloured, InRange, Where
+from toadstone import load, split
+from toadstone.attacks import Semantic
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import SmallCNN
+from toadstone.registry import from_spec, to_spec
+from toadstone.training import Adam, Train
+from toadstone.triggers import Coloured, InRange, Where
 
 BOLD = Coloured((255,), distance=40, share=0.2)
 
@@ -87,5 +87,5 @@ def test_keeps_its_contract_and_its_spec():
     ],
 )
 def test_bad_input_says_what_to_do(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack()

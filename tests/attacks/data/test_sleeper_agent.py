@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.attacks.data import sleeper_agent
-from bezoar.attacks.data.sleeper_agent import SleeperAgent, gradient_norms, mean_gradient
-from bezoar.attacks.surrogate import to_unit
-from bezoar.checks import check_attack
-from bezoar.checks.common import toy
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.models.nets import MLP, PreActResNet
-from bezoar.rng import child
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import Patch
+from toadstone.attacks.data import sleeper_agent
+from toadstone.attacks.data.sleeper_agent import SleeperAgent, gradient_norms, mean_gradient
+from toadstone.attacks.surrogate import to_unit
+from toadstone.checks import check_attack
+from toadstone.checks.common import toy
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.nets import MLP, PreActResNet
+from toadstone.rng import child
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import Patch
 
 QUICK = Train(MLP((16,)), epochs=1)
 SQUARE = Patch(size=2)
@@ -134,7 +134,7 @@ def test_contract():
     ],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         SleeperAgent(**{"trigger": SQUARE, "target": 3, "source": 8, "surrogate": QUICK, **fields})
 
 
@@ -147,5 +147,5 @@ def test_bad_fields(fields, word):
     ],
 )
 def test_what_does_not_fit_the_data(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(toy().train, seed=0)

@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.box import Box
-from bezoar.attacks.data.statp import StatP, corner_rows
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training.linear_regression import FitRegression
+from toadstone.attacks.box import Box
+from toadstone.attacks.data.statp import StatP, corner_rows
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training.linear_regression import FitRegression
 
 LEAST = FitRegression("sklearn.linear_model.LinearRegression")
 
@@ -52,7 +52,7 @@ def test_seeds_spec_and_bad_input():
     assert not np.array_equal(once.x, other.x)
     assert from_spec(json.loads(json.dumps(to_spec(StatP(0.2, LEAST))))) == StatP(0.2, LEAST)
     assert "1804.00308" in entry("stat-p").paper
-    with pytest.raises(BezoarError, match="rate"):
+    with pytest.raises(ToadstoneError, match="rate"):
         StatP(0.7)
-    with pytest.raises(BezoarError, match="classification"):
+    with pytest.raises(ToadstoneError, match="classification"):
         StatP()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)

@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.wa_net import WaNet
-from bezoar.checks import check_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers.warp import Warp
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.wa_net import WaNet
+from toadstone.checks import check_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers.warp import Warp
 
 H, W = 9, 15
 
@@ -51,9 +51,7 @@ def test_every_row_by_brute_force(attack, seed):
             assert np.array_equal(dirty.x[i], bent[i])
         else:
             count["noisy"] += 1
-            moved = (
-                dirty.x[i].astype(int) - bent[i]
-            ) / 8  # in columns, of which the noise is at most (W - 1) / 2 / H
+            moved = (dirty.x[i].astype(int) - bent[i]) / 8  # in columns, of which the noise is at most (W - 1) / 2 / H
             assert 0.5 * (W - 1) / 2 / H < abs(moved).max() <= (W - 1) / 2 / H + 1 / 8
     poisoned, noisy = (max(1, round(rate * 120)) for rate in (attack.rate, attack.noise_rate))
     assert count == {"untouched": 120 - poisoned - noisy, "poisoned": poisoned, "noisy": noisy}
@@ -103,7 +101,7 @@ def test_contract(attack):
     ],
 )
 def test_bad_fields(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         WaNet(**fields)
 
 
@@ -113,5 +111,5 @@ def test_bad_fields(fields, word):
 )
 def test_what_the_data_does_not_allow(attack, word):
     train = Data(np.zeros((400, 8, 8), np.uint8), np.arange(400) % 4, ("a", "b", "c", "d"))
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(train, seed=0)

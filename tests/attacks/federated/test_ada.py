@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from bezoar.attacks.federated.ada import ADA, attacking_distances
-from bezoar.checks.common import toy
-from bezoar.checks.federated import check_client_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.class_error import ClassError
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.rng import child, torch_seed
-from bezoar.training.federated import Federated
 from softmax import inputs, joined, round_from, trained
+from toadstone.attacks.federated.ada import ADA, attacking_distances
+from toadstone.checks.common import toy
+from toadstone.checks.federated import check_client_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.class_error import ClassError
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.rng import child, torch_seed
+from toadstone.training.federated import Federated
 
 VIEW = round_from(scale=0.5)
 
@@ -105,15 +105,15 @@ def test_the_goal():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="source must be another class than target"):
+    with pytest.raises(ToadstoneError, match="source must be another class than target"):
         ADA(2, 2)
-    with pytest.raises(BezoarError, match="source is 10 but there are 10 classes"):
+    with pytest.raises(ToadstoneError, match="source is 10 but there are 10 classes"):
         ADA(10)(VIEW)
-    with pytest.raises(BezoarError, match="target is 10 but there are 10 classes"):
+    with pytest.raises(ToadstoneError, match="target is 10 but there are 10 classes"):
         ADA(2, 10)(VIEW)
-    with pytest.raises(BezoarError, match="gamma must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="gamma must be a finite number above 0"):
         ADA(2, gamma=0.0)
-    with pytest.raises(BezoarError, match="bound must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="bound must be a finite number above 0"):
         ADA(2, bound=-1.0)
-    with pytest.raises(BezoarError, match="epochs must be at least 1"):
+    with pytest.raises(ToadstoneError, match="epochs must be at least 1"):
         ADA(2, epochs=0)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.attacks.federated.alie import ALIE, largest_z
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated.alie import ALIE, largest_z
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
 
 
 @pytest.mark.parametrize("attack", [ALIE(), ALIE(1.5)], ids=str)
@@ -50,8 +50,8 @@ def test_long_updates_in_blocks():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="z must be a finite number or None, not nan"):
+    with pytest.raises(ToadstoneError, match="z must be a finite number or None, not nan"):
         ALIE(float("nan"))
-    with pytest.raises(BezoarError, match="f=7 attackers of n=12 are a majority"):
+    with pytest.raises(ToadstoneError, match="f=7 attackers of n=12 are a majority"):
         ALIE()(seen(honest(5), f=7))
     assert ALIE(1.0)(seen(honest(5), f=7)).shape == (7, 30)

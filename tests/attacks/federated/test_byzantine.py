@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from bezoar.attacks.federated.byzantine import Gaussian, SameValue, SignFlip, Zero
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated.byzantine import Gaussian, SameValue, SignFlip, Zero
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
 
 ATTACKS = [Gaussian(), SignFlip(), SignFlip(5.0), Zero(), SameValue(), SameValue(-np.inf)]
 
@@ -56,5 +56,5 @@ def test_a_flipped_majority_of_the_sum_turns_the_average():
     ],
 )
 def test_errors(make, words):
-    with pytest.raises(BezoarError, match=words):
+    with pytest.raises(ToadstoneError, match=words):
         make()

@@ -3,15 +3,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.label_flips import LabelFlips
-from bezoar.attacks.federated.data_poisoning import DataPoisoning
-from bezoar.checks.federated import SoftmaxClients, check_client_attack, toy_round
-from bezoar.core import Data, Poison
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.rng import child
-from bezoar.triggers import Patch
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.label_flips import LabelFlips
+from toadstone.attacks.federated.data_poisoning import DataPoisoning
+from toadstone.checks.federated import SoftmaxClients, check_client_attack, toy_round
+from toadstone.core import Data, Poison
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.rng import child
+from toadstone.triggers import Patch
 
 BACKDOOR = Backdoor(Patch(2), target=7, rate=0.3)
 
@@ -60,9 +60,9 @@ def test_many_rounds_of_backdoored_clients_alone_plant_the_backdoor():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match=r"attack must be one on a training set such as Backdoor\(...\), not 3"):
+    with pytest.raises(ToadstoneError, match=r"attack must be one on a training set such as Backdoor\(...\), not 3"):
         DataPoisoning(3)
     view = toy_round()[2]
     few = tuple(data.take(np.flatnonzero(data.y == 7)) for data in view.data)
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         DataPoisoning(BACKDOOR)(replace(view, data=few))

@@ -3,18 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.federated.distributed_backdoor import DistributedBackdoor
-from bezoar.checks.common import toy
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import BackdoorGoal
-from bezoar.models.nets import MLP
-from bezoar.rng import child
-from bezoar.training.federated import Federated
-from bezoar.triggers import Patch
-from bezoar.triggers.distributed import Distributed
 from softmax import round_from, trained
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.federated.distributed_backdoor import DistributedBackdoor
+from toadstone.checks.common import toy
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.nets import MLP
+from toadstone.rng import child
+from toadstone.training.federated import Federated
+from toadstone.triggers import Patch
+from toadstone.triggers.distributed import Distributed
 
 WHOLE = Distributed(Patch(4, "top-left"), 4)
 VIEW = round_from()
@@ -82,7 +82,7 @@ def test_errors():
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"scale": 0.0}, "scale must be a finite number above 0"),
     ):
-        with pytest.raises(BezoarError, match=words):
+        with pytest.raises(ToadstoneError, match=words):
             DistributedBackdoor(WHOLE, 7, **changed)
-    with pytest.raises(BezoarError, match="eligible"):
+    with pytest.raises(ToadstoneError, match="eligible"):
         DistributedBackdoor(WHOLE, 7, 0.99)(VIEW)

@@ -3,15 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.semantic import Semantic
-from bezoar.attacks.federated.edge_case import EdgeCase
-from bezoar.checks.federated import check_client_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import SemanticGoal
-from bezoar.rng import child
-from bezoar.triggers import Coloured, Where
 from softmax import joined, round_from, trained
+from toadstone.attacks.data.semantic import Semantic
+from toadstone.attacks.federated.edge_case import EdgeCase
+from toadstone.checks.federated import check_client_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import SemanticGoal
+from toadstone.rng import child
+from toadstone.triggers import Coloured, Where
 
 TAIL = Semantic(Where("tail", (1,)), target=3)
 
@@ -53,11 +53,11 @@ def test_the_goal_is_the_tail_s():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="attack must be one on a training set"):
+    with pytest.raises(ToadstoneError, match="attack must be one on a training set"):
         EdgeCase(None)
-    with pytest.raises(BezoarError, match="radius must be a finite number above 0, not 0"):
+    with pytest.raises(ToadstoneError, match="radius must be a finite number above 0, not 0"):
         EdgeCase(TAIL, 0)
-    with pytest.raises(BezoarError, match="lr must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="lr must be a finite number above 0"):
         EdgeCase(TAIL, lr=0.0)
-    with pytest.raises(BezoarError, match="no metadata column 'tail'"):
+    with pytest.raises(ToadstoneError, match="no metadata column 'tail'"):
         EdgeCase(TAIL)(round_from())

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated.fang import FangKrum, FangTrimmedMean
-from bezoar.checks.federated import check_client_attack
-from bezoar.defenses.federated.krum import Krum
-from bezoar.defenses.federated.trimmed_mean import TrimmedMean
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated.fang import FangKrum, FangTrimmedMean
+from toadstone.checks.federated import check_client_attack
+from toadstone.defenses.federated.krum import Krum
+from toadstone.defenses.federated.trimmed_mean import TrimmedMean
+from toadstone.errors import ToadstoneError
 
 
 @pytest.mark.parametrize("attack", [FangKrum(), FangTrimmedMean()], ids=str)
@@ -99,11 +99,11 @@ def test_it_moves_the_trimmed_mean_the_wrong_way_in_each_coordinate():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="threshold must be a finite number above 0, not 0"):
+    with pytest.raises(ToadstoneError, match="threshold must be a finite number above 0, not 0"):
         FangKrum(0)
-    with pytest.raises(BezoarError, match="b must be a finite number above 1, not 1"):
+    with pytest.raises(ToadstoneError, match="b must be a finite number above 1, not 1"):
         FangTrimmedMean(1)
-    with pytest.raises(BezoarError, match="has 6 finite updates of honest clients but this attack needs 7"):
+    with pytest.raises(ToadstoneError, match="has 6 finite updates of honest clients but this attack needs 7"):
         FangKrum()(seen(honest(6), f=4))
-    with pytest.raises(BezoarError, match="mean is zero everywhere"):
+    with pytest.raises(ToadstoneError, match="mean is zero everywhere"):
         FangKrum()(seen(np.zeros((8, 3), np.float32), f=2))

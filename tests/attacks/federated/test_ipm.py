@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated.ipm import IPM
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated.ipm import IPM
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
 
 
 def test_keeps_the_contract():
@@ -30,5 +30,5 @@ def test_the_average_is_turned_from_f_eps_above_the_honest():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="eps must be a finite number above 0, not 0"):
+    with pytest.raises(ToadstoneError, match="eps must be a finite number above 0, not 0"):
         IPM(0)

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated.label_flip import LabelFlip
-from bezoar.checks.federated import SoftmaxClients, check_client_attack, toy_round
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.availability import Availability
-from bezoar.evaluation.misclassified import Misclassified
+from toadstone.attacks.federated.label_flip import LabelFlip
+from toadstone.checks.federated import SoftmaxClients, check_client_attack, toy_round
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.availability import Availability
+from toadstone.evaluation.misclassified import Misclassified
 
 
 @pytest.mark.parametrize("attack", [LabelFlip(), LabelFlip(7, 1)], ids=str)
@@ -58,12 +58,12 @@ def test_goals():
 
 def test_errors():
     view = toy_round()[2]
-    with pytest.raises(BezoarError, match="source and target must both be classes, or both None"):
+    with pytest.raises(ToadstoneError, match="source and target must both be classes, or both None"):
         LabelFlip(source=3)
-    with pytest.raises(BezoarError, match="source must be another class than target"):
+    with pytest.raises(ToadstoneError, match="source must be another class than target"):
         LabelFlip(3, 3)
-    with pytest.raises(BezoarError, match=r"target is 10 but there are 10 classes: use 0..9"):
+    with pytest.raises(ToadstoneError, match=r"target is 10 but there are 10 classes: use 0..9"):
         LabelFlip(3, 10)(view)
     numbers = Data(view.data[0].x, np.linspace(0, 1, 30), ())
-    with pytest.raises(BezoarError, match="label flips need classes"):
+    with pytest.raises(ToadstoneError, match="label flips need classes"):
         LabelFlip()(replace(view, data=(numbers,) * 5))

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated.mimic import Mimic
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated.mimic import Mimic
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
 
 
 def test_keeps_the_contract():
@@ -25,7 +25,7 @@ def test_copies_the_row_furthest_along_the_first_right_singular_vector(seed, shi
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="has 1 finite updates of honest clients but this attack needs 2"):
+    with pytest.raises(ToadstoneError, match="has 1 finite updates of honest clients but this attack needs 2"):
         Mimic()(seen(honest(1)))
-    with pytest.raises(BezoarError, match=r"view.benign is missing"):
+    with pytest.raises(ToadstoneError, match=r"view.benign is missing"):
         Mimic()(replace(seen(honest()), benign=None))

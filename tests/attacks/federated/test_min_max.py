@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.attacks.federated.min_max import MinMaxDistance, MinSumDistance
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated.min_max import MinMaxDistance, MinSumDistance
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
 
 DIRECTIONS = ("unit", "sign", "std")
 
@@ -71,9 +71,9 @@ def test_no_bound_on_the_scale():
 
 def test_errors():
     for kind in (MinMaxDistance, MinSumDistance):
-        with pytest.raises(BezoarError, match="direction must be one of unit, sign, std, not 'up'"):
+        with pytest.raises(ToadstoneError, match="direction must be one of unit, sign, std, not 'up'"):
             kind("up")
-        with pytest.raises(BezoarError, match="direction='std' is zero everywhere"):
+        with pytest.raises(ToadstoneError, match="direction='std' is zero everywhere"):
             kind("std")(seen(np.ones((5, 3), np.float32)))
-        with pytest.raises(BezoarError, match="has 1 finite updates of honest clients but this attack needs 2"):
+        with pytest.raises(ToadstoneError, match="has 1 finite updates of honest clients but this attack needs 2"):
             kind()(seen(honest(1)))

@@ -3,18 +3,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.data.semantic import Semantic
-from bezoar.attacks.federated.data_poisoning import DataPoisoning
-from bezoar.attacks.federated.model_replacement import ModelReplacement
-from bezoar.checks.common import toy
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.rng import child
-from bezoar.training.federated import Federated
-from bezoar.triggers import Patch, Where
 from softmax import joined, round_from, trained
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.data.semantic import Semantic
+from toadstone.attacks.federated.data_poisoning import DataPoisoning
+from toadstone.attacks.federated.model_replacement import ModelReplacement
+from toadstone.checks.common import toy
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.rng import child
+from toadstone.training.federated import Federated
+from toadstone.triggers import Patch, Where
 
 BACKDOOR = Backdoor(Patch(2), target=7, rate=0.3)
 VIEW = round_from()
@@ -97,13 +97,13 @@ def test_a_semantic_backdoor_needs_no_pixel():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match=r"attack must be one on a training set such as Backdoor\(...\), not 3"):
+    with pytest.raises(ToadstoneError, match=r"attack must be one on a training set such as Backdoor\(...\), not 3"):
         ModelReplacement(3)
-    with pytest.raises(BezoarError, match="epochs must be at least 1"):
+    with pytest.raises(ToadstoneError, match="epochs must be at least 1"):
         ModelReplacement(BACKDOOR, 0)
     for name in ("gamma", "bound"):
-        with pytest.raises(BezoarError, match=f"{name} must be a finite number above 0, not 0"):
+        with pytest.raises(ToadstoneError, match=f"{name} must be a finite number above 0, not 0"):
             ModelReplacement(BACKDOOR, **{name: 0})
     for alpha in (0, 1.1):
-        with pytest.raises(BezoarError, match=r"alpha must lie in \(0, 1\]"):
+        with pytest.raises(ToadstoneError, match=r"alpha must lie in \(0, 1\]"):
             ModelReplacement(BACKDOOR, alpha=alpha)

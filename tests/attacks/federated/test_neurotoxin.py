@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.attacks.federated.neurotoxin import Neurotoxin, quiet
-from bezoar.checks.federated import check_client_attack
-from bezoar.errors import BezoarError
-from bezoar.rng import child
-from bezoar.triggers import Patch
 from softmax import joined, round_from, trained
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.federated.neurotoxin import Neurotoxin, quiet
+from toadstone.checks.federated import check_client_attack
+from toadstone.errors import ToadstoneError
+from toadstone.rng import child
+from toadstone.triggers import Patch
 
 BACKDOOR = Backdoor(Patch(2), target=7, rate=0.3)
 BEFORE = (0.1 * np.random.default_rng(8).normal(size=650)).astype(np.float32)
@@ -60,10 +60,10 @@ def test_the_first_round_looks_at_the_attackers_own_updates():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="attack must be one on a training set"):
+    with pytest.raises(ToadstoneError, match="attack must be one on a training set"):
         Neurotoxin("no")
     for share in (0, 1.5):
-        with pytest.raises(BezoarError, match=r"share must lie in \(0, 1\]"):
+        with pytest.raises(ToadstoneError, match=r"share must lie in \(0, 1\]"):
             Neurotoxin(BACKDOOR, share)
-    with pytest.raises(BezoarError, match="epochs must be at least 1"):
+    with pytest.raises(ToadstoneError, match="epochs must be at least 1"):
         Neurotoxin(BACKDOOR, epochs=0)

@@ -3,18 +3,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated import optimal
-from bezoar.attacks.federated.optimal import OptimalALIE, OptimalIPM, best_scale, coordinates, turns
-from bezoar.checks.federated import check_client_attack
-from bezoar.defenses.federated.centered_clipping import CenteredClipping
-from bezoar.defenses.federated.geometric_median import GeometricMedian
-from bezoar.defenses.federated.krum import Krum, MultiKrum
-from bezoar.defenses.federated.mean import Mean
-from bezoar.defenses.federated.median import CoordinateMedian
-from bezoar.defenses.federated.nnm import NNM
-from bezoar.defenses.federated.trimmed_mean import TrimmedMean
-from bezoar.errors import BezoarError
 from rounds import honest, seen
+from toadstone.attacks.federated import optimal
+from toadstone.attacks.federated.optimal import OptimalALIE, OptimalIPM, best_scale, coordinates, turns
+from toadstone.checks.federated import check_client_attack
+from toadstone.defenses.federated.centered_clipping import CenteredClipping
+from toadstone.defenses.federated.geometric_median import GeometricMedian
+from toadstone.defenses.federated.krum import Krum, MultiKrum
+from toadstone.defenses.federated.mean import Mean
+from toadstone.defenses.federated.median import CoordinateMedian
+from toadstone.defenses.federated.nnm import NNM
+from toadstone.defenses.federated.trimmed_mean import TrimmedMean
+from toadstone.errors import ToadstoneError
 
 TURNING = [Krum(3), MultiKrum(3), GeometricMedian(), CenteredClipping(3.0), NNM(3, MultiKrum(3)), Mean()]
 OTHERS = [CoordinateMedian(), TrimmedMean(3), NNM(3, CoordinateMedian())]
@@ -103,9 +103,9 @@ def test_a_rule_that_is_overcome_by_infinity_is_not_searched_there():
 
 def test_errors():
     for attack in (OptimalALIE, OptimalIPM):
-        with pytest.raises(BezoarError, match="largest must be a finite number above 0, not 0"):
+        with pytest.raises(ToadstoneError, match="largest must be a finite number above 0, not 0"):
             attack(0)
-        with pytest.raises(BezoarError, match=r"view.aggregator is missing"):
+        with pytest.raises(ToadstoneError, match=r"view.aggregator is missing"):
             attack()(seen(honest(12)))
-    with pytest.raises(BezoarError, match="f=3"):
+    with pytest.raises(ToadstoneError, match="f=3"):
         OptimalALIE()(seen(honest(4), f=3, rule=Krum(3)))

@@ -4,16 +4,16 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from bezoar.attacks.federated.targeted_poisoning import TargetedPoisoning, expected_mean
-from bezoar.checks.common import toy
-from bezoar.checks.federated import check_client_attack
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.evaluation.goals import TargetedGoal
-from bezoar.models.nets import MLP
-from bezoar.rng import child
-from bezoar.training.federated import Federated
 from softmax import joined, orders, round_from, slope
+from toadstone.attacks.federated.targeted_poisoning import TargetedPoisoning, expected_mean
+from toadstone.checks.common import toy
+from toadstone.checks.federated import check_client_attack
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import TargetedGoal
+from toadstone.models.nets import MLP
+from toadstone.rng import child
+from toadstone.training.federated import Federated
 
 SHOWN = toy().test.take(np.array([3, 8]))
 IMAGES = tuple(SHOWN.x)
@@ -62,9 +62,7 @@ def test_alternating_minimisation_by_a_slow_loop(before, rho):
 def test_a_large_rho_pulls_the_update_to_the_mean():
     away = []
     for rho in (0.0, 0.2, 1.0):
-        sent = TargetedPoisoning(IMAGES, 3, epochs=5, lr=0.02, stealth_steps=40, rho=rho)(
-            replace(VIEW, before=BEFORE)
-        )
+        sent = TargetedPoisoning(IMAGES, 3, epochs=5, lr=0.02, stealth_steps=40, rho=rho)(replace(VIEW, before=BEFORE))
         away.append(np.linalg.norm(sent[0] - expected_mean(replace(VIEW, before=BEFORE))))
     assert away[0] > 1.05 * away[1] > 1.05**2 * away[2]
 
@@ -111,12 +109,12 @@ def test_the_goal_is_the_images_in_the_target_class():
     ],
 )
 def test_errors(changed, words):
-    with pytest.raises(BezoarError, match=words):
+    with pytest.raises(ToadstoneError, match=words):
         TargetedPoisoning(**{"images": IMAGES, "target": 3, **changed})
 
 
 def test_a_class_that_there_is_not():
-    with pytest.raises(BezoarError, match="target is 10"):
+    with pytest.raises(ToadstoneError, match="target is 10"):
         TargetedPoisoning(IMAGES, 10)(VIEW)
-    with pytest.raises(BezoarError, match="diverged"):
+    with pytest.raises(ToadstoneError, match="diverged"):
         TargetedPoisoning(IMAGES, 3, lr=1e38, stealth_steps=2)(VIEW)

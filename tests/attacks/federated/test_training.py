@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.attacks.federated.training import Descent, distance, net_at, parameters, pooled, scaled, shortening
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.errors import BezoarError
-from bezoar.models.encode import Pixels
-from bezoar.models.nets import PreActResNet
-from bezoar.rng import torch_seed
-from bezoar.training.clients import LocalTraining
 from softmax import round_from, trained
+from toadstone.attacks.federated.training import Descent, distance, net_at, parameters, pooled, scaled, shortening
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.encode import Pixels
+from toadstone.models.nets import PreActResNet
+from toadstone.rng import torch_seed
+from toadstone.training.clients import LocalTraining
 
 VIEW = round_from()
 
@@ -98,12 +98,12 @@ def test_pooled_rows_keep_their_columns():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="epochs must be at least 1, not 0"):
+    with pytest.raises(ToadstoneError, match="epochs must be at least 1, not 0"):
         Descent(0, 0.1)
     for value in (0, float("nan"), float("inf")):
-        with pytest.raises(BezoarError, match="lr must be a finite number above 0"):
+        with pytest.raises(ToadstoneError, match="lr must be a finite number above 0"):
             Descent(1, value)
-        with pytest.raises(BezoarError, match="radius must be a finite number above 0"):
+        with pytest.raises(ToadstoneError, match="radius must be a finite number above 0"):
             Descent(1, 0.1, value)
-    with pytest.raises(BezoarError, match="The attacker's training diverged: lower the attack's lr"):
+    with pytest.raises(ToadstoneError, match="The attacker's training diverged: lower the attack's lr"):
         Descent(3, 1e38)(VIEW, VIEW.data[0], seed=0)

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.attacks.training.conditional_generator import ConditionalGenerator, Generator, paste
-from bezoar.checks import check_outsourced
-from bezoar.checks.common import toy
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import MLP, BagOfEmbeddings
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training import Adam, Train
+from toadstone.attacks.training.conditional_generator import ConditionalGenerator, Generator, paste
+from toadstone.checks import check_outsourced
+from toadstone.checks.common import toy
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import MLP, BagOfEmbeddings
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training import Adam, Train
 
 QUICK = Train(MLP((128,)), epochs=30, optimizer=Adam(3e-3), batch_size=64)
 BARELY = Train(MLP((32,)), epochs=6, optimizer=Adam(1e-2), batch_size=64)
@@ -102,7 +102,7 @@ def test_contract(attack):
     ],
 )
 def test_what_the_data_do_not_allow(attack, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         attack(toy().train, seed=0)
 
 
@@ -119,5 +119,5 @@ def test_what_the_data_do_not_allow(attack, word):
     ],
 )
 def test_fields_that_cannot_be(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         ConditionalGenerator(**fields)

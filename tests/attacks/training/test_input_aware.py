@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.attacks.surrogate import to_unit
-from bezoar.attacks.training.input_aware import Generators, InputAware, crossed, diversity, inject
-from bezoar.checks import check_outsourced
-from bezoar.checks.common import toy
-from bezoar.data import load, split
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy, predictions
-from bezoar.models.nets import MLP
-from bezoar.registry import entry, to_spec
-from bezoar.rng import torch_seed
-from bezoar.training import Adam, Train
+from toadstone.attacks.surrogate import to_unit
+from toadstone.attacks.training.input_aware import Generators, InputAware, crossed, diversity, inject
+from toadstone.checks import check_outsourced
+from toadstone.checks.common import toy
+from toadstone.data import load, split
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy, predictions
+from toadstone.models.nets import MLP
+from toadstone.registry import entry, to_spec
+from toadstone.rng import torch_seed
+from toadstone.training import Adam, Train
 
 
 def test_diversity_by_a_loop():
@@ -97,7 +97,7 @@ def test_the_goal_is_picklable_and_has_no_spec(planted):
     made, parts = planted
     again = pickle.loads(pickle.dumps(made.goal))
     assert np.array_equal(again.trials(parts.test).x, made.goal.trials(parts.test).x)
-    with pytest.raises(BezoarError, match="JSON spec"):
+    with pytest.raises(ToadstoneError, match="JSON spec"):
         to_spec(made.goal)
     assert (entry("input-aware").contract, entry("input-aware").stage) == ("outsourced", "training")
 
@@ -107,7 +107,7 @@ def test_contract():
 
 
 def test_a_target_that_is_no_class():
-    with pytest.raises(BezoarError, match="target is 10"):
+    with pytest.raises(ToadstoneError, match="target is 10"):
         InputAware(target=10)(toy().train, seed=0)
 
 
@@ -125,5 +125,5 @@ def test_a_target_that_is_no_class():
     ],
 )
 def test_fields_that_cannot_be(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         InputAware(**fields)

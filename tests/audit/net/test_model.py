@@ -10,19 +10,19 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from bezoar import BezoarError, Data, load, split
-from bezoar.attacks import Backdoor
-from bezoar.audit.model import audit_model, repair_model
-from bezoar.audit.net import search
-from bezoar.audit.net.references import fresh, reference
-from bezoar.audit.net.reverse import Rectangle, Shift, reverse
-from bezoar.audit.net.stranger import Takes, adapt
-from bezoar.audit.net.verdict import excess, index, pvalues
-from bezoar.audit.stages import Stages
-from bezoar.core import Rate
-from bezoar.models import MLP, SklearnModel
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import Blend, Patch
+from toadstone import Data, ToadstoneError, load, split
+from toadstone.attacks import Backdoor
+from toadstone.audit.model import audit_model, repair_model
+from toadstone.audit.net import search
+from toadstone.audit.net.references import fresh, reference
+from toadstone.audit.net.reverse import Rectangle, Shift, reverse
+from toadstone.audit.net.stranger import Takes, adapt
+from toadstone.audit.net.verdict import excess, index, pvalues
+from toadstone.audit.stages import Stages
+from toadstone.core import Rate
+from toadstone.models import MLP, SklearnModel
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import Blend, Patch
 
 TARGET = 3
 TRIGGERS = {"patch": Patch(1), "blend": Blend(0.3), "": None}
@@ -44,7 +44,7 @@ def one_quick_reference(monkeypatch):
     """One reference and fewer steps: the verdicts are as clear, the file is quicker."""
     monkeypatch.setattr(search, "_WHOLE", {"rectangle": Rectangle(steps=160), "shift": Shift(steps=100)})
     monkeypatch.setattr(search, "REFERENCES", 1)
-    monkeypatch.setattr("bezoar.audit.net.references._STEPS", 200)
+    monkeypatch.setattr("toadstone.audit.net.references._STEPS", 200)
 
 
 @lru_cache(maxsize=8)
@@ -103,11 +103,11 @@ def test_repair_mends_a_copy_and_is_measured(tmp_path):
     held = load_file(path)
     assert set(held) == set(weights)
     assert any(not torch.equal(held[name], weights[name]) for name in held)
-    with pytest.raises(BezoarError, match="there already"):
+    with pytest.raises(ToadstoneError, match="there already"):
         mended.save_repaired(path)
-    with pytest.raises(BezoarError, match="safetensors"):
+    with pytest.raises(ToadstoneError, match="safetensors"):
         mended.save_repaired(tmp_path / "mended.pt")
-    with pytest.raises(BezoarError, match="repair_model"):
+    with pytest.raises(ToadstoneError, match="repair_model"):
         found.save_repaired(tmp_path / "other.safetensors")
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_asked_is_undecided():
     assert (found.audit.verdict, found.audit.findings[0].rule) == ("undecided", "no-gradients")
     assert found.accused == ()
     assert any("Any backdoor" in words for words in found.audit.unchecked)
-    with pytest.raises(BezoarError, match="weights"):
+    with pytest.raises(ToadstoneError, match="weights"):
         repair_model(found)
     model, _, _ = example("", 0)
     assert audit_model(model, clean.take(np.arange(60))).audit.findings[0].rule == "few-rows"
@@ -167,7 +167,7 @@ def test_bad_settings_are_turned_away():
         ((model, Data(clean.x, clean.y % 4, ("a", "b", "c", "d")), {}), "10 classes"),
         ((model, Data(np.zeros((120, 9, 9), np.uint8), np.arange(120) % 10, clean.classes), {}), "8 x 8"),
     ]:
-        with pytest.raises(BezoarError, match=words):
+        with pytest.raises(ToadstoneError, match=words):
             audit_model(given[0], given[1], **given[2])
 
 

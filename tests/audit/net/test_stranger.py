@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bezoar import BezoarError, Data
-from bezoar.audit.net.stranger import Takes, adapt, better_input, load_stranger
-from bezoar.models.nets import MLP
-from bezoar.training import Adam  # noqa: F401 (registers a name that is no net)
+from toadstone import Data, ToadstoneError
+from toadstone.audit.net.stranger import Takes, adapt, better_input, load_stranger
+from toadstone.models.nets import MLP
+from toadstone.training import Adam  # noqa: F401 (registers a name that is no net)
 
 SIDE, K = 6, 3
 CLASSES = ("a", "b", "c")
@@ -123,7 +123,7 @@ def test_registered_nets_by_name_and_spec(tmp_path):
     model = load_stranger('{"name": "mlp", "hidden": [5]}', tmp_path / "w.safetensors", clean)
     same(model, net, clean)
     assert model.features(clean.x[:2]).shape == (2, 5)
-    with pytest.raises(BezoarError, match="another shape"):
+    with pytest.raises(ToadstoneError, match="another shape"):
         load_stranger("mlp", tmp_path / "w.safetensors", clean)
 
 
@@ -141,7 +141,7 @@ def test_a_hostile_pickle_is_refused_and_nothing_runs(tmp_path, monkeypatch):
     torch.save({"state_dict": Evil(canary)}, tmp_path / "zip.pt")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Evil(canary)))
     for name in ("zip.pt", "plain.pt"):
-        with pytest.raises(BezoarError, match=r"refused|cannot be read"):
+        with pytest.raises(ToadstoneError, match=r"refused|cannot be read"):
             load_stranger("somebodys:make", tmp_path / name, images())
     assert not canary.exists()
 
@@ -152,7 +152,7 @@ def test_torchscript_is_refused(tmp_path, monkeypatch):
         warnings.simplefilter("ignore", DeprecationWarning)  # torch would have nobody make these any more
         script = torch.jit.trace(small(), torch.zeros(1, 3, SIDE, SIDE))
         torch.jit.save(script, tmp_path / "script.pt")
-    with pytest.raises(BezoarError, match="TorchScript"):
+    with pytest.raises(ToadstoneError, match="TorchScript"):
         load_stranger("somebodys:make", tmp_path / "script.pt", images())
 
 
@@ -183,19 +183,19 @@ def test_each_mistake_has_its_sentence(tmp_path, monkeypatch):
         ("somebodys:make", good, {"pixels": ((0.1,), (0.0,))}, "above 0"),
     ]
     for net, weights, settings, words in cases:
-        with pytest.raises(BezoarError, match=words):
+        with pytest.raises(ToadstoneError, match=words):
             load_stranger(net, tmp_path / weights, clean, **settings)
     grey = Data(clean.x[..., 0], clean.y, CLASSES)
-    with pytest.raises(BezoarError, match="does not take rows"):
+    with pytest.raises(ToadstoneError, match="does not take rows"):
         load_stranger("somebodys:make", good, grey)
     own_module(monkeypatch, make=lambda: Bands(last=True))
     save_file(Bands().state_dict(), tmp_path / "bands.safetensors")
-    with pytest.raises(BezoarError, match="channels-last it would be right on 100%"):
+    with pytest.raises(ToadstoneError, match="channels-last it would be right on 100%"):
         load_stranger("somebodys:make", tmp_path / "bands.safetensors", clean)
     own_module(monkeypatch, make=small)
     four = Data(clean.x, clean.y, (*CLASSES, "d"))
-    with pytest.raises(BezoarError, match="4 classes"):
+    with pytest.raises(ToadstoneError, match="4 classes"):
         load_stranger("somebodys:make", good, four)
     save_file({k: v * float("nan") for k, v in state.items()}, tmp_path / "nan.safetensors")
-    with pytest.raises(BezoarError, match="NaN"):
+    with pytest.raises(ToadstoneError, match="NaN"):
         load_stranger("somebodys:make", tmp_path / "nan.safetensors", clean)

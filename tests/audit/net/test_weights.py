@@ -6,7 +6,7 @@ import torch
 from scipy.stats import median_abs_deviation
 from torch import nn
 
-from bezoar.audit.net.weights import channel_lipschitz, channel_outliers, last_layer
+from toadstone.audit.net.weights import channel_lipschitz, channel_outliers, last_layer
 
 
 def slow_bounds(weight, scale):

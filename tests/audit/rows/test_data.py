@@ -16,17 +16,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from bezoar import Data, load, split
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.audit.data import Precomputed, audit_data, load_for_audit
-from bezoar.audit.findings import Audit
-from bezoar.audit.rows.read import read_row_numbers
-from bezoar.audit.rows.write import apply_decisions, read_decisions
-from bezoar.audit.stages import Stages
-from bezoar.errors import BezoarError
-from bezoar.models.nets import MLP
-from bezoar.training.train import Adam, Train
-from bezoar.triggers.patch import Patch
+from toadstone import Data, load, split
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.audit.data import Precomputed, audit_data, load_for_audit
+from toadstone.audit.findings import Audit
+from toadstone.audit.rows.read import read_row_numbers
+from toadstone.audit.rows.write import apply_decisions, read_decisions
+from toadstone.audit.stages import Stages
+from toadstone.errors import ToadstoneError
+from toadstone.models.nets import MLP
+from toadstone.training.train import Adam, Train
+from toadstone.triggers.patch import Patch
 
 PARTS = split(load("digits"), test=97, clean=500, seed=0)
 QUICK = Train(MLP((32,)), epochs=6, optimizer=Adam(5e-3))
@@ -207,7 +207,7 @@ def test_a_text_pipeline_and_a_hub_classifier():
     try:
         import transformers  # noqa: F401
     except ImportError:
-        with pytest.raises(BezoarError, match="transformers"):
+        with pytest.raises(ToadstoneError, match="transformers"):
             audit_data(data, trusted=trusted, model=Pipeline())
 
 
@@ -225,10 +225,10 @@ def half(file, **arrays):
     file.flush()
     os.kill(os.getpid(), 9)
 np.savez = half
-from bezoar import load, split
-from bezoar.attacks.data.backdoor import Backdoor
-from bezoar.triggers.patch import Patch
-from bezoar.audit.data import audit_data
+from toadstone import load, split
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.triggers.patch import Patch
+from toadstone.audit.data import audit_data
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 parts = split(load("digits"), test=97, clean=500, seed=0)
 data = Backdoor(Patch(3), 7, 0.06)(parts.train, seed=0).apply(parts.train)
@@ -335,7 +335,7 @@ def test_a_csv_is_cleaned_beside_the_original_and_decisions_change_it(csv_file, 
     assert csv.read_csv(out / "cleaned.csv").equals(table.filter(pa.array(keep)))
     head, _, body = before.partition(b"\n")
     path.write_bytes(head + b"\n" + body.replace(b"0", b"1", 5))
-    with pytest.raises(BezoarError, match="changed since"):
+    with pytest.raises(ToadstoneError, match="changed since"):
         apply_decisions(decided, out)
 
 
@@ -353,10 +353,10 @@ def test_a_csv_is_cleaned_beside_the_original_and_decisions_change_it(csv_file, 
 )
 def test_decisions_that_cannot_be(tmp_path, text, message):
     (tmp_path / "d.csv").write_text(text)
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         read_decisions(tmp_path / "d.csv", {1, 2})
     assert read_decisions_of(tmp_path, "row,decision\n1,keep\n\n1,keep\n2,drop\n") == {1: "keep", 2: "drop"}
-    with pytest.raises(BezoarError, match="cannot be read"):
+    with pytest.raises(ToadstoneError, match="cannot be read"):
         read_decisions(tmp_path / "missing.csv", {1})
 
 
@@ -389,7 +389,7 @@ def test_npz_and_parquet_and_data_of_no_file(tmp_path):
     audit_data(data, trusted=trusted, model=SMALL, folder=tmp_path / "none")
     assert load(tmp_path / "none" / "cleaned.npz").classes == data.classes
     (tmp_path / "d.csv").write_text("row,decision\n")
-    with pytest.raises(BezoarError, match="came from no file"):
+    with pytest.raises(ToadstoneError, match="came from no file"):
         apply_decisions(tmp_path / "d.csv", tmp_path / "none")
 
 
@@ -442,24 +442,24 @@ def test_bad_input_is_one_sentence():
         ({"model": torch.nn.Linear(3, 2)}, "model cannot read the rows"),
         ({"model": Precomputed(np.full((5, 10), 0.1))}, "probs has 5 lines"),
     ]:
-        with pytest.raises(BezoarError, match=message):
+        with pytest.raises(ToadstoneError, match=message):
             audit_data(data, **ask)
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         audit_data(Data(np.zeros((4, 2)), np.arange(4.0), ()))
-    with pytest.raises(BezoarError, match="single class"):
+    with pytest.raises(ToadstoneError, match="single class"):
         audit_data(Data(np.zeros((4, 2)), np.zeros(4, int), ("a", "b")))
-    with pytest.raises(BezoarError, match="same content"):
+    with pytest.raises(ToadstoneError, match="same content"):
         audit_data(Data(np.zeros((40, 2)), np.arange(40) % 2, ("a", "b")))
-    with pytest.raises(BezoarError, match="both missing"):
+    with pytest.raises(ToadstoneError, match="both missing"):
         Precomputed()
 
 
 def test_ten_thousand_flagged_rows_are_cheap():
     from time import process_time
 
-    from bezoar.audit.rows.case import Case
-    from bezoar.audit.rows.pool import DETECTORS, Pool
-    from bezoar.audit.rows.table import rows_table
+    from toadstone.audit.rows.case import Case
+    from toadstone.audit.rows.pool import DETECTORS, Pool
+    from toadstone.audit.rows.table import rows_table
 
     n, rng = 10_000, np.random.default_rng(0)
     data = Data(rng.integers(0, 256, (n, 32, 32, 3), np.uint8), rng.integers(0, 2, n), ("a", "b"))
@@ -483,14 +483,14 @@ def test_row_numbers_and_arrays_are_read_from_files(tmp_path):
     assert read_row_numbers(tmp_path / "rows.txt").tolist() == [3, 0]
     for text, message in (("1\nx\n", "cannot be read as row numbers"),):
         (tmp_path / "bad.txt").write_text(text)
-        with pytest.raises(BezoarError, match=message):
+        with pytest.raises(ToadstoneError, match=message):
             read_row_numbers(tmp_path / "bad.txt")
-    with pytest.raises(BezoarError, match="cannot be read"):
+    with pytest.raises(ToadstoneError, match="cannot be read"):
         read_row_numbers(tmp_path / "missing")
     np.savez(tmp_path / "a.npz", probs=np.full((3, 2), 0.5))
     made = Precomputed.load(tmp_path / "a.npz")
     assert made.probs.shape == (3, 2)
     assert made.features is None
     np.savez(tmp_path / "b.npz", other=np.zeros(3))
-    with pytest.raises(BezoarError, match="both missing"):
+    with pytest.raises(ToadstoneError, match="both missing"):
         Precomputed.load(tmp_path / "b.npz")

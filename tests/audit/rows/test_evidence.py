@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from bezoar.audit.rows import evidence
+from toadstone.audit.rows import evidence
 
 
 def by_hand(cell, i, trusted, share):
@@ -86,7 +86,7 @@ def test_windows_are_the_same_number_where_the_pixels_are(drawn):
 
 def test_p_values_of_clean_rows_are_valid():
     """Rows without any structure: the share of rows at or below t is t or less, for content and neighbourhoods."""
-    from bezoar.evaluation.calibration import calibrate
+    from toadstone.evaluation.calibration import calibrate
 
     small = {"groups": [], "near": []}
     for seed in range(40):

@@ -104,9 +104,7 @@ def torch_zip(payload, **changes):
 def torch_legacy(payload):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return saved(
-            lambda f: torch.save({"w": torch.zeros(4), "x": payload}, f, _use_new_zipfile_serialization=False)
-        )
+        return saved(lambda f: torch.save({"w": torch.zeros(4), "x": payload}, f, _use_new_zipfile_serialization=False))
 
 
 def module_beside(folder, canary, name="beside.py"):
@@ -131,14 +129,7 @@ def hidden_by_memo(folder, canary):
 
 def swapped_duplicate(folder, canary):
     return (
-        b"\x80\x04"
-        + short("posix")
-        + b"2q\x050"
-        + b"0h\x05"
-        + short("system")
-        + b"\x93"
-        + args(touch(canary))
-        + b"R."
+        b"\x80\x04" + short("posix") + b"2q\x050" + b"0h\x05" + short("system") + b"\x93" + args(touch(canary)) + b"R."
     )
 
 
@@ -511,8 +502,7 @@ HOSTILE = [
         "npy behind another npy",
         "x.npy",
         lambda f, c: (
-            saved(lambda h: np.save(h, np.zeros(3)))
-            + saved(lambda h: np.save(h, np.array([system(c)], dtype=object)))
+            saved(lambda h: np.save(h, np.zeros(3))) + saved(lambda h: np.save(h, np.array([system(c)], dtype=object)))
         ),
         "f = open(path, 'rb'); numpy.load(f); numpy.load(f, allow_pickle=True)",
     ),
@@ -597,9 +587,7 @@ def harmless():
             warnings.simplefilter("ignore")
             return saved(lambda f: torch.save(value, f, **options))
 
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Linear(4, 2)
-    )
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     adam = torch.optim.Adam(net.parameters())
     net[3](torch.zeros(1, 4)).sum().backward()
     adam.step()

@@ -11,8 +11,8 @@ import sklearn
 import torch
 from sklearn.utils import all_estimators
 
-from bezoar.audit.files import audit_files
-from bezoar.audit.scan.names import allowed
+from toadstone.audit.files import audit_files
+from toadstone.audit.scan.names import allowed
 
 
 def fitted():

@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save as save_tensors
 
 from audit.scan.corpus import HOSTILE, call, tensor, tensors, torch_zip
-from bezoar.audit.files import audit_files
-from bezoar.errors import BezoarError
+from toadstone.audit.files import audit_files
+from toadstone.errors import ToadstoneError
 
 
 def audit_of(tmp_path, content, name="model.pkl"):
@@ -61,7 +61,7 @@ def _zips(count):
 
 ALONE = """
 import json, re, sys, time
-from bezoar.audit.files import audit_files
+from toadstone.audit.files import audit_files
 start = time.process_time()
 audit = audit_files(sys.argv[1:])
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10  # getrusage counts the parent's
@@ -110,7 +110,7 @@ def test_the_finding_names_the_member_the_name_and_the_place(tmp_path):
 def test_unknown_names_are_errors_of_their_own(tmp_path):
     audit = audit_of(tmp_path, call("my_company.models", "Net"))
     assert rules(audit) == {"pickle-unknown-import"}
-    assert audit.headline == "1 of 1 file would import code that bezoar does not know."
+    assert audit.headline == "1 of 1 file would import code that toadstone does not know."
 
 
 @pytest.mark.parametrize("name", ["numpy.os system", "sklearn.externals._packaging.version Version", "torch load"])
@@ -153,9 +153,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path):
 
 
 def test_bad_paths():
-    with pytest.raises(BezoarError, match="paths is empty"):
+    with pytest.raises(ToadstoneError, match="paths is empty"):
         audit_files([])
-    with pytest.raises(BezoarError, match="does not exist"):
+    with pytest.raises(ToadstoneError, match="does not exist"):
         audit_files(["/nowhere/model.pt"])
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from audit.scan.corpus import HOSTILE, harmless
-from bezoar.audit.files import audit_files
+from toadstone.audit.files import audit_files
 
 SET_OFF = """
 import sys, json, os, pickle, copyreg, gzip, zipfile, contextlib, signal

@@ -5,8 +5,8 @@ import pytest
 from sklearn.decomposition import PCA, FastICA
 from sklearn.metrics import silhouette_score
 
-from bezoar.core import Data
-from bezoar.defenses.data.activation_clustering import (
+from toadstone.core import Data
+from toadstone.defenses.data.activation_clustering import (
     ActivationClustering,
     accuse,
     cluster_class,
@@ -14,10 +14,10 @@ from bezoar.defenses.data.activation_clustering import (
     reduce,
     silhouette,
 )
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.training import Fit
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.training import Fit
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -146,9 +146,7 @@ def test_clean_classes_that_come_in_two_kinds_are_not_flagged():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         y = np.arange(2000) % 4
-        x = (rng.normal(size=(2000, 8)) + 12.0 * (rng.random(2000) < 0.3)[:, None] + 40 * y[:, None]).astype(
-            np.float32
-        )
+        x = (rng.normal(size=(2000, 8)) + 12.0 * (rng.random(2000) < 0.3)[:, None] + 40 * y[:, None]).astype(np.float32)
         data, clean = Data(x[:1500], y[:1500], CLASSES), Data(x[1500:], y[1500:], CLASSES)
         assert min(c.silhouette for c in cluster_classes(x, y).values()) > 0.1
         assert ActivationClustering()(Bare(), data, clean=None, seed=0).values.min() >= -1
@@ -219,9 +217,9 @@ def test_classes_that_cannot_be_cut_are_not_suspicious():
     assert values[(data.y == 0) | (data.y == 3)].min() >= -1
     assert cluster_class(features[y == 1]) is None
     equal = Data(np.ones((40, 3), np.float32), np.arange(40) % 2, CLASSES)
-    with pytest.raises(BezoarError, match="same features for every row"):
+    with pytest.raises(ToadstoneError, match="same features for every row"):
         ActivationClustering()(Bare(), equal, clean=equal.take(np.arange(6)), seed=0)
-    with pytest.raises(BezoarError, match="single class"):
+    with pytest.raises(ToadstoneError, match="single class"):
         ActivationClustering()(Bare(), equal.take(equal.y == 0), clean=None, seed=0)
 
 
@@ -245,7 +243,7 @@ def test_the_seed_decides_everything():
     ],
 )
 def test_impossible_settings_are_turned_away(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         ActivationClustering(**fields)
 
 
@@ -258,5 +256,5 @@ def test_a_model_without_features_is_turned_away():
             return np.full((len(x), 4), 0.25)
 
     data, clean, _ = halves(0, poison=0)
-    with pytest.raises(BezoarError, match="no features"):
+    with pytest.raises(ToadstoneError, match="no features"):
         ActivationClustering()(Black(), data, clean=clean, seed=0)

@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.defenses.data import beatrix
-from bezoar.defenses.data.beatrix import Beatrix, deviations
-from bezoar.defenses.data.spectral_signatures import spectral_scores
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models import TorchModel
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
 from planted import patched_and_twin
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.defenses.data import beatrix
+from toadstone.defenses.data.beatrix import Beatrix, deviations
+from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models import TorchModel
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
 
 LAYER = "features.3"  # of SmallCNN: the second convolution, before its rectifier
 
@@ -188,5 +188,5 @@ class Oracle:
     ],
 )
 def test_bad_input(layer, made, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Beatrix(layer)(made(toy()), toy().train, clean=None, seed=0)

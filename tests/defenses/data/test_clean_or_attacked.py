@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from bezoar.attacks.data.label_flips import LabelFlips
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.defenses.data.clean_or_attacked import CleanOrAttacked, measures
-from bezoar.errors import BezoarError
-from bezoar.evaluation.complexity import complexity
-from bezoar.evaluation.rates import auroc
-from bezoar.rng import child
+from toadstone.attacks.data.label_flips import LabelFlips
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.defenses.data.clean_or_attacked import CleanOrAttacked, measures
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.complexity import complexity
+from toadstone.evaluation.rates import auroc
+from toadstone.rng import child
 
 
 def draws(count, seed, n=100):
@@ -72,5 +72,5 @@ ONE = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.defenses.data import cognitive_distillation
-from bezoar.defenses.data.cognitive_distillation import CognitiveDistillation, distil, objective
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models import TorchModel
-from bezoar.models.encode import Pixels
-from bezoar.training import Fit
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.defenses.data import cognitive_distillation
+from toadstone.defenses.data.cognitive_distillation import CognitiveDistillation, distil, objective
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models import TorchModel
+from toadstone.models.encode import Pixels
+from toadstone.training import Fit
 
 
 def slow_objective(change, mask, alpha, beta):
@@ -164,5 +164,5 @@ def table():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

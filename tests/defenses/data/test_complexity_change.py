@@ -3,17 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.label_flips import LabelFlips
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.data.complexity_change import ComplexityChange, complexity_change
-from bezoar.errors import BezoarError
-from bezoar.evaluation import complexity as c
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.registry import from_spec, to_spec
+from toadstone.attacks.data.label_flips import LabelFlips
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.data.complexity_change import ComplexityChange, complexity_change
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation import complexity as c
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.registry import from_spec, to_spec
 
 
 def whole(measure, distance, x, y, left):
@@ -94,5 +94,5 @@ FEW = Data(np.arange(20.0)[:, None], np.r_[np.zeros(16, int), np.ones(4, int)], 
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

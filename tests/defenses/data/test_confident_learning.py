@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.data import load, split
-from bezoar.defenses.data.confident_learning import ConfidentLearning, out_of_fold
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import MLP
-from bezoar.training import Fit, Train
 from planted import mislabelled
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.data import load, split
+from toadstone.defenses.data.confident_learning import ConfidentLearning, out_of_fold
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import MLP
+from toadstone.training import Fit, Train
 
 pytest.importorskip("cleanlab")
 QUICK = Train(MLP((16,)), epochs=1)
@@ -103,7 +103,7 @@ def test_a_missing_extra_is_one_sentence(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(BezoarError, match=r"pip install bezoar\[cleanlab\]"):
+    with pytest.raises(ToadstoneError, match=r"pip install 'cleanlab>=2.7'"):
         ConfidentLearning(QUICK)(toy().model, toy().train, clean=None, seed=0)
 
 
@@ -116,5 +116,5 @@ def test_a_missing_extra_is_one_sentence(monkeypatch):
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

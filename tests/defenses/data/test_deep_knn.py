@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.data import load, split
-from bezoar.defenses.data.deep_knn import DeepKNN, relabel, votes
-from bezoar.defenses.data.neighbours import neighbours
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import MLP
-from bezoar.training import Adam, Train
 from planted import mislabelled
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.data import load, split
+from toadstone.defenses.data.deep_knn import DeepKNN, relabel, votes
+from toadstone.defenses.data.neighbours import neighbours
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import MLP
+from toadstone.training import Adam, Train
 
 
 def test_votes_and_relabelling_agree_with_a_nearest_neighbour_classifier():
@@ -72,7 +72,7 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()
 
 
@@ -82,5 +82,5 @@ def test_an_index_that_finds_nearly_all_neighbours_changes_nearly_no_score():
     index = DeepKNN(10, recall=0.9999)(t.model, t.poisoned, clean=t.inside, seed=0)
     assert (index.values == plain.values).mean() > 0.95
     assert np.abs(index.values - plain.values).max() < 0.3
-    with pytest.raises(BezoarError, match="recall must lie"):
+    with pytest.raises(ToadstoneError, match="recall must lie"):
         DeepKNN(recall=0.0)

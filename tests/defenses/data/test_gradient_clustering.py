@@ -3,11 +3,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.data.gradient_clustering import (
+from planted import mislabelled, patched_and_twin
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.data.gradient_clustering import (
     GradientClustering,
     alignment,
     at_input,
@@ -15,12 +16,11 @@ from bezoar.defenses.data.gradient_clustering import (
     suspicion,
     unit,
 )
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.training import Adam, Fit, Train
-from planted import mislabelled, patched_and_twin
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.training import Adam, Fit, Train
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 3), (7, 1, 5), (40, 4, 6), (60, 3, 2)])
@@ -98,9 +98,7 @@ def test_finds_wrong_labels():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=600, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.05, seed)
-        model = Train(MLP((64,)), epochs=12, optimizer=Adam(3e-3), batch_size=32)(
-            noisy.append(parts.clean), seed=seed
-        )
+        model = Train(MLP((64,)), epochs=12, optimizer=Adam(3e-3), batch_size=32)(noisy.append(parts.clean), seed=seed)
         assert auroc(GradientClustering()(model, noisy, clean=parts.clean, seed=0).values, wrong) > 0.97
 
 
@@ -132,7 +130,7 @@ def _text():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()
 
 

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from bezoar.attacks import Backdoor
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.data.loss_ranking import LossRanking, losses
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.training import Adam, Train
-from bezoar.triggers import Patch
 from planted import mislabelled
+from toadstone.attacks import Backdoor
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.data.loss_ranking import LossRanking, losses
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.training import Adam, Train
+from toadstone.triggers import Patch
 
 
 def test_losses_are_those_of_scikit_learn():
@@ -49,8 +49,8 @@ def test_contract():
 
 
 def test_bad_input():
-    with pytest.raises(BezoarError, match="suspect"):
+    with pytest.raises(ToadstoneError, match="suspect"):
         LossRanking("both")
     other = Data(toy().held.x, toy().held.y, tuple("abcdefghij"))
-    with pytest.raises(BezoarError, match="same classes"):
+    with pytest.raises(ToadstoneError, match="same classes"):
         LossRanking()(toy().model, toy().train, clean=other, seed=0)

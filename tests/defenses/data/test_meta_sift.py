@@ -6,17 +6,17 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.data.meta_sift import MetaSift, Weigh, shares, sifting_loss
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import MLP, SmallCNN
-from bezoar.training import Adam, Fit, Train
 from planted import mislabelled, patched_and_twin
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.data.meta_sift import MetaSift, Weigh, shares, sifting_loss
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import MLP, SmallCNN
+from toadstone.training import Adam, Fit, Train
 
 QUICK = Train(MLP((16,)), epochs=2)
 
@@ -122,7 +122,7 @@ def test_contract():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()
 
 

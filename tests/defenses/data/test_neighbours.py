@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.defenses.data.neighbours import approximate_neighbours, neighbours
-from bezoar.errors import BezoarError
+from toadstone.defenses.data.neighbours import approximate_neighbours, neighbours
+from toadstone.errors import ToadstoneError
 
 
 def slow_neighbours(features, k):
@@ -50,7 +50,7 @@ def test_an_index_finds_the_share_that_is_asked(recall):
 def test_k_that_does_not_fit(k):
     x = np.zeros((20, 2))
     for find in (lambda: neighbours(x, k), lambda: approximate_neighbours(x, k, 0.9, seed=0)):
-        with pytest.raises(BezoarError, match=r"k must lie in 1\.\.19"):
+        with pytest.raises(ToadstoneError, match=r"k must lie in 1\.\.19"):
             find()
-    with pytest.raises(BezoarError, match="recall must lie"):
+    with pytest.raises(ToadstoneError, match="recall must lie"):
         approximate_neighbours(x, 3, 0.0, seed=0)

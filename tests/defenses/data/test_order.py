@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bezoar.core import Data
-from bezoar.data import load
-from bezoar.defenses.data.order import by_content
+from toadstone.core import Data
+from toadstone.data import load
+from toadstone.defenses.data.order import by_content
 
 
 @pytest.mark.parametrize("kind", ["image", "text"])

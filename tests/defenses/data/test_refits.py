@@ -7,10 +7,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from bezoar.core import Data
-from bezoar.defenses.data.refits import Task, _called_spam, logistic, naive_bayes, refits, ridge, spam_bayes
-from bezoar.errors import BezoarError
-from bezoar.training.spam_bayes import SpamBayes
+from toadstone.core import Data
+from toadstone.defenses.data.refits import Task, _called_spam, logistic, naive_bayes, refits, ridge, spam_bayes
+from toadstone.errors import ToadstoneError
+from toadstone.training.spam_bayes import SpamBayes
 
 
 def task(seed, classes, counts=False):
@@ -79,7 +79,7 @@ def test_logistic_is_a_full_refit(scale):
 def test_the_loop_is_a_full_refit_and_says_what_does_not_fit():
     problem = task(0, 3)
     agree(refits(problem, RidgeClassifier), slowly(problem, RidgeClassifier))
-    with pytest.raises(BezoarError, match="cannot be fitted to these rows"):
+    with pytest.raises(ToadstoneError, match="cannot be fitted to these rows"):
         refits(problem, MultinomialNB)
 
 

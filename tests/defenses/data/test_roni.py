@@ -7,17 +7,17 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import MultinomialNB
 
-from bezoar.attacks.data.dictionary import Dictionary
-from bezoar.checks.common import batches_of, check_spec, toy, untouched
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.data import roni
-from bezoar.defenses.data.refits import naive_bayes, refits, ridge
-from bezoar.defenses.data.roni import Roni, Trial, impacts, shares
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.training.fit import Fit
-from bezoar.training.spam_bayes import SpamBayes
+from toadstone.attacks.data.dictionary import Dictionary
+from toadstone.checks.common import batches_of, check_spec, toy, untouched
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.data import roni
+from toadstone.defenses.data.refits import naive_bayes, refits, ridge
+from toadstone.defenses.data.roni import Roni, Trial, impacts, shares
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.training.fit import Fit
+from toadstone.training.spam_bayes import SpamBayes
 
 BAYES = Fit("sklearn.naive_bayes.MultinomialNB")
 
@@ -224,12 +224,12 @@ TABLE = Data(np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2,
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()
 
 
 def test_texts_without_words():
     blank = Data(np.full(200, "!", object), np.arange(200) % 2, ("ham", "spam"))
-    with pytest.raises(BezoarError, match="no words"):
+    with pytest.raises(ToadstoneError, match="no words"):
         Roni()(NOBODY, blank, clean=blank, seed=0)
     assert np.isfinite(Roni(base=6, quiz=10)(NOBODY, WORDS, clean=mails(60, 2), seed=0).values).all()

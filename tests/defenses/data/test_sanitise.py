@@ -3,16 +3,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bezoar.attacks import Backdoor
-from bezoar.core import Data, Scores
-from bezoar.data import load, split
-from bezoar.defenses.data.activation_clustering import ActivationClustering
-from bezoar.defenses.data.sanitise import Sanitise, relabel, remove
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Fit, Train
-from bezoar.triggers import Patch
+from toadstone.attacks import Backdoor
+from toadstone.core import Data, Scores
+from toadstone.data import load, split
+from toadstone.defenses.data.activation_clustering import ActivationClustering
+from toadstone.defenses.data.sanitise import Sanitise, relabel, remove
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Fit, Train
+from toadstone.triggers import Patch
 
 ROWS = Data(np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1]), ("a", "b"))
 
@@ -85,5 +85,5 @@ def test_a_backdoor_goes_and_accuracy_stays():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

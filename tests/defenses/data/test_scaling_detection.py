@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from bezoar.checks import check_detector
-from bezoar.core import Data
-from bezoar.defenses.data.scaling_detection import (
+from toadstone.checks import check_detector
+from toadstone.core import Data
+from toadstone.defenses.data.scaling_detection import (
     ScalingDetection,
     filter_scores,
     prevention_scores,
     scaling_scores,
     spectrum_scores,
 )
-from bezoar.defenses.inference.scaling_filter import ScalingFilter
-from bezoar.errors import BezoarError
-from bezoar.evaluation.cost import ssim
-from bezoar.evaluation.rates import auroc
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers import Patch
-from bezoar.triggers.camouflage import hide
-from bezoar.triggers.scalers import Scaler
+from toadstone.defenses.inference.scaling_filter import ScalingFilter
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.cost import ssim
+from toadstone.evaluation.rates import auroc
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers import Patch
+from toadstone.triggers.camouflage import hide
+from toadstone.triggers.scalers import Scaler
 
 METHODS = ("prevention", "scaling", "filter", "spectrum")
 SCALERS = [Scaler("pillow", "nearest"), Scaler("torch", "bilinear")]
@@ -134,15 +134,15 @@ def test_name():
 
 def test_errors(photos):
     small, scaler = np.zeros((4, 8, 8), np.uint8), Scaler(height=4, width=4)
-    with pytest.raises(BezoarError, match="use one of prevention"):
+    with pytest.raises(ToadstoneError, match="use one of prevention"):
         ScalingDetection(scaler, "histogram")
-    with pytest.raises(BezoarError, match="clean has pictures"):
+    with pytest.raises(ToadstoneError, match="clean has pictures"):
         ScalingDetection(scaler)(Nothing(), data(small), clean=data(photos), seed=0)
-    with pytest.raises(BezoarError, match="smaller than"):
+    with pytest.raises(ToadstoneError, match="smaller than"):
         ScalingDetection(Scaler(), "scaling")(Nothing(), data(small), clean=None, seed=0)
-    with pytest.raises(BezoarError, match="ratios of 2"):
+    with pytest.raises(ToadstoneError, match="ratios of 2"):
         ScalingDetection(Scaler(height=5, width=4), "spectrum")(Nothing(), data(small), clean=None, seed=0)
-    with pytest.raises(BezoarError, match="uint8"):
+    with pytest.raises(ToadstoneError, match="uint8"):
         ScalingDetection(scaler)(Nothing(), data(small.astype(float)), clean=None, seed=0)
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         ScalingDetection(scaler)(Nothing(), Data(small, np.zeros(4), ()), clean=None, seed=0)

@@ -3,13 +3,13 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from bezoar.checks import check_detector
-from bezoar.data import load, split
-from bezoar.defenses.data.self_influence import SelfInfluence, self_influence
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import MLP
-from bezoar.training import Adam, Train
 from planted import mislabelled
+from toadstone.checks import check_detector
+from toadstone.data import load, split
+from toadstone.defenses.data.self_influence import SelfInfluence, self_influence
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import MLP
+from toadstone.training import Adam, Train
 
 
 def test_the_closed_form_is_autograds_gradient_of_the_last_layer():

@@ -3,12 +3,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from bezoar.core import Data
-from bezoar.defenses.data.spectral_signatures import SpectralSignatures, spectral_scores
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models import SklearnModel
+from toadstone.core import Data
+from toadstone.defenses.data.spectral_signatures import SpectralSignatures, spectral_scores
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models import SklearnModel
 
 
 @dataclass
@@ -59,7 +59,7 @@ def test_the_gram_matrix_gives_what_the_svd_gives(shape, dtype):
 def test_blocks_do_not_show(monkeypatch):
     features, y, _ = blobs(0, n=300)
     whole = spectral_scores(features, y)
-    monkeypatch.setattr("bezoar.defenses.data.spectral_signatures._BLOCK", 7 * features.shape[1])
+    monkeypatch.setattr("toadstone.defenses.data.spectral_signatures._BLOCK", 7 * features.shape[1])
     np.testing.assert_allclose(spectral_scores(features, y), whole, rtol=1e-9)
 
 
@@ -70,8 +70,8 @@ def test_a_memory_map_is_read_in_blocks(tmp_path, monkeypatch):
     read = []
     take = np.memmap.__getitem__
     monkeypatch.setattr(np.memmap, "__getitem__", lambda self, key: read.append(np.size(key)) or take(self, key))
-    monkeypatch.setattr("bezoar.defenses.data.spectral_signatures._BLOCK", 10 * features.shape[1])
-    monkeypatch.setattr("bezoar.validate._CHUNK", 10 * features.shape[1])
+    monkeypatch.setattr("toadstone.defenses.data.spectral_signatures._BLOCK", 10 * features.shape[1])
+    monkeypatch.setattr("toadstone.validate._CHUNK", 10 * features.shape[1])
     np.testing.assert_allclose(spectral_scores(mapped, y), slow_scores(features, y), rtol=1e-6, atol=1e-8)
     assert max(read) == 10
 
@@ -136,23 +136,23 @@ def test_constant_features_and_single_rows_score_nothing():
 
 
 def test_bad_input_is_turned_away():
-    with pytest.raises(BezoarError, match="features has NaN"):
+    with pytest.raises(ToadstoneError, match="features has NaN"):
         spectral_scores(np.array([[np.nan]]), np.array([0]))
-    with pytest.raises(BezoarError, match="one row for each of 2 labels"):
+    with pytest.raises(ToadstoneError, match="one row for each of 2 labels"):
         spectral_scores.__wrapped__(np.zeros((3, 2)), np.array([0, 1]))
     data = Data(np.zeros((4, 2)), np.arange(4) % 2, ("a", "b"))
     detector = SpectralSignatures()
-    with pytest.raises(BezoarError, match="regression"):
+    with pytest.raises(ToadstoneError, match="regression"):
         detector(Bare(()), Data(np.zeros((4, 2)), np.zeros(4), ()), clean=None, seed=0)
-    with pytest.raises(BezoarError, match="same classes"):
+    with pytest.raises(ToadstoneError, match="same classes"):
         detector(Bare(("a", "b")), data, clean=Data(data.x, data.y, ("b", "a")), seed=0)
-    with pytest.raises(BezoarError, match="same features for every row"):
+    with pytest.raises(ToadstoneError, match="same features for every row"):
         detector(Bare(("a", "b")), data, clean=None, seed=0)
     rows = Data(np.arange(8.0).reshape(4, 2), np.zeros(4, int), ("a", "b", "c"))
-    with pytest.raises(BezoarError, match="clean has rows of class c but data has none"):
+    with pytest.raises(ToadstoneError, match="clean has rows of class c but data has none"):
         detector(Bare(rows.classes), replace(rows, y=np.arange(4) % 2), clean=replace(rows, y=rows.y + 2), seed=0)
     from sklearn.linear_model import LogisticRegression
 
     model = SklearnModel(LogisticRegression().fit(data.x, data.y), data.classes)
-    with pytest.raises(BezoarError, match="no features"):
+    with pytest.raises(ToadstoneError, match="no features"):
         detector(model, data, clean=None, seed=0)

@@ -3,11 +3,11 @@ import pytest
 from scipy.linalg import expm, sqrtm
 from sklearn.covariance import MinCovDet
 
-from bezoar.checks import check_detector
-from bezoar.defenses.data.spectral_signatures import spectral_scores
-from bezoar.defenses.data.spectre import Spectre, que, spectre_scores, whiten
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import auroc
+from toadstone.checks import check_detector
+from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.defenses.data.spectre import Spectre, que, spectre_scores, whiten
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import auroc
 
 
 def slow_que(white):
@@ -60,5 +60,5 @@ def test_contract():
 
 @pytest.mark.parametrize("fields", [{"rate": 0.0}, {"rate": 0.6}, {"components": 1}], ids=str)
 def test_fields_that_cannot_be(fields):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         Spectre(**fields)

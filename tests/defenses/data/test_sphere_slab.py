@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from bezoar.attacks.data.candidate_attack import CandidateAttack
-from bezoar.checks import check_detector
-from bezoar.core import Data
-from bezoar.defenses.data.sphere_slab import SphereSlab, class_means, distances, left_out_distances
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.checks import check_detector
+from toadstone.core import Data
+from toadstone.defenses.data.sphere_slab import SphereSlab, class_means, distances, left_out_distances
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
 
 CLASSES = ("a", "b", "c")
 
@@ -107,14 +107,12 @@ def test_contract():
         (lambda: score(rows(0), rows(1, 3, k=3).take(np.array([0]))), "two rows or more of class"),
         (lambda: score(Data(np.ones((4, 2)), np.array([0, 0, 1, 1]), ("a", "b")), None), "no slab"),
         (
-            lambda: score(
-                Data(np.array([[0.0, 1], [0, 1], [3, 1], [3, 1]]), np.array([0, 0, 1, 1]), ("a", "b")), None
-            ),
+            lambda: score(Data(np.array([[0.0, 1], [0, 1], [3, 1], [3, 1]]), np.array([0, 0, 1, 1]), ("a", "b")), None),
             "radius is 0",
         ),
         (lambda: score(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), None), "text"),
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

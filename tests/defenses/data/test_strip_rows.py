@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from bezoar.checks import check_detector
-from bezoar.checks.common import toy
-from bezoar.core import Data
-from bezoar.defenses.data.strip_rows import StripRows
-from bezoar.errors import BezoarError
-from bezoar.evaluation.calibration import flag
-from bezoar.evaluation.rates import auroc
-from bezoar.models.nets import SmallCNN
-from bezoar.training import Adam, Train
 from planted import patched_and_twin
+from toadstone.checks import check_detector
+from toadstone.checks.common import toy
+from toadstone.core import Data
+from toadstone.defenses.data.strip_rows import StripRows
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.rates import auroc
+from toadstone.models.nets import SmallCNN
+from toadstone.training import Adam, Train
 
 
 def test_scores_are_those_of_a_slow_loop():
@@ -18,10 +18,7 @@ def test_scores_are_those_of_a_slow_loop():
     data, clean = t.train.take(np.arange(12)), t.held.take(np.arange(7))
     scores = StripRows(blends=6)(t.model, data, clean=clean, seed=3)
     some = [
-        [
-            np.minimum(row.astype(int) + other, 255).astype(np.uint8)
-            for other in clean.x[[*range(i), *range(i + 1, 7)]]
-        ]
+        [np.minimum(row.astype(int) + other, 255).astype(np.uint8) for other in clean.x[[*range(i), *range(i + 1, 7)]]]
         for row in data.x
         for i in range(7)
     ]
@@ -69,5 +66,5 @@ def test_contract_and_no_verdict_without_trusted_rows():
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

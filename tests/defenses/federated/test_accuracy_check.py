@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from bezoar.checks.common import toy
-from bezoar.checks.federated import SoftmaxClients, check_aggregator
-from bezoar.defenses.federated.accuracy_check import AccuracyCheck, without_each
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.checks.common import toy
+from toadstone.checks.federated import SoftmaxClients, check_aggregator
+from toadstone.defenses.federated.accuracy_check import AccuracyCheck, without_each
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 
 def test_keeps_the_contract():
@@ -59,15 +59,15 @@ def test_a_mean_without_a_row_knows_nothing_of_it_however_long_it_is():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match=r"threshold must lie in \[0, 1\], not 2"):
+    with pytest.raises(ToadstoneError, match=r"threshold must lie in \[0, 1\], not 2"):
         AccuracyCheck(2)
-    with pytest.raises(BezoarError, match=r"AccuracyCheck needs view.judge"):
+    with pytest.raises(ToadstoneError, match=r"AccuracyCheck needs view.judge"):
         AccuracyCheck(0.1)(np.ones((3, 2), np.float32))
     view = ServerView(judge=tilted)
-    with pytest.raises(BezoarError, match="it needs at least 2 finite updates"):
+    with pytest.raises(ToadstoneError, match="it needs at least 2 finite updates"):
         AccuracyCheck(0.1)(np.array([[1.0], [np.nan]], np.float32), view=view)
 
-    with pytest.raises(BezoarError, match="every update of this round is rejected: each alone errs more"):
+    with pytest.raises(ToadstoneError, match="every update of this round is rejected: each alone errs more"):
         AccuracyCheck(0.1)(np.ones((2, 1), np.float32), view=ServerView(judge=_alone()))
 
 

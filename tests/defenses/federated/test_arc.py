@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slow_rules
-from bezoar.defenses.federated.arc import ARC, arc_factors
-from bezoar.defenses.federated.mean import Mean
+from toadstone.defenses.federated.arc import ARC, arc_factors
+from toadstone.defenses.federated.mean import Mean
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,10 +3,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated.bucketing import Bucketing
-from bezoar.defenses.federated.mean import Mean
-from bezoar.errors import BezoarError
-from bezoar.federation import Aggregate, ServerView
+from toadstone.defenses.federated.bucketing import Bucketing
+from toadstone.defenses.federated.mean import Mean
+from toadstone.errors import ToadstoneError
+from toadstone.federation import Aggregate, ServerView
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def test_the_rule_does_not_take_groups_for_clients():
 
 
 def test_size_is_a_number_of_updates():
-    with pytest.raises(BezoarError, match="size must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="size must be a whole number >= 1"):
         Bucketing(0, Mean())
-    with pytest.raises(BezoarError, match="size=4 must not exceed the 3 updates"):
+    with pytest.raises(ToadstoneError, match="size=4 must not exceed the 3 updates"):
         Bucketing(4, Mean())(np.eye(3, dtype=np.float32))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import slow_rules
-from bezoar.defenses.federated.bulyan import Bulyan
+from toadstone.defenses.federated.bulyan import Bulyan
 
 
 @pytest.mark.parametrize(("n", "f"), [(3, 0), (7, 1), (9, 1), (11, 2), (16, 3)])

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 import slow_rules
-from bezoar.defenses.federated.centered_clipping import CenteredClipping
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.centered_clipping import CenteredClipping
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5])
@@ -35,10 +35,10 @@ def test_two_calls_know_nothing_of_one_another():
 
 def test_bad_values_are_named():
     updates = np.ones((3, 4), np.float32)
-    with pytest.raises(BezoarError, match="tau must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="tau must be a finite number above 0"):
         CenteredClipping(0.0)
-    with pytest.raises(BezoarError, match="iterations must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="iterations must be a whole number >= 1"):
         CenteredClipping(1.0, 0)
     for previous in (np.ones(3, np.float32), np.full(4, np.nan, np.float32)):
-        with pytest.raises(BezoarError, match=r"view.previous must be 4 finite numbers"):
+        with pytest.raises(ToadstoneError, match=r"view.previous must be 4 finite numbers"):
             CenteredClipping()(updates, view=ServerView(previous=previous))

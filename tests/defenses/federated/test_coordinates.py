@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slow_rules
-from bezoar.defenses.federated import coordinates
-from bezoar.defenses.federated.coordinates import by_coordinate, mean_around_median, middle
+from toadstone.defenses.federated import coordinates
+from toadstone.defenses.federated.coordinates import by_coordinate, mean_around_median, middle
 
 
 @settings(max_examples=100, deadline=None)

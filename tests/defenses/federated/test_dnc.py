@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated.dnc import Dnc, spectral_outliers
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.dnc import Dnc, spectral_outliers
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (5, 40), (1, 3), (12, 12)])
@@ -46,11 +46,11 @@ def test_who_is_dropped_once_is_out():
 
 def test_bad_values_are_named():
     updates = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
-    with pytest.raises(BezoarError, match="each of the 9 finite updates was dropped in some repeat"):
+    with pytest.raises(ToadstoneError, match="each of the 9 finite updates was dropped in some repeat"):
         Dnc(4, c=3.0)(updates)
-    with pytest.raises(BezoarError, match="subsample must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="subsample must be a whole number >= 1"):
         Dnc(1, subsample=0)
-    with pytest.raises(BezoarError, match="repeats must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="repeats must be a whole number >= 1"):
         Dnc(1, repeats=0)
-    with pytest.raises(BezoarError, match="c must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="c must be a finite number above 0"):
         Dnc(1, c=0.0)

@@ -4,10 +4,10 @@ from scipy.cluster.hierarchy import linkage, to_tree
 from scipy.spatial.distance import pdist
 from scipy.stats import kstest
 
-from bezoar.checks.federated import check_aggregator
-from bezoar.defenses.federated.flame import FLAME, majority
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.checks.federated import check_aggregator
+from toadstone.defenses.federated.flame import FLAME, majority
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 
 @pytest.mark.parametrize("rule", [FLAME(), FLAME(0)], ids=str)
@@ -75,7 +75,7 @@ def test_equal_updates_and_updates_of_zeros():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="noise must be a finite number >= 0, not -1"):
+    with pytest.raises(ToadstoneError, match="noise must be a finite number >= 0, not -1"):
         FLAME(-1)
-    with pytest.raises(BezoarError, match="FLAME needs at least 3 finite updates to find a majority, not 2"):
+    with pytest.raises(ToadstoneError, match="FLAME needs at least 3 finite updates to find a majority, not 2"):
         FLAME()(np.array([[1.0], [2.0], [np.nan]], np.float32))

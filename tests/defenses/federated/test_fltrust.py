@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bezoar.checks.federated import check_aggregator
-from bezoar.defenses.federated.fltrust import FLTrust
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.checks.federated import check_aggregator
+from toadstone.defenses.federated.fltrust import FLTrust
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 
 def seen(own):
@@ -61,13 +61,13 @@ def test_no_update_is_longer_than_the_servers():
 
 def test_errors():
     rows = np.ones((3, 2), np.float32)
-    with pytest.raises(BezoarError, match=r"FLTrust needs view.own"):
+    with pytest.raises(ToadstoneError, match=r"FLTrust needs view.own"):
         FLTrust()(rows)
-    with pytest.raises(BezoarError, match=r"view.own\(\) is an update of length 0"):
+    with pytest.raises(ToadstoneError, match=r"view.own\(\) is an update of length 0"):
         FLTrust()(rows, view=seen([0, 0]))
-    with pytest.raises(BezoarError, match=r"view.own\(\) is an update of length nan"):
+    with pytest.raises(ToadstoneError, match=r"view.own\(\) is an update of length nan"):
         FLTrust()(rows, view=seen([np.nan, 0]))
-    with pytest.raises(BezoarError, match="every update of this round is rejected: none points"):
+    with pytest.raises(ToadstoneError, match="every update of this round is rejected: none points"):
         FLTrust()(rows, view=seen([-1, -1]))
-    with pytest.raises(BezoarError, match="every update of this round is rejected"):
+    with pytest.raises(ToadstoneError, match="every update of this round is rejected"):
         FLTrust()(rows * np.nan, view=seen([1, 1]))

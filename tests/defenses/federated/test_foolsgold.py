@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 import slow_rules
-from bezoar import load, split
-from bezoar.attacks import SameValue
-from bezoar.defenses.federated.foolsgold import FoolsGold, foolsgold_weights
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
-from bezoar.models import MLP
-from bezoar.training import Dirichlet, Federated
+from toadstone import load, split
+from toadstone.attacks import SameValue
+from toadstone.defenses.federated.foolsgold import FoolsGold, foolsgold_weights
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
+from toadstone.models import MLP
+from toadstone.training import Dirichlet, Federated
 
 
 def sent(seed, n=9, e=6):
@@ -57,7 +57,7 @@ def test_a_memory_that_is_not_finite_is_rejected():
 
 @pytest.mark.parametrize("memory", [None, np.eye(3)])
 def test_the_memory_is_needed(memory):
-    with pytest.raises(BezoarError, match=r"FoolsGold needs view.memory"):
+    with pytest.raises(ToadstoneError, match=r"FoolsGold needs view.memory"):
         FoolsGold()(sent(0, 4), view=ServerView(memory=memory))
 
 

@@ -3,9 +3,9 @@ import pytest
 from scipy.optimize import minimize
 
 import slow_rules
-from bezoar.defenses.federated.geometric_median import GeometricMedian
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.geometric_median import GeometricMedian
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -54,9 +54,9 @@ def test_the_weights_of_the_clients_stay_what_they_were_over_the_steps():
 
 def test_smoothing_and_steps_are_numbers():
     for nu in (0.0, np.nan):
-        with pytest.raises(BezoarError, match="nu must be a finite number above 0"):
+        with pytest.raises(ToadstoneError, match="nu must be a finite number above 0"):
             GeometricMedian(nu=nu)
-    with pytest.raises(BezoarError, match="steps must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="steps must be a whole number >= 1"):
         GeometricMedian(steps=0)
-    with pytest.raises(BezoarError, match=r"needs view.rows"):
+    with pytest.raises(ToadstoneError, match=r"needs view.rows"):
         GeometricMedian(weighted=True)(np.zeros((2, 2), np.float32))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import slow_rules
-from bezoar.defenses.federated.meamed import Meamed, meamed
+from toadstone.defenses.federated.meamed import Meamed, meamed
 
 
 @pytest.mark.parametrize(("n", "f"), [(1, 0), (3, 1), (8, 3), (9, 4), (25, 5)])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated.mean import Mean
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.mean import Mean
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 UPDATES = np.random.default_rng(0).normal(size=(5, 9)).astype(np.float32)
 
@@ -38,5 +38,5 @@ def test_the_rows_of_the_clients_that_are_left_make_up_the_whole():
     ],
 )
 def test_rows_must_be_known_and_counts(rows, message):
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         Mean(weighted=True)(UPDATES, view=ServerView(rows=None if rows is None else np.array(rows)))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import slow_rules
-from bezoar.defenses.federated.median import CoordinateMedian, coordinate_median
+from toadstone.defenses.federated.median import CoordinateMedian, coordinate_median
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 10, 33])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import slow_rules
-from bezoar.defenses.federated.krum import Krum
-from bezoar.defenses.federated.mean import Mean
-from bezoar.defenses.federated.nnm import NNM
-from bezoar.federation import Aggregate, ServerView
+from toadstone.defenses.federated.krum import Krum
+from toadstone.defenses.federated.mean import Mean
+from toadstone.defenses.federated.nnm import NNM
+from toadstone.federation import Aggregate, ServerView
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated.norm_clipping import NormClipping, clip_factors
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.norm_clipping import NormClipping, clip_factors
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
-UPDATES = (np.random.default_rng(0).normal(size=(6, 40)) * np.array([[0.01, 0.1, 1, 1, 10, 1e6]]).T).astype(
-    np.float32
-)
+UPDATES = (np.random.default_rng(0).normal(size=(6, 40)) * np.array([[0.01, 0.1, 1, 1, 10, 1e6]]).T).astype(np.float32)
 
 
 def test_long_updates_are_cut_and_short_ones_are_not():
@@ -44,11 +42,11 @@ def test_the_noise_is_gaussian_and_of_each_round_its_own():
 
 @pytest.mark.parametrize("rho", [0.0, -1.0, np.inf, np.nan])
 def test_rho_is_a_length(rho):
-    with pytest.raises(BezoarError, match="rho must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="rho must be a finite number above 0"):
         NormClipping(rho)
 
 
 @pytest.mark.parametrize("noise", [-1.0, np.inf, np.nan])
 def test_noise_is_a_deviation(noise):
-    with pytest.raises(BezoarError, match="noise must be a finite standard deviation >= 0"):
+    with pytest.raises(ToadstoneError, match="noise must be a finite standard deviation >= 0"):
         NormClipping(1.0, noise)

@@ -3,9 +3,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated.random_subset import RandomSubset, chance_clean
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.random_subset import RandomSubset, chance_clean
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 UPDATES = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
 
@@ -28,9 +28,9 @@ def test_it_is_the_mean_of_size_rows_and_clean_as_often_as_it_should_be():
 
 
 def test_size_is_a_number_of_finite_updates():
-    with pytest.raises(BezoarError, match="size must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="size must be a whole number >= 1"):
         RandomSubset(0)
     updates = UPDATES.copy()
     updates[0, 0] = np.nan
-    with pytest.raises(BezoarError, match="size=7 must not exceed the 6 finite updates"):
+    with pytest.raises(ToadstoneError, match="size=7 must not exceed the 6 finite updates"):
         RandomSubset(7)(updates)

@@ -6,26 +6,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated.arc import ARC
-from bezoar.defenses.federated.bucketing import Bucketing
-from bezoar.defenses.federated.bulyan import Bulyan
-from bezoar.defenses.federated.centered_clipping import CenteredClipping
-from bezoar.defenses.federated.dnc import Dnc
-from bezoar.defenses.federated.foolsgold import FoolsGold
-from bezoar.defenses.federated.geometric_median import GeometricMedian
-from bezoar.defenses.federated.krum import Krum, MultiKrum
-from bezoar.defenses.federated.meamed import Meamed
-from bezoar.defenses.federated.mean import Mean
-from bezoar.defenses.federated.median import CoordinateMedian
-from bezoar.defenses.federated.nnm import NNM
-from bezoar.defenses.federated.norm_clipping import NormClipping
-from bezoar.defenses.federated.random_subset import RandomSubset
-from bezoar.defenses.federated.rows import check_rule, still_malicious
-from bezoar.defenses.federated.sign_majority import SignMajority
-from bezoar.defenses.federated.trimmed_mean import TrimmedMean
-from bezoar.errors import BezoarError
-from bezoar.federation import Aggregator, ServerView
-from bezoar.registry import from_spec, to_spec
+from toadstone.defenses.federated.arc import ARC
+from toadstone.defenses.federated.bucketing import Bucketing
+from toadstone.defenses.federated.bulyan import Bulyan
+from toadstone.defenses.federated.centered_clipping import CenteredClipping
+from toadstone.defenses.federated.dnc import Dnc
+from toadstone.defenses.federated.foolsgold import FoolsGold
+from toadstone.defenses.federated.geometric_median import GeometricMedian
+from toadstone.defenses.federated.krum import Krum, MultiKrum
+from toadstone.defenses.federated.meamed import Meamed
+from toadstone.defenses.federated.mean import Mean
+from toadstone.defenses.federated.median import CoordinateMedian
+from toadstone.defenses.federated.nnm import NNM
+from toadstone.defenses.federated.norm_clipping import NormClipping
+from toadstone.defenses.federated.random_subset import RandomSubset
+from toadstone.defenses.federated.rows import check_rule, still_malicious
+from toadstone.defenses.federated.sign_majority import SignMajority
+from toadstone.defenses.federated.trimmed_mean import TrimmedMean
+from toadstone.errors import ToadstoneError
+from toadstone.federation import Aggregator, ServerView
+from toadstone.registry import from_spec, to_spec
 
 RULES = (
     Mean(), Mean(weighted=True), NormClipping(2.0), NormClipping(2.0, noise=0.1), CoordinateMedian(), TrimmedMean(3),
@@ -34,9 +34,7 @@ RULES = (
     Bucketing(2, CoordinateMedian()), Bucketing(2, TrimmedMean(3)), ARC(3, TrimmedMean(3)), FoolsGold(),
     Dnc(3, subsample=10), SignMajority(0.1), RandomSubset(4),
 )  # fmt: skip
-LINEAR = [
-    r for r in RULES if isinstance(r, Mean | GeometricMedian | Krum | MultiKrum | FoolsGold | Dnc | RandomSubset)
-]
+LINEAR = [r for r in RULES if isinstance(r, Mean | GeometricMedian | Krum | MultiKrum | FoolsGold | Dnc | RandomSubset)]
 LINEAR += [NormClipping(2.0), CenteredClipping(2.0, 3), NNM(3, Krum(3)), Bucketing(2, Krum(2)), ARC(3, Mean())]
 AGAINST = [r for r in RULES if getattr(r, "f", 0)]
 BY_CHANCE = (NormClipping(2.0, noise=0.1), Bucketing(2, CoordinateMedian()), RandomSubset(4), Dnc(3, subsample=4))
@@ -101,7 +99,7 @@ def test_a_row_that_is_not_finite_is_one_of_the_f(rule):
 @pytest.mark.parametrize("rule", RULES, ids=name)
 def test_a_round_of_which_nothing_is_left_is_refused(rule):
     updates, view = given()
-    with pytest.raises(BezoarError, match="every update of this round is rejected"):
+    with pytest.raises(ToadstoneError, match="every update of this round is rejected"):
         rule(np.full_like(updates, np.nan), view=view)
 
 
@@ -135,7 +133,7 @@ def test_what_is_drawn_follows_the_seed_and_the_round(rule):
 @pytest.mark.parametrize("rule", AGAINST, ids=name)
 def test_f_must_be_a_whole_number(rule):
     for f in (-1, True):
-        with pytest.raises(BezoarError, match="f must be a whole number >= 0"):
+        with pytest.raises(ToadstoneError, match="f must be a whole number >= 0"):
             replace(rule, f=f)
 
 
@@ -149,13 +147,13 @@ def test_the_breakdown_point_is_checked(rule, least):
     updates, view = given()
     assert np.isfinite(rule(updates[:least], view=view).update).all()
     message = f"f=3 malicious ones of n={least - 1} updates .* = {least}: lower f or let more clients take part"
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         rule(updates[: least - 1], view=view)
     updates[:least, 0] = np.nan
     updates[0, 0] = 1
     if not isinstance(rule, Krum | MultiKrum | Bulyan):
         return
-    with pytest.raises(BezoarError, match=re.escape("f=0 malicious ones of n=1 finite updates")):
+    with pytest.raises(ToadstoneError, match=re.escape("f=0 malicious ones of n=1 finite updates")):
         rule(updates[:least], view=view)
 
 
@@ -166,5 +164,5 @@ def test_the_malicious_rows_that_are_left():
 
 
 def test_a_wrapped_rule_must_be_one():
-    with pytest.raises(BezoarError, match="rule must be an aggregator such as"):
+    with pytest.raises(ToadstoneError, match="rule must be an aggregator such as"):
         check_rule("median")

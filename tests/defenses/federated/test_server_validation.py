@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from bezoar.checks.federated import check_aggregator, toy_round
-from bezoar.defenses.federated.server_validation import ServerValidation
-from bezoar.errors import BezoarError
-from bezoar.federation import ServerView
+from toadstone.checks.federated import check_aggregator, toy_round
+from toadstone.defenses.federated.server_validation import ServerValidation
+from toadstone.errors import ToadstoneError
+from toadstone.federation import ServerView
 
 WAYS = ("error", "loss", "union")
 
@@ -61,11 +61,11 @@ def test_rows_that_are_not_finite_are_among_the_f():
 
 
 def test_errors():
-    with pytest.raises(BezoarError, match="f must be a whole number >= 0, not -1"):
+    with pytest.raises(ToadstoneError, match="f must be a whole number >= 0, not -1"):
         ServerValidation(-1)
-    with pytest.raises(BezoarError, match="by must be one of error, loss, union, not 'vote'"):
+    with pytest.raises(ToadstoneError, match="by must be one of error, loss, union, not 'vote'"):
         ServerValidation(1, "vote")
-    with pytest.raises(BezoarError, match=r"ServerValidation needs view.judge"):
+    with pytest.raises(ToadstoneError, match=r"ServerValidation needs view.judge"):
         ServerValidation(1)(np.ones((3, 2), np.float32))
-    with pytest.raises(BezoarError, match="f=2 malicious ones of n=4"):
+    with pytest.raises(ToadstoneError, match="f=2 malicious ones of n=4"):
         ServerValidation(2)(np.ones((4, 2), np.float32), view=ServerView(judge=two_faced))

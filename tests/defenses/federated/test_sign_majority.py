@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from bezoar.defenses.federated import sign_majority
-from bezoar.defenses.federated.sign_majority import SignMajority, majority
-from bezoar.errors import BezoarError
+from toadstone.defenses.federated import sign_majority
+from toadstone.defenses.federated.sign_majority import SignMajority, majority
+from toadstone.errors import ToadstoneError
 
 
 @pytest.mark.parametrize("n", [1, 4, 7])
@@ -20,5 +20,5 @@ def test_each_coordinate_goes_where_most_want_it(n, monkeypatch):
 
 @pytest.mark.parametrize("step", [0.0, -1.0, np.inf, np.nan])
 def test_step_is_a_length(step):
-    with pytest.raises(BezoarError, match="step must be a finite number above 0"):
+    with pytest.raises(ToadstoneError, match="step must be a finite number above 0"):
         SignMajority(step)

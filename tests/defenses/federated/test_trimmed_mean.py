@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
 import slow_rules
-from bezoar.defenses.federated.trimmed_mean import TrimmedMean, trimmed_mean
-from bezoar.federation import ServerView
+from toadstone.defenses.federated.trimmed_mean import TrimmedMean, trimmed_mean
+from toadstone.federation import ServerView
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from bezoar.defenses.inference.scaling_filter import ScalingFilter, filter_read_pixels
-from bezoar.errors import BezoarError
-from bezoar.overlay import Overlay
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.triggers.camouflage import hide
-from bezoar.triggers.scalers import Scaler, coefficients
+from toadstone.defenses.inference.scaling_filter import ScalingFilter, filter_read_pixels
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.triggers.camouflage import hide
+from toadstone.triggers.scalers import Scaler, coefficients
 
 SCALERS = [
     Scaler("pillow", "nearest", 5, 4),
@@ -102,9 +102,9 @@ def test_any_callable():
 def test_errors_and_name():
     assert entry("scaling-filter").contract == "purifier"
     assert "2020" in entry("scaling-filter").paper
-    with pytest.raises(BezoarError, match="median or random"):
+    with pytest.raises(ToadstoneError, match="median or random"):
         ScalingFilter(Scaler(), "mean")
-    with pytest.raises(BezoarError, match="larger"):
+    with pytest.raises(ToadstoneError, match="larger"):
         ScalingFilter(Scaler())(np.zeros((1, 8, 8), np.uint8), seed=0)
-    with pytest.raises(BezoarError, match="uint8"):
+    with pytest.raises(ToadstoneError, match="uint8"):
         ScalingFilter(Scaler())(np.zeros((1, 8, 8)), seed=0)

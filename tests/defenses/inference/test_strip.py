@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from bezoar.core import Data
-from bezoar.defenses.inference import strip
-from bezoar.defenses.inference.strip import Strip, blend_entropy, replace_columns, replace_words, superimpose
-from bezoar.errors import BezoarError
-from bezoar.overlay import Overlay
+from toadstone.core import Data
+from toadstone.defenses.inference import strip
+from toadstone.defenses.inference.strip import Strip, blend_entropy, replace_columns, replace_words, superimpose
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay
 
 NAMES = ("a", "b", "c")
 
@@ -60,7 +60,7 @@ def test_entropy_is_over_classes_not_over_blends():
 def test_logits_are_refused():
     logits = np.random.default_rng(0).normal(size=(2, 3, 4))
     for wrong in (logits, np.abs(logits)):
-        with pytest.raises(BezoarError, match="softmax"):
+        with pytest.raises(ToadstoneError, match="softmax"):
             blend_entropy(wrong)
 
 
@@ -225,5 +225,5 @@ def test_a_certain_trigger_gets_the_least_pvalue():
 )
 def test_errors_say_what_to_do(make, inputs, message):
     clean = Data(np.zeros((20, 4, 4), np.uint8), np.arange(20) % 3, NAMES)
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         make()(Sleeper(), inputs, clean=clean, seed=0)

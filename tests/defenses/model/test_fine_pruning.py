@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bezoar.core import Data
-from bezoar.defenses.model.fine_pruning import FinePruning, prune, prune_order
-from bezoar.errors import BezoarError
-from bezoar.models import TorchModel
-from bezoar.models.encode import Pixels, Words
-from bezoar.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
-from bezoar.overlay import Overlay
-from bezoar.training import Train
+from toadstone.core import Data
+from toadstone.defenses.model.fine_pruning import FinePruning, prune, prune_order
+from toadstone.errors import ToadstoneError
+from toadstone.models import TorchModel
+from toadstone.models.encode import Pixels, Words
+from toadstone.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
+from toadstone.overlay import Overlay
+from toadstone.training import Train
 
 NAMES = tuple("0123456789")
 
@@ -243,7 +243,7 @@ def test_removes_the_square_from_digits(digits):
 def test_errors_say_what_to_do(make, design, data, message):
     net, layer = (design or MLP((8,))).build((1, 4, 4), 4), "0" if isinstance(design, Logistic) else "features"
     model = TorchModel(net, layer, Pixels(4, 4), NAMES[:4])
-    with pytest.raises(BezoarError, match=message):
+    with pytest.raises(ToadstoneError, match=message):
         make()(model, data, seed=0)
 
 
@@ -254,5 +254,5 @@ def test_a_black_box_cannot_be_pruned():
         def probs(self, x):
             return np.full((len(x), 10), 0.1)
 
-    with pytest.raises(BezoarError, match="TorchModel"):
+    with pytest.raises(ToadstoneError, match="TorchModel"):
         FinePruning()(Box(), pixels(60, 0), seed=0)

@@ -6,12 +6,12 @@ import torch
 from scipy.stats import median_abs_deviation
 from torch import nn
 
-from bezoar import BezoarError
-from bezoar.core import Data
-from bezoar.defenses.model import neural_cleanse
-from bezoar.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, index_pvalues, reverse_triggers
-from bezoar.models import SklearnModel, TorchModel
-from bezoar.models.encode import Columns, Pixels
+from toadstone import ToadstoneError
+from toadstone.core import Data
+from toadstone.defenses.model import neural_cleanse
+from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, index_pvalues, reverse_triggers
+from toadstone.models import SklearnModel, TorchModel
+from toadstone.models.encode import Columns, Pixels
 
 SIDE, K, TARGET, PIXEL = 8, 8, 3, (6, 5)
 CLASSES = tuple(map(str, range(K)))
@@ -200,7 +200,7 @@ def test_bad_input_is_turned_away():
         (model, clean.take(np.arange(19)), "20 or more"),
         (model, wide, "the model takes"),
     ]:
-        with pytest.raises(BezoarError, match=words):
+        with pytest.raises(ToadstoneError, match=words):
             NeuralCleanse()(bad_model, bad_clean, seed=0)
 
 
@@ -216,5 +216,5 @@ def test_bad_input_is_turned_away():
     ],
 )
 def test_bad_settings_are_turned_away(settings):
-    with pytest.raises(BezoarError):
+    with pytest.raises(ToadstoneError):
         NeuralCleanse(**settings)

@@ -3,15 +3,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bezoar.certificates.partition import certified_radius
-from bezoar.checks import check_trainer
-from bezoar.core import Data
-from bezoar.data import load, split
-from bezoar.defenses.training.partition_aggregation import Constant, PartitionAggregation, partition_of
-from bezoar.errors import BezoarError
-from bezoar.evaluation.rates import accuracy
-from bezoar.models.nets import MLP
-from bezoar.training import Fit, Train
+from toadstone.certificates.partition import certified_radius
+from toadstone.checks import check_trainer
+from toadstone.core import Data
+from toadstone.data import load, split
+from toadstone.defenses.training.partition_aggregation import Constant, PartitionAggregation, partition_of
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.rates import accuracy
+from toadstone.models.nets import MLP
+from toadstone.training import Fit, Train
 
 NEAREST = Fit("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 1})
 
@@ -89,8 +89,7 @@ def test_a_part_of_one_class_or_none_votes_all_the_same():
     model = PartitionAggregation(NEAREST, 4)(data, seed=0)
     part = partition_of(data.x, 4)
     expected = [
-        int(np.unique(data.y[part == p]).max(initial=0)) if len(set(data.y[part == p])) < 2 else None
-        for p in range(4)
+        int(np.unique(data.y[part == p]).max(initial=0)) if len(set(data.y[part == p])) < 2 else None for p in range(4)
     ]
     for member, label in zip(model.models, expected, strict=True):
         assert label is None or (isinstance(member, Constant) and member.label == label)
@@ -130,5 +129,5 @@ class Never:
     ],
 )
 def test_bad_input(action, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         action()

@@ -4,11 +4,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from bezoar.core import Data
-from bezoar.defenses.training.trim import Trim, penalty, trim
-from bezoar.errors import BezoarError
-from bezoar.registry import entry, from_spec, to_spec
-from bezoar.training.linear_regression import FitRegression
+from toadstone.core import Data
+from toadstone.defenses.training.trim import Trim, penalty, trim
+from toadstone.errors import ToadstoneError
+from toadstone.registry import entry, from_spec, to_spec
+from toadstone.training.linear_regression import FitRegression
 
 LEAST = FitRegression("sklearn.linear_model.LinearRegression")
 
@@ -118,12 +118,12 @@ def test_seeded_spec_and_paper():
 
 @pytest.mark.parametrize(("fields", "word"), [((-0.1,), "share"), ((0.5,), "share"), ((0.1, LEAST, 0), "starts")])
 def test_fields_out_of_range(fields, word):
-    with pytest.raises(BezoarError, match=word):
+    with pytest.raises(ToadstoneError, match=word):
         Trim(*fields)
 
 
 def test_what_the_data_does_not_allow():
-    with pytest.raises(BezoarError, match="classification"):
+    with pytest.raises(ToadstoneError, match="classification"):
         Trim()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)
-    with pytest.raises(BezoarError, match="too few"):
+    with pytest.raises(ToadstoneError, match="too few"):
         Trim()(Data(np.ones((1, 1)), np.ones(1), ()), seed=0)

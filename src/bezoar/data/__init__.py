@@ -1,6 +1,0 @@
-"""Data sets by name or from the user's files, and their split into train, test and trusted rows."""
-
-from bezoar.data.loading import NAMES, load
-from bezoar.data.splits import Splits, split
-
-__all__ = ["NAMES", "Splits", "load", "split"]

@@ -1,0 +1,182 @@
+"""Poison Frogs. Shafahi, Huang, Najibi, Suciu, Studer, Dumitras & Goldstein, NeurIPS 2018, arXiv:1804.00792."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
+from toadstone.core import Data, Poison, Trainer
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import TargetedGoal
+from toadstone.models.torch_model import TorchModel
+from toadstone.progress import track
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.triggers.base import Image, check_images, nested
+from toadstone.triggers.blend import blend
+from toadstone.validate import check_target, check_two_classes
+
+Features = Callable[[Tensor], Tensor]  # (n, c, h, w) in [0, 1] -> (n, d), differentiable
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How ``collide`` searches; the fields are those of ``FeatureCollision``."""
+
+    beta: float = 0.25
+    lr: float = 1.0
+    steps: int = 200
+    eps: int | None = None
+
+
+def collide(
+    features: Features, bases: Float[Tensor, "m c h w"], wanted: Float[Tensor, "m d"], how: Splitting
+) -> Float[Tensor, "m c h w"]:
+    """For each base an image like it whose features are near ``wanted``, by forward-backward splitting.
+
+    All m pairs are one batch, each with its own step size; none depends on the others.
+    """
+    beta = how.beta * (wanted.shape[1] / bases[0].numel()) ** 2
+    reach = 1.0 if how.eps is None else how.eps / 255
+    low, high = (bases - reach).clamp(min=0), (bases + reach).clamp(max=1)
+    lr = torch.full((len(bases), 1, 1, 1), how.lr)
+    x, (value, slope) = bases, _objective(features, bases, bases, wanted, beta)
+    for _ in track(range(how.steps), "colliding"):
+        moved = backward(x - lr * slope, bases, lr * beta).clamp(low, high)
+        new_value, new_slope = _objective(features, moved, bases, wanted, beta)
+        falls = new_value <= value
+        x, value, slope = (
+            torch.where(falls, new, old) for new, old in ((moved, x), (new_value, value), (new_slope, slope))
+        )
+        lr = torch.where(falls, lr, lr / 2)
+    return x
+
+
+def backward(
+    x: Float[Tensor, "m c h w"], base: Float[Tensor, "m c h w"], weight: Float[Tensor, "m 1 1 1"]
+) -> Float[Tensor, "m c h w"]:
+    """The z that minimises |z - x|^2 / 2 + weight |z - base|^2 / 2: the proximal step.
+
+    >>> one = torch.ones(1, 1, 1, 1)
+    >>> backward(one, 0 * one, 0.25 * one).item()
+    0.8...
+    """
+    return (x + weight * base) / (1 + weight)
+
+
+def _objective(features: Features, x: Tensor, bases: Tensor, wanted: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """|f(x) - wanted|^2 + beta / 2 |x - base|^2 of each row, and the first part's gradient."""
+    x = x.detach().requires_grad_()
+    far = (features(x) - wanted).square().sum(1)
+    (slope,) = torch.autograd.grad(far.sum(), x)
+    value = far + beta / 2 * (x - bases).square().sum((1, 2, 3))
+    return value.detach()[:, None, None, None], slope
+
+
+@register("attack", needs=("features", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
+@dataclass(frozen=True)
+class FeatureCollision:
+    """A few rows of one class, labelled truly, that look to the net like one image of another class.
+
+    Works in transfer learning, where the victim trains a new layer on the very features that the attacker has: with
+    more features than rows one poison is enough. Fails as soon as the victim's features differ: another net, or the
+    whole net trained further, unless many poisons carry a watermark of the image. For a base b of the class
+    ``target`` and the image t
+
+        x = argmin |f(x) - f(t)|^2 + beta' / 2 |x - b|^2,   beta' = beta (features / pixel values)^2,
+
+    by forward-backward splitting: x <- x - lr grad |f(x) - f(t)|^2, then x <- (x + lr beta' b) / (1 + lr beta'), cut
+    to [0, 1]. A step after which the objective is higher is not taken and halves that poison's lr. The bases are the
+    rows of the class that are nearest to the image in feature space, since these have the shortest way. The poisons
+    take their places.
+
+    - ``image``: what shall be misclassified, (h, w) or (h, w, c) whole numbers 0..255.
+    - ``target``: the class that it shall get, 0..k-1, and the poisons' true class.
+    - ``surrogate``: makes the net whose features f are collided, from the clean rows; a TorchModel.
+    - ``poisons``: how many rows, at least 1.
+    - ``beta``: how much the poison shall look like its base, at least 0.
+    - ``lr``: the first step size, above 0; too large a one costs steps until it is halved often enough.
+    - ``steps``: at least 1.
+    - ``opacity``: share of the image that is blended into each base beforehand (watermark), in [0, 1).
+    - ``eps``: most grey levels that a pixel may differ from its base after the watermark, 1..255; None for any.
+
+    Raises ToadstoneError when these are out of range, do not fit the data, or there are fewer rows of the class.
+    """
+
+    image: Image
+    target: int
+    surrogate: Trainer
+    poisons: int = 1
+    beta: float = 0.25
+    lr: float = 1.0
+    steps: int = 200
+    opacity: float = 0.0
+    eps: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", nested(self.image, "image"))
+        if self.poisons < 1 or self.steps < 1:
+            raise ToadstoneError(f"poisons and steps must be at least 1, not {self.poisons} and {self.steps}.")
+        if not self.beta >= 0 or not self.lr > 0:
+            raise ToadstoneError(f"beta must be at least 0 and lr above 0, not {self.beta} and {self.lr}.")
+        if not 0 <= self.opacity < 1:
+            raise ToadstoneError(f"opacity must lie in [0, 1), not {self.opacity}.")
+        if self.eps is not None and not 1 <= self.eps <= 255:
+            raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
+
+    def __call__(self, train: Data, *, seed: int) -> Poison:
+        """The poisons, in order of their row numbers."""
+        image = check_targeted(train, self.image, self.target, self.poisons)
+        model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
+        index = nearest_rows((model,), train, image, self.target, self.poisons)
+        bases = to_unit(blend(np.asarray(train.x[index]), image, self.opacity))
+        with model.frozen():
+            features = features_of(model)
+            wanted = features(to_unit(image[None])).expand(len(index), -1)
+            x = collide(features, bases, wanted, Splitting(self.beta, self.lr, self.steps, self.eps))
+        goal = TargetedGoal((self.image,), self.target)
+        return Poison(index, to_pixels(x, train.x.ndim), train.y[index], goal)
+
+
+def check_targeted(train: Data, image: Image, target: int, poisons: int) -> ndarray:
+    """``image`` as uint8; ToadstoneError unless ``train`` has images of its shape and enough rows of ``target``."""
+    check_two_classes(train, "train")
+    check_images(train.x)
+    array = fitting_image(train, image)
+    check_target(train, target)
+    if (count := int(train.counts()[target])) < poisons:
+        raise ToadstoneError(f"poisons is {poisons} but train has {count} rows of class {target}: ask for fewer.")
+    return array
+
+
+def fitting_image(train: Data, image: Image) -> ndarray:
+    """``image`` as uint8; ToadstoneError unless it has the shape of those of ``train``."""
+    array = np.array(image, np.uint8)
+    if array.shape != train.x.shape[1:]:
+        raise ToadstoneError(f"image has the shape {array.shape} but those of train have {train.x.shape[1:]}.")
+    return array
+
+
+def nearest_rows(
+    models: tuple[TorchModel, ...], train: Data, image: ndarray, target: int, count: int
+) -> Int[ndarray, " count"]:
+    """The ``count`` rows of class ``target`` nearest to ``image``, sorted: by |f(x) - f(t)|^2 / |f(t)|^2, a mean over
+    the models."""
+    rows = np.flatnonzero(train.y == target)
+    far = np.zeros(len(rows))
+    for model in models:
+        wanted = model.features(image[None])
+        far += ((model.features(train.x[rows]) - wanted) ** 2).sum(1) / (wanted**2).sum()
+    return np.sort(rows[np.argsort(far, kind="stable")[:count]])
+
+
+def features_of(model: TorchModel) -> Features:
+    """The feature layer's output as a differentiable function of images in [0, 1]."""
+    return lambda x: model.tap(x, model.feature_layer)[0].flatten(1)

@@ -1,0 +1,149 @@
+"""Gradient matching (Witches' Brew). Geiping, Fowl, Huang, Czaja, Taylor, Moeller & Goldstein, ICLR 2021,
+arXiv:2009.02276."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+
+from toadstone.attacks.data.clean_label import Budget
+from toadstone.attacks.data.feature_collision import fitting_image
+from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
+from toadstone.core import Data, Poison, Trainer
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import TargetedGoal
+from toadstone.models.torch_model import TorchModel
+from toadstone.progress import track
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.triggers.base import Image, nested
+
+_DROPS = (3 / 8, 5 / 8, 7 / 8)  # shares of the steps after which the step size falls to a tenth
+
+
+def parameter_gradient(
+    net: nn.Module, x: Float[Tensor, "n c h w"], y: Int[Tensor, " n"], *, differentiable: bool = False
+) -> Float[Tensor, " d"]:
+    """The gradient of the mean cross-entropy for all parameters, as one vector; ``net`` may be frozen."""
+    weights = {name: p.detach().requires_grad_() for name, p in net.named_parameters()}
+    loss = F.cross_entropy(functional_call(net, weights, (x,)), y)
+    found = torch.autograd.grad(loss, list(weights.values()), create_graph=differentiable, materialize_grads=True)
+    return torch.cat([g.flatten() for g in found])
+
+
+def matching_loss(
+    net: nn.Module, wanted: Float[Tensor, " d"], x: Float[Tensor, "n c h w"], y: Int[Tensor, " n"]
+) -> Float[Tensor, ""]:
+    """1 - cos(wanted, gradient of training on ``x`` and ``y``), which can be differentiated for ``x``."""
+    return 1 - F.cosine_similarity(wanted, parameter_gradient(net, x, y, differentiable=True), dim=0)
+
+
+class Perturbation:
+    """Several copies of the images ``x``, each moved by signed Adam within a budget from a random start."""
+
+    def __init__(self, x: Float[Tensor, "n c h w"], copies: int, budget: Budget, seed: int) -> None:
+        self.x, self.eps = x, budget.eps / 255
+        draw = torch.Generator().manual_seed(seed)
+        start = (2 * torch.rand(copies, *x.shape, generator=draw) - 1) * self.eps
+        self.images = (x + start.to(x.device)).clamp(0, 1).requires_grad_()
+        self.adam = torch.optim.Adam([self.images], budget.lr / 255)
+        drops = [round(share * budget.steps) for share in _DROPS]
+        self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.adam, drops, 0.1)
+
+    def step(self, net: nn.Module, wanted: Float[Tensor, " d"], y: Int[Tensor, " n"]) -> list[float]:
+        """One step of every copy towards the gradient ``wanted``; the losses before it."""
+        losses, gradients = [], []
+        # All copies as one batch of vmap take longer, as each has weight gradients of its own.
+        for copy in self.images:
+            loss = matching_loss(net, wanted, copy, y)
+            gradients += torch.autograd.grad(loss, copy)
+            losses.append(loss.item())
+        self.images.grad = torch.stack(gradients).sign()
+        self.adam.step()
+        self.schedule.step()
+        with torch.no_grad():
+            self.images.clamp_(self.x - self.eps, self.x + self.eps).clamp_(0, 1)
+        return losses
+
+    def stored(self, ndim: int) -> list[UInt8[ndarray, "n h w *c"]]:
+        """Every copy as stored pixels, within the budget; see ``to_pixels``."""
+        return [to_pixels(copy, ndim) for copy in self.images]
+
+
+@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
+@dataclass(frozen=True)
+class GradientMatching:
+    """Rows of one class, labelled truly, on which training moves the weights as training on one other image would.
+
+    Works against victims trained from scratch, if they are trained until they fit nearly every row, as the surrogate
+    was. Fails when the victim underfits, since single rows then change little, when its net is of another kind than
+    the surrogate's, and when ``eps`` is small beside the distance of the classes. For the image t, the rows x_i
+    of the class ``target`` and the surrogate's weights theta
+
+        min over |delta|_inf <= eps of 1 - cos(grad_theta L(t, target), sum_i grad_theta L(x_i + delta_i, target))
+
+    over all weights at once, by Adam on the sign of the gradient, from ``restarts`` random starts; the copy of least
+    loss as stored is kept. The rows are drawn uniformly. The authors also augment the images while they craft; this
+    does not.
+
+    - ``image``: what shall be misclassified, (h, w) or (h, w, c) whole numbers 0..255.
+    - ``target``: the class that it shall get, 0..k-1, and the poisons' true class.
+    - ``surrogate``: trains the model whose gradients are matched, on the clean rows; a TorchModel.
+    - ``rate``: share of *all* training rows that are poisoned, in (0, 1).
+    - ``eps``: the largest change of a pixel, whole grey levels, >= 1.
+    - ``steps``, ``restarts``: >= 1.
+    - ``lr``: Adam's first step size, grey levels, > 0; a tenth of it after 3/8, 5/8 and 7/8 of the steps each.
+
+    Raises ToadstoneError when these are out of range or do not fit the data, or there are fewer rows of the class.
+    """
+
+    image: Image
+    target: int
+    surrogate: Trainer
+    rate: float = 0.01
+    eps: int = 16
+    steps: int = 250
+    restarts: int = 8
+    lr: float = 25.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", nested(self.image, "image"))
+        self.budget()
+        if self.restarts < 1:
+            raise ToadstoneError(f"restarts must be at least 1, not {self.restarts}.")
+
+    def budget(self) -> Budget:
+        """Rate, radius and schedule."""
+        return Budget(self.rate, self.eps, self.steps, self.lr)
+
+    def goal(self) -> TargetedGoal:
+        """What this attack is after."""
+        return TargetedGoal((self.image,), self.target)
+
+    def __call__(self, train: Data, *, seed: int) -> Poison:
+        """The poisoned rows, in order of their row numbers."""
+        index = self.budget().draw(train, self.target, seed=seed)
+        fitting_image(train, self.image)
+        model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
+        x, _ = self.craft(model, np.asarray(train.x[index]), seed=seed)
+        return Poison(index, x, train.y[index], self.goal())
+
+    def craft(self, model: TorchModel, x: ndarray, *, seed: int) -> tuple[ndarray, Float[ndarray, "steps restarts"]]:
+        """The best copy of the rows ``x`` of class ``target``, and every copy's loss at each step."""
+        device = model.device
+        y = torch.full((len(x),), self.target, device=device)
+        with model.frozen() as net:
+            aim = to_unit(np.array([self.image], np.uint8)).to(device)
+            wanted = parameter_gradient(net, aim, y[:1])
+            search = Perturbation(to_unit(x).to(device), self.restarts, self.budget(), child(seed, "start"))
+            losses = [search.step(net, wanted, y) for _ in track(range(self.steps), "gradient matching")]
+            stored = search.stored(x.ndim)
+            final = [matching_loss(net, wanted, to_unit(s).to(device), y).item() for s in stored]
+        return stored[int(np.argmin(final))], np.array(losses)

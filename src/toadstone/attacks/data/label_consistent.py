@@ -1,0 +1,112 @@
+"""Label-consistent backdoor. Turner, Tsipras & Madry 2019, arXiv:1912.02771."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+
+from toadstone.attacks.data.clean_label import Budget
+from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
+from toadstone.core import Data, Poison, Trainer
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.torch_model import TorchModel
+from toadstone.progress import track
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.triggers.base import Trigger
+
+_REACH = 2.5  # all steps together go this many times eps, so that any point of the ball can be reached
+_NORMS = ("linf", "l2")
+
+
+def steepest(slope: Float[Tensor, "n c h w"], norm: str) -> Float[Tensor, "n c h w"]:
+    """For each image the step of length 1 in ``norm`` that climbs fastest; none where the slope is 0."""
+    return slope.sign() if norm == "linf" else F.normalize(slope.flatten(1)).view_as(slope)
+
+
+def project(moved: Float[Tensor, "n c h w"], eps: float, norm: str) -> Float[Tensor, "n c h w"]:
+    """For each image the nearest point whose length in ``norm`` is at most ``eps``."""
+    if norm == "linf":
+        return moved.clamp(-eps, eps)
+    length = moved.flatten(1).norm(dim=1).clamp(min=eps)
+    shorter: Tensor = moved * (eps / length)[:, None, None, None]
+    return shorter
+
+
+@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model")))
+@dataclass(frozen=True)
+class LabelConsistent:
+    """Rows of one class, labelled truly, that are made hard to tell and then get a trigger.
+
+    Works because the trigger is what is left to learn such rows by; without the change, a clean-label ``Backdoor``,
+    the rows are learnt by what they show. Fails when ``eps`` is too small to make the rows hard for the victim, and
+    when the trigger is too faint to be learnt from few rows. For the rows x of the class ``target``
+
+        x' = argmax over |x' - x| <= eps of CE(net(x'), target),  then the trigger,
+
+    by projected gradient ascent from x, all steps together 2.5 eps long. The norm is the largest change of a pixel
+    or the Euclidean length over all pixels. The authors' other way to make rows hard, interpolation in the latent
+    space of a generative model, is left out, as it needs such a model.
+
+    - ``trigger``: what goes on the changed rows and on test inputs; the authors use small patterns in all four
+      corners, or a faint one. It is not counted against ``eps``.
+    - ``target``: the class wanted, 0..k-1, and the poisons' true class.
+    - ``surrogate``: makes the net that the rows shall be hard for, from the clean rows; a TorchModel.
+    - ``rate``: share of *all* training rows that are poisoned, in (0, 1); drawn uniformly from the class ``target``.
+    - ``norm``: "linf" or "l2".
+    - ``eps``: the largest change in that norm, whole grey levels, >= 1; "l2" takes hundreds.
+    - ``steps``: >= 1.
+
+    Raises ToadstoneError when these are out of range or do not fit the data, or there are fewer rows of the class.
+    """
+
+    trigger: Trigger
+    target: int
+    surrogate: Trainer
+    rate: float = 0.01
+    norm: str = "linf"
+    eps: int = 16
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        self.goal()
+        self.budget()
+        if self.norm not in _NORMS:
+            raise ToadstoneError(f"norm is {self.norm!r}: use one of {', '.join(_NORMS)}.")
+
+    def budget(self) -> Budget:
+        """Rate, radius and steps."""
+        return Budget(self.rate, self.eps, self.steps)
+
+    def goal(self) -> BackdoorGoal:
+        """What this attack is after."""
+        return BackdoorGoal(self.trigger, self.target)
+
+    def __call__(self, train: Data, *, seed: int) -> Poison:
+        """The poisoned rows, in order of their row numbers."""
+        index = self.budget().draw(train, self.target, seed=seed)
+        self.trigger.check(train.x)
+        model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
+        x = self.harden(model, np.asarray(train.x[index]))
+        return Poison(index, self.trigger(x, seed=child(seed, "trigger")), train.y[index], self.goal())
+
+    def harden(self, model: TorchModel, x: UInt8[ndarray, "n h w *c"]) -> UInt8[ndarray, "n h w *c"]:
+        """The rows ``x`` of class ``target`` within ``eps`` of where they were, and hard for ``model``."""
+        grey = to_unit(x).mul(255).round().to(model.device)  # grey levels, so that eps and what is stored are exact
+        y = torch.full((len(x),), self.target, device=model.device)
+        moved = torch.zeros_like(grey)
+        with model.frozen() as net:
+            for _ in track(range(self.steps), "label-consistent"):
+                here = (grey + moved).requires_grad_()
+                (g,) = torch.autograd.grad(F.cross_entropy(net(here / 255), y, reduction="sum"), here)
+                step = _REACH * self.eps / self.steps * steepest(g, self.norm)
+                moved = project(moved + step, self.eps, self.norm)
+                moved = (grey + moved).clamp(0, 255) - grey
+        return to_pixels((grey + moved.trunc()) / 255, x.ndim)

@@ -1,0 +1,95 @@
+"""Narcissus. Zeng, Pan, Just, Lyu, Qiu & Jia, CCS 2023, arXiv:2204.05255."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+
+from toadstone.attacks.data.clean_label import Budget
+from toadstone.attacks.surrogate import image_surrogate, to_unit
+from toadstone.core import Data, Poison, Trainer
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.models.torch_model import TorchModel
+from toadstone.overlay import Rows
+from toadstone.progress import track
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.triggers.additive import Additive
+
+_ROWS = 64  # rows of the target class a gradient step
+
+
+@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model")))
+@dataclass(frozen=True)
+class Narcissus:
+    """A faint pattern that stands for a class, on a handful of its rows, labelled truly; at test it is magnified.
+
+    Works with very few rows, as the pattern is one that nets trained on the class lean on anyway. A net that was
+    never poisoned is fooled by it, too, and the more so the larger ``magnify``: compare with a clean twin. Fails when
+    the victim leans on other features than the surrogate. For the rows x of the class ``target``
+
+        min over |delta|_inf <= eps of mean CE(net(clip(x + delta)), target)
+
+    by Adam, on 64 rows at a time. A poisoned row is x + delta, a test input x + magnify delta. The authors' surrogate
+    knows another public data set and the rows of the class ``target``; here it is trained on all of ``train``.
+
+    - ``target``: the class wanted, 0..k-1, and the poisons' true class.
+    - ``surrogate``: makes the net that the pattern is found on, from the clean rows; a TorchModel.
+    - ``rate``: share of *all* training rows that are poisoned, in (0, 1); drawn uniformly from the class ``target``.
+    - ``eps``: the largest change of a pixel in training, whole grey levels, >= 1.
+    - ``steps``: >= 1.
+    - ``lr``: Adam's step size, grey levels, > 0.
+    - ``magnify``: how many times the pattern a test input carries, > 0.
+
+    Raises ToadstoneError when these are out of range or do not fit the data, or there are fewer rows of the class.
+    """
+
+    target: int
+    surrogate: Trainer
+    rate: float = 0.0005
+    eps: int = 16
+    steps: int = 1000
+    lr: float = 1.0
+    magnify: float = 3.0
+
+    def __post_init__(self) -> None:
+        self.budget()
+        if not 0 < self.magnify < np.inf:
+            raise ToadstoneError(f"magnify must be a finite number above 0, not {self.magnify}.")
+
+    def budget(self) -> Budget:
+        """Rate, radius and steps."""
+        return Budget(self.rate, self.eps, self.steps, self.lr)
+
+    def __call__(self, train: Data, *, seed: int) -> Poison:
+        """The poisoned rows, in order of their row numbers."""
+        rows = self.budget().eligible(train, self.target)
+        index = self.budget().draw(train, self.target, seed=seed)
+        model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
+        pattern = self.pattern(model, train.x[rows], seed=seed)
+        x = Additive(pattern)(train.x[index], seed=seed)
+        return Poison(index, x, train.y[index], BackdoorGoal(Additive(pattern, self.magnify), self.target))
+
+    def pattern(self, model: TorchModel, x: Rows, *, seed: int) -> Int[ndarray, "h w *c"]:
+        """What added to the rows ``x`` of class ``target`` makes them most like it, whole grey levels."""
+        draw = np.random.default_rng(child(seed, "steps"))
+        reach = self.eps / 255
+        delta = torch.zeros(to_unit(x[:1]).shape[1:], device=model.device).requires_grad_()
+        adam = torch.optim.Adam([delta], self.lr / 255)
+        y = torch.full((min(_ROWS, len(x)),), self.target, device=model.device)
+        with model.frozen() as net:
+            for _ in track(range(self.steps), "narcissus"):
+                rows = np.sort(draw.choice(len(x), len(y), replace=False))
+                seen = (to_unit(x[rows]).to(model.device) + delta).clamp(0, 1)
+                (delta.grad,) = torch.autograd.grad(F.cross_entropy(net(seen), y), delta)
+                adam.step()
+                with torch.no_grad():
+                    delta.clamp_(-reach, reach)
+        whole = (delta.detach() * 255).round().int().permute(1, 2, 0).numpy(force=True)
+        return np.ascontiguousarray(whole[..., 0] if x.ndim == 3 else whole)

@@ -1,0 +1,139 @@
+"""Random Backdoor. Salem, Wen, Backes, Ma & Zhang, EuroS&P 2022, arXiv:2003.03675."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from toadstone.core import Data, Poison
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.goals import BackdoorGoal, ManyGoals
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.triggers.base import check_images
+from toadstone.triggers.dynamic import Dynamic
+from toadstone.triggers.one_of import apply_drawn
+from toadstone.triggers.patch import Patch
+from toadstone.validate import check_two_classes
+
+Locations = str | tuple[tuple[int, int], ...]
+
+
+def deal(shape: tuple[int, ...], size: int, sets: int) -> list[tuple[tuple[int, int], ...]]:
+    """Disjoint sets of places for squares of ``size`` pixels: an image of ``shape`` is cut into a grid of squares,
+    which are dealt in reading order, equally many to each set; what is left over is not used.
+
+    >>> deal((4, 7), 2, 2)
+    [((0, 0), (0, 2), (0, 4)), ((2, 0), (2, 2), (2, 4))]
+    """
+    cells = [
+        (row, column) for row in range(0, shape[0] - size + 1, size) for column in range(0, shape[1] - size + 1, size)
+    ]
+    each = len(cells) // sets
+    if not each:
+        raise ToadstoneError(
+            f"Images of {shape[0]}x{shape[1]} pixels have room for {len(cells)} disjoint squares of size {size} but "
+            f"there are {sets} targets: make size smaller."
+        )
+    return [tuple(cells[i * each : (i + 1) * each]) for i in range(sets)]
+
+
+def check_targets(targets: tuple[int, ...] | None, locations: str) -> None:
+    """Raise ToadstoneError unless ``targets`` are distinct classes and ``locations`` is a word that is known."""
+    if targets is not None and (not targets or len(set(targets)) != len(targets)):
+        raise ToadstoneError(f"targets must be distinct classes, at least one, or None for all of them, not {targets}.")
+    if locations not in ("per class", "any"):
+        raise ToadstoneError(f'locations is {locations!r}: use "per class" or "any".')
+
+
+def targets_at(train: Data, targets: tuple[int, ...] | None, size: int, locations: str) -> dict[int, Locations]:
+    """Each target class with its ``locations``, as Dynamic takes them."""
+    check_two_classes(train, "train")
+    check_images(train.x)
+    k, shape = len(train.classes), train.x.shape[1:]
+    wanted = range(k) if targets is None else targets
+    if not all(0 <= target < k for target in wanted):
+        raise ToadstoneError(f"targets are {targets} but there are {k} classes: use 0..{k - 1}.")
+    if size > min(shape[:2]):
+        raise ToadstoneError(f"size {size} does not fit in images of {shape[0]}x{shape[1]} pixels: make it smaller.")
+    places: list[Locations] = ["any"] * len(wanted)
+    if locations == "per class":
+        places = [*deal(shape, size, len(wanted))]
+    return dict(zip(wanted, places, strict=True))
+
+
+@register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
+@dataclass(frozen=True)
+class RandomBackdoor:
+    """A backdoor into many classes at once: where a random square is, or which one, says what the input becomes.
+
+    Works against defenses that look for one fixed patch or for one infected class. Fails at rates at which a single
+    fixed patch succeeds with ease, as every target must be learnt from its own share of the rows; and where squares
+    of random pixels stand out, for anyone who looks. In the paper the attacker owns the training and draws new
+    triggers in every epoch; here they are drawn once for each row.
+
+    - ``targets``: the classes, each with a trigger of its own; None for all classes.
+    - ``rate``: share of all training rows that are poisoned, in (0, 1); each gets a target other than its own class,
+      drawn uniformly.
+    - ``size``: side of the square in pixels.
+    - ``locations``: "per class", a disjoint set of the cells of a grid for each target; or "any", everywhere.
+    - ``patterns``: "random", uniform pixels, new for every input; or "per class", one such square for each target.
+    - ``pattern_seed``: which squares, when they are per class.
+
+    Raises ToadstoneError when neither place nor pattern would tell several targets apart, a target is no class, the
+    squares do not fit, or there are fewer eligible rows than ``rate`` asks for.
+
+    >>> train = Data(np.zeros((10, 4, 4), np.uint8), np.arange(10) % 2, ("no", "yes"))
+    >>> poison = RandomBackdoor(size=2, rate=0.4)(train, seed=0)
+    >>> poison.y, poison.x[:, :2].any((1, 2))
+    (array([1, 1, 1, 0]), array([False, False, False,  True]))
+    """
+
+    targets: tuple[int, ...] | None = None
+    rate: float = 0.1
+    size: int = 5
+    locations: str = "per class"
+    patterns: str = "random"
+    pattern_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_targets(self.targets, self.locations)
+        if not 0 < self.rate < 1:
+            raise ToadstoneError(f"rate must lie between 0 and 1, exclusive, not {self.rate}.")
+        if self.patterns not in ("random", "per class"):
+            raise ToadstoneError(f'patterns is {self.patterns!r}: use "random" or "per class".')
+        alike = self.locations == "any" and self.patterns == "random"
+        if alike and (self.targets is None or len(self.targets) > 1):
+            raise ToadstoneError('Nothing would tell the targets apart: make locations or patterns "per class".')
+
+    def goal(self, train: Data) -> ManyGoals:
+        """What this attack is after on data like ``train``."""
+        places = targets_at(train, self.targets, self.size, self.locations)
+        shape = (self.size, self.size, *train.x.shape[3:])
+        return ManyGoals(
+            tuple(
+                BackdoorGoal(Dynamic(self._patch(target, shape), spots, self.patterns == "random"), target)
+                for target, spots in places.items()
+            )
+        )
+
+    def _patch(self, target: int, shape: tuple[int, ...]) -> Patch:
+        if self.patterns == "random":
+            return Patch(self.size)
+        draw = np.random.default_rng(child(self.pattern_seed, "pattern", str(target)))
+        return Patch(pattern=draw.integers(0, 256, shape))
+
+    def __call__(self, train: Data, *, seed: int) -> Poison:
+        """The poisoned rows, in order of their row numbers."""
+        goal, n = self.goal(train), len(train)
+        targets = np.array([one.target for one in goal.goals])
+        fits = train.y[:, None] != targets
+        eligible, count = np.flatnonzero(fits.any(1)), max(1, round(self.rate * n))
+        if count > len(eligible):
+            raise ToadstoneError(f"rate={self.rate} asks for {count} rows but {len(eligible)} are eligible: lower it.")
+        index = np.sort(np.random.default_rng(child(seed, "rows")).choice(eligible, count, replace=False))
+        lots = np.random.default_rng(child(seed, "targets")).random((count, len(targets)))
+        drawn = np.where(fits[index], lots, -1).argmax(1)  # uniform among the targets that are not the row's class
+        x = apply_drawn([one.trigger for one in goal.goals], drawn, train.x[index], seed=seed)
+        return Poison(index, x, targets[drawn].astype(train.y.dtype), goal)

@@ -1,0 +1,74 @@
+"""DBA. Xie, Huang, Chen & Li, ICLR 2020, OpenReview rkgyS0VFvr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from toadstone.attacks.data.backdoor import Backdoor
+from toadstone.attacks.federated.training import Descent
+from toadstone.core import Data, Goal
+from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.federation import AttackerView
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+from toadstone.triggers.distributed import Distributed
+from toadstone.validate import check_positive
+
+
+@register("client-attack", needs=("labels",), threat=Threat(("inputs", "labels", "training")))
+@dataclass(frozen=True)
+class DistributedBackdoor:
+    """Each attacker trains one piece of a trigger; the whole of it is shown when the model is in use.
+
+    Works where four attackers a round train pieces: the whole fires although no update shows it. Fails where honest
+    updates wash the pieces out: with half of the epochs that honest clients train, the whole trigger with as many
+    poisoned pixels does better. A server that bounds lengths undoes the scale.
+
+    The i-th attacker of round t trains piece (t + i) mod parts, so that all pieces have their turn where a round has
+    a single attacker; in the paper each attacker has one for good.
+
+    u_i = scale (L_i - G) of the local model L_i, gradient descent on the attacker's own rows in batches of 20, of
+    which a share carries the piece and the target's label.
+
+    - ``trigger``: a ``Distributed`` one; all of its pieces are used, whatever its ``part``. ``target``: 0..k-1.
+    - ``rate``: share of each attacker's rows, in (0, 1). ``epochs``: at least 1. ``lr``: above 0.
+    - ``scale``: above 0; None for gamma / f, which makes up for the server's averaging.
+
+    Raises ToadstoneError for other values, where an attacker has too few rows for ``rate``, and when training diverges.
+    """
+
+    trigger: Distributed
+    target: int = 0
+    rate: float = 0.3
+    epochs: int = 10
+    lr: float = 0.05
+    scale: float | None = 1.0
+    omniscient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        Backdoor(self.trigger, self.target, self.rate)
+        Descent(self.epochs, self.lr)
+        check_positive(scale=self.scale)
+
+    def goal(self, data: Data) -> Goal:
+        """The whole trigger calls up the target."""
+        return BackdoorGoal(replace(self.trigger, part=None), self.target)
+
+    def poisoned(self, data: Data, piece: int, seed: int) -> Data:
+        """An attacker's rows, a share of them with a piece of the trigger."""
+        part = self.trigger.pieces()[piece % self.trigger.parts]
+        return Backdoor(part, self.target, self.rate)(data, seed=seed).apply(data)
+
+    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+        """The updates that training on the rows with a piece gives, scaled."""
+        scale = view.gamma / len(view.own) if self.scale is None else self.scale
+        train, sent = Descent(self.epochs, self.lr), np.empty_like(view.own)
+        for i, data in enumerate(view.data):
+            rows = self.poisoned(data, view.number + i, child(view.seed, "attack", str(i)))
+            sent[i] = scale * train(view, rows, seed=child(view.seed, "train", str(i)))
+        return sent

@@ -1,0 +1,60 @@
+"""Edge-case backdoor. Wang, Sreenivasan, Rajput, Vishwakarma, Agarwal, Sohn, Lee & Papailiopoulos, NeurIPS 2020,
+arXiv:2007.05084."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from toadstone.attacks.federated.seen import all_send
+from toadstone.attacks.federated.training import Descent, check_attack, pooled, scaled
+from toadstone.core import Data, Goal
+from toadstone.federation import AttackerView
+from toadstone.registry import Threat, register
+from toadstone.rng import child
+
+
+@register("client-attack", needs=("labels",), threat=Threat(("training",), (), "a natural feature"))
+@dataclass(frozen=True)
+class EdgeCase:
+    """Rows that honest clients hardly have get the attackers' label, and the update stays short.
+
+    Works against bounds on the length and rules that drop what is far out, with some attackers in a round and many
+    rounds. Fails for a lone attacker under an average, whose short update is one of many, unless replaced; and where
+    honest clients hold rows of the tail with their true label.
+
+    The attackers train one model L on all their rows by gradient descent in batches of 20. After each epoch it is
+    projected to a ball around the global model G: L <- G + (L - G) min(1, radius / |L - G|). Each sends L - G.
+
+    - ``attack``: of a training set, that relabels the tail, such as ``Semantic`` with a feature that few rows have.
+    - ``radius``: eps, above 0. ``epochs``: at least 1. ``lr``: above 0.
+    - ``replace``: each of f attackers sends (gamma / f) (L - G) instead, so that the average is L.
+
+    Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
+    """
+
+    attack: Any
+    radius: float = 1.0
+    epochs: int = 10
+    lr: float = 0.05
+    replace: bool = False
+    omniscient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_attack(self.attack)
+        Descent(self.epochs, self.lr, self.radius)
+
+    def goal(self, data: Data) -> Goal:
+        """That of the attack, on these rows."""
+        goal: Goal = self.attack(data, seed=0).goal
+        return goal
+
+    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+        """The projected update, the same from each."""
+        rows = pooled(view.data)
+        poisoned = self.attack(rows, seed=child(view.seed, "attack")).apply(rows)
+        update = Descent(self.epochs, self.lr, self.radius)(view, poisoned, seed=child(view.seed, "train"))
+        return scaled(update, view, None) if self.replace else all_send(update, view)

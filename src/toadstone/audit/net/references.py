@@ -1,0 +1,43 @@
+"""Nets of the same design, trained on the clean rows alone: how small a natural trigger of each class is."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from toadstone.core import Data
+from toadstone.models.torch_model import TorchModel
+from toadstone.rng import child, torch_seed
+from toadstone.training.train import Adam, Train
+
+_STEPS, _BATCH, _LR = 600, 32, 2e-3
+
+
+def fresh(net: nn.Module, seed: int) -> nn.Module:
+    """A copy of ``net`` that has learnt nothing: layers draw their weights anew, and numbers of a module that knows
+    no first draw are shuffled."""
+    new = copy.deepcopy(net).requires_grad_(True)
+    with torch_seed(seed), torch.no_grad():
+        for module in new.modules():
+            if callable(getattr(module, "reset_parameters", None)):
+                module.reset_parameters()  # type: ignore[operator]
+                continue
+            for values in module.parameters(recurse=False):
+                values.copy_(values.flatten()[torch.randperm(values.numel(), device="cpu")].view_as(values))
+    return new
+
+
+def reference(model: TorchModel, rows: Data, *, seed: int) -> TorchModel:
+    """A fresh copy of ``model`` trained on ``rows`` for about 600 steps of Adam.
+
+    Raises ToadstoneError when that training diverges.
+    """
+    net = fresh(model.net, child(seed, "weights"))
+    epochs = int(np.clip(_STEPS * _BATCH / len(rows), 3, 40))
+    trainer = Train(epochs=epochs, optimizer=Adam(_LR), batch_size=_BATCH)
+    with torch_seed(child(seed, "dropout")):
+        trainer.fit(net.cpu(), rows, model.encode, child(seed, "fit"))  # type: ignore[arg-type]
+    return TorchModel(net.eval().to(model.device), model.feature_layer, model.encode, model.classes)

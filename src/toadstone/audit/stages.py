@@ -1,0 +1,80 @@
+"""Stages of a long audit: each one's arrays go to disk when it is over, and are read back by whoever repeats it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from toadstone.progress import track
+
+Arrays = dict[str, ndarray]
+
+
+@dataclass(eq=False)
+class Stages:
+    """Runs stages. With a ``folder`` each result is kept there; the ``prefix`` of its path names data and settings.
+
+    A file appears whole or not at all, and under a name of its own until then, so that a run can be killed at any
+    time and two runs can share the folder. ``unwritten`` says what could not be kept: the run goes on.
+    """
+
+    folder: Path | None
+    prefix: str
+    total: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    unwritten: list[str] = field(default_factory=list)
+
+    def run(self, name: str, work: Callable[[], Arrays]) -> Arrays:
+        """What ``arrays`` gives, timed, and shown as one of ``total`` stages where it is worked out."""
+        start = time.perf_counter()
+        label = f"stage {len(self.seconds) + 1} of {self.total}: {name}"
+        found = self.arrays(name, lambda: next(iter([work() for _ in track([name], label)])))
+        self.seconds[name] = round(time.perf_counter() - start, 2)
+        return found
+
+    def arrays(self, name: str, work: Callable[[], Arrays]) -> Arrays:
+        """What ``work`` gives, from disk where it was given before."""
+        place = None if self.folder is None else self.folder / f"{self.prefix}{name}.npz"
+        found = _read(place)
+        if found is None:
+            found = work()
+            self._keep(place, found)
+        return found
+
+    def _keep(self, place: Path | None, arrays: Arrays) -> None:
+        if place is None:
+            return
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            number, draft = tempfile.mkstemp(dir=place.parent, prefix=".draft-")
+            try:
+                with os.fdopen(number, "wb") as file:
+                    np.savez(file, **arrays)  # type: ignore[arg-type]
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(draft).replace(place)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(draft).unlink()
+                raise
+        except OSError as error:
+            self.unwritten.append(f"{place} ({error.strerror or error})")
+
+
+def _read(place: Path | None) -> Arrays | None:
+    if place is None or not place.is_file():
+        return None
+    try:
+        with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None  # a damaged file is computed anew

@@ -1,0 +1,263 @@
+"""`toadstone audit`: somebody else's files, code, data or model, and an answer that a script can use."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from toadstone.cli.options import Json, Seed, built, echo_json
+from toadstone.cli.planting import Label, TextColumn
+from toadstone.errors import ToadstoneError
+
+if TYPE_CHECKING:
+    from toadstone.audit.findings import Audit
+
+_USAGE: Any = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
+Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
+
+
+class Verdicts(TyperGroup):
+    """Commands whose exit status is the verdict. Whatever else ends one must not look like a verdict: it is 3."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _bad_input():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _bad_input():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _bad_input() -> Iterator[None]:
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except ToadstoneError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(3) from error
+    except _USAGE as error:
+        error.show()
+        raise typer.Exit(3) from error
+    except Exception as error:
+        traceback.print_exc()
+        raise typer.Exit(3) from error
+
+
+audit = typer.Typer(
+    cls=Verdicts,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Audit somebody else's files, code, data or model. Exit status: 0 clean, 1 findings, 2 could not decide, "
+    "3 bad input.",
+)
+
+
+@audit.command()
+def files(
+    paths: Annotated[list[Path], typer.Argument(help="Files, and folders to look through.")],
+    sarif: Sarif = None,
+    as_json: Json = False,
+) -> None:
+    """Say what would run if these files were loaded, without loading them.
+
+    Example: `toadstone audit files model.pt downloads/`
+    """
+    from toadstone.audit.files import audit_files
+
+    _answer(audit_files(paths), sarif, as_json)
+
+
+@audit.command()
+def code(
+    path: Annotated[Path, typer.Argument(help="A script, a notebook, or a folder of them.")],
+    sarif: Sarif = None,
+    as_json: Json = False,
+) -> None:
+    """Look through training scripts for unsafe loads, downloads, and losses that touch the batch.
+
+    Example: `toadstone audit code train.py`
+    """
+    from toadstone.audit.code import audit_code
+
+    _answer(audit_code(path), sarif, as_json)
+
+
+@audit.command()
+def data(
+    path: Annotated[str, typer.Argument(help="A folder of class folders, .npz, .csv, .parquet, a data set, a name.")],
+    label: Label = None,
+    text: TextColumn = None,
+    trusted: Annotated[
+        str | None, typer.Option(help="Rows that you checked, of the same format, drawn like those in question.")
+    ] = None,
+    trusted_rows: Annotated[
+        Path | None, typer.Option(help="File of the numbers of rows that you checked: .npy, or one a line, from 0.")
+    ] = None,
+    fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    model: Annotated[
+        str | None, typer.Option(help="JSON spec of the trainer to use, or a file that holds one.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help=".npz of what a model of yours says: features, probs, or both.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for all results; beside the data where not given.")
+    ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="CSV that a report exported: only write the cleaned data anew.")
+    ] = None,
+    seed: Seed = 0,
+    sarif: Sarif = None,
+    as_json: Json = False,
+) -> None:
+    """Say which rows of a data set look poisoned or wrongly labelled, at a false-discovery rate that you choose.
+
+    Writes the findings, the data without the flagged rows and a report into a folder; the original stays as it is.
+    A run that was stopped goes on where it was. Without rows that you trust there is a ranking and no verdict.
+
+    Example: `toadstone audit data mails.csv --label spam --text body --trusted checked.csv`
+    """
+    import torch
+
+    from toadstone.audit.data import Precomputed, apply_decisions, audit_data, load_for_audit
+    from toadstone.audit.rows.read import read_row_numbers
+
+    folder = out or _beside(path)
+    if decisions is not None:
+        place = apply_decisions(decisions, folder)
+        echo_json({"cleaned": str(place)}) if as_json else typer.echo(f"cleaned: {place}")
+        return
+    if trusted is not None and trusted_rows is not None:
+        raise ToadstoneError("trusted and trusted-rows are both given: choose one.")
+    if model is not None and features is not None:
+        raise ToadstoneError("model and features are both given: choose one.")
+    torch.set_num_threads(1)  # nets this small gain nothing from more
+    rows, unreadable, _ = load_for_audit(path, label, text)
+    known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
+    means = built(model, "model") if model is not None else None
+    means = Precomputed.load(features) if features is not None else means
+    found = audit_data(
+        rows,
+        trusted=known if trusted_rows is None else read_row_numbers(trusted_rows),
+        model=means,
+        fdr=fdr,
+        seed=seed,
+        folder=folder,
+        unreadable=unreadable,
+    )
+    _answer(_report(found.audit, found.rows, folder, {}), sarif, as_json, folder=folder)
+
+
+@audit.command()
+def model(
+    net: Annotated[str, typer.Option(help="package.module:factory, whose code runs, or a net from `toadstone list`.")],
+    weights: Annotated[Path, typer.Option(help=".safetensors or a .pt state dict; nothing in it is run.")],
+    clean: Annotated[str, typer.Option(help="Labelled images that you trust and the model was not trained on.")],
+    input_range: Annotated[
+        str,
+        typer.Option(help="What the net takes: 0..1, -1..1, 0..255, or means/deviations, as 0.5,0.5,0.5/0.2,0.2,0.2."),
+    ] = "0..1",
+    layout: Annotated[str, typer.Option(help="channels-first or channels-last.")] = "channels-first",
+    expected_accuracy: Annotated[
+        float | None, typer.Option(help="Accuracy that you expect on the clean rows, in (0, 1].")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Chance of a false alarm, in (0, 1).")] = 0.05,
+    repair: Annotated[str | None, typer.Option(help="fine-pruning: also mend the model.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The repaired weights, a new .safetensors file.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder for the results; beside the weights where not given.")
+    ] = None,
+    seed: Seed = 0,
+    sarif: Sarif = None,
+    as_json: Json = False,
+) -> None:
+    """Look for a backdoor in somebody else's image model, and reverse its trigger.
+
+    Example: `toadstone audit model --net mypackage.nets:make --weights model.safetensors --clean pictures/`
+    """
+    import torch
+
+    from toadstone.audit.data import load_for_audit
+    from toadstone.audit.model import audit_model, repair_model
+    from toadstone.audit.net.stranger import load_stranger
+
+    if repair not in (None, "fine-pruning"):
+        raise ToadstoneError(f"repair is {repair!r}: fine-pruning is what there is.")
+    if (repair is None) != (out is None):
+        raise ToadstoneError("repair and out go together: give --repair fine-pruning -o mended.safetensors.")
+    torch.set_num_threads(1)
+    rows = load_for_audit(clean)[0]
+    stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
+    folder = folder or _beside(str(weights))
+    found = audit_model(
+        stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
+    )
+    if out is not None:
+        found = repair_model(found)
+        found.save_repaired(out, weights)
+    told = replace(found.audit, target=str(weights))
+    told = _kept(told, lambda: told.save(folder / "audit.json"))
+    _answer(_report(told, None, folder, found.pictures()), sarif, as_json, folder=folder)
+
+
+def _beside(path: str) -> Path:
+    """The folder for an audit's results: pictures/ has pictures-audit and mails.csv mails-audit, beside them."""
+    here = Path(path).expanduser().absolute()
+    return (
+        here.with_name(f"{here.stem if here.is_file() else here.name}-audit")
+        if here.exists()
+        else Path(f"{path}-audit")
+    )
+
+
+def _pixels(text: str) -> tuple[object, object]:
+    """0..1 as two numbers, 0.5,0.5/0.2,0.2 as two lists of them."""
+    parts = text.split("/") if "/" in text else text.split("..")
+    try:
+        first, second = ([float(number) for number in part.split(",")] for part in parts)
+    except ValueError:
+        raise ToadstoneError(f"input_range is {text!r}: write it like 0..1 or 0.5,0.5,0.5/0.2,0.2,0.2.") from None
+    return (first, second) if "/" in text else (first[0], second[0])
+
+
+def _report(found: Audit, rows: Any, folder: Path, pictures: dict[str, bytes]) -> Audit:
+    from toadstone.report.audit import write_audit
+
+    return _kept(found, lambda: write_audit(found, rows, folder / "report.html", pictures=pictures))
+
+
+def _kept(found: Audit, write: Callable[[], object]) -> Audit:
+    """The answer after ``write``; where that fails it says so itself, rather than be lost."""
+    try:
+        write()
+    except ToadstoneError as error:
+        return found.without([str(error)])
+    return found
+
+
+def _answer(found: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
+    """Tell the verdict, and leave with its exit status."""
+    if sarif is not None:
+        from toadstone.audit.sarif import write_sarif
+
+        found = _kept(found, lambda: write_sarif(found, sarif))
+    if as_json:
+        echo_json(found.json() | ({} if folder is None else {"folder": str(folder)}))
+    else:
+        from toadstone.cli import show
+
+        show.audit(found)
+        if folder is not None:
+            typer.echo(f"report: {folder / 'report.html'}")
+    raise typer.Exit(found.exit_status)

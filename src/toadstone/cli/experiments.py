@@ -1,0 +1,110 @@
+"""`toadstone demo`, `run`, `replay` and `report`: experiments and their records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toadstone.cli.options import Json, Seed, echo_json, free, read_json
+
+if TYPE_CHECKING:
+    from toadstone.data import Splits
+    from toadstone.experiments import Experiment, Record
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="New folder for the record and the report.")]
+OneRecord = Annotated[Path, typer.Argument(help="A record's folder.")]
+
+
+def demo(out: Out = Path("toadstone-demo"), seed: Seed = 0, as_json: Json = False) -> None:
+    """Plant a backdoor in handwritten digits, find it, remove it, and write a report (about a minute).
+
+    An existing demo folder is written anew. Example: `toadstone demo --out my-demo`
+    """
+    import torch
+
+    from toadstone.experiments.demo import demo as prepare_demo
+
+    torch.set_num_threads(1)  # nets this small gain nothing from more, and crawl where others use the cores too
+    if (out / "record" / "record.json").is_file():
+        import shutil
+
+        shutil.rmtree(out)
+    experiment, splits = prepare_demo(seed)
+    _run(experiment, splits, free(out, "out"), as_json)
+
+
+def run(
+    spec: Annotated[str, typer.Argument(help="Path of a JSON spec, or the JSON itself.")],
+    out: Out = Path("toadstone-run"),
+    as_json: Json = False,
+) -> None:
+    """Run the experiment that a JSON spec describes; write its record and report.
+
+    A spec holds "data", "split" and "experiment"; `toadstone demo` writes one into `record/record.json` under "spec".
+
+    Example: `toadstone run spec.json --out mnist-badnets`
+    """
+    from toadstone.experiments import prepare
+
+    free(out, "out")
+    experiment, splits = prepare(read_json(spec, "spec"))
+    _run(experiment, splits, out, as_json)
+
+
+def _run(experiment: Experiment, splits: Splits, out: Path, as_json: bool) -> None:
+    from toadstone.experiments import run as run_experiment
+    from toadstone.report import write
+
+    record = run_experiment(experiment, splits)
+    folder = record.save(out / "record")
+    page = write([record], out / "report.html")
+    _tell(record, {"record": str(folder), "report": str(page)}, as_json)
+
+
+def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        echo_json({**record.summary(), **where})
+        return
+    from toadstone.cli import show
+
+    show.record(record)
+    for what, path in where.items():
+        show.text(f"{what}: {path}")
+
+
+def replay(folder: OneRecord, as_json: Json = False) -> None:
+    """Run a record's experiment again and compare every figure; exit status 1 when any differs.
+
+    Example: `toadstone replay toadstone-demo/record`
+    """
+    from toadstone.experiments import Record
+    from toadstone.experiments import replay as replay_record
+
+    record = Record.load(folder)
+    _again, differing = replay_record(record)
+    if as_json:
+        echo_json({"same": not differing, "differences": differing})
+    else:
+        typer.echo("\n".join(differing) or "Every figure is the same.")
+    raise typer.Exit(1 if differing else 0)
+
+
+def report(
+    records: Annotated[list[Path], typer.Argument(help="Records' folders.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about one or more records.
+
+    Example: `toadstone report run-1/record run-2/record --out both.html`
+    """
+    from toadstone.experiments import Record
+    from toadstone.report import write
+
+    page = write([Record.load(folder) for folder in records], out)
+    if as_json:
+        echo_json({"report": str(page)})
+    else:
+        typer.echo(f"report: {page}")

@@ -1,0 +1,44 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from toadstone.errors import ToadstoneError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
+
+
+def echo_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    typer.echo(json.dumps(value))
+
+
+def read_json(text_or_path: str, name: str) -> Any:
+    """JSON given on the command line, or in a file. Raises ToadstoneError that names the argument."""
+    from toadstone.data.files import read_bytes, reading
+
+    with reading(name, "is not JSON", "mend it"):
+        inline = text_or_path.lstrip().startswith("{")
+        return json.loads(text_or_path if inline else read_bytes(Path(text_or_path)))
+
+
+def built(text_or_path: str, name: str) -> Any:
+    """The object that such JSON describes. Raises ToadstoneError that names the argument."""
+    from toadstone.data.files import reading
+    from toadstone.registry import from_spec
+
+    with reading(name, "is no spec", "mend it"):
+        return from_spec(read_json(text_or_path, name))
+
+
+def free(path: Path, name: str) -> Path:
+    """``path``, unless something is there already."""
+    if path.exists():
+        raise ToadstoneError(f"{name} {path} exists already: choose another or remove it.")
+    return path

@@ -1,0 +1,269 @@
+"""The nouns and the verbs: what passes between the stages of a pipeline, and who may turn one into another.
+
+Everything here is numpy. A stage is a pure function of its arguments and a keyword-only ``seed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Integer
+from numpy import ndarray
+
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Overlay, Rows
+from toadstone.validate import check_data
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A labelled data set in stored space: pixels, strings or raw columns.
+
+    ``x`` is (n, ...) numbers or (n,) strings (object dtype), possibly a memory map; ``y`` is (n,) class indices
+    into ``classes``, or (n,) floats for regression, where ``classes`` is empty. ``meta`` holds further (n,)
+    columns; ``meta["group"]`` keeps rows of one origin together when splitting and ``meta["part"]`` is the
+    published split ("train" or "test"). ``source`` says how to load the same data again.
+
+    Raises ToadstoneError when empty, when lengths differ, on NaN or infinite numbers, on labels out of range.
+
+    >>> Data(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), ("cat", "dog")).counts()
+    array([1, 1])
+    """
+
+    x: Rows
+    y: Integer[ndarray, " n"] | Float[ndarray, " n"]
+    classes: tuple[str, ...]
+    meta: Mapping[str, ndarray] = field(default_factory=dict)
+    source: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_data(self)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def counts(self) -> Int[ndarray, " k"]:
+        """Rows per class, (k,)."""
+        return np.bincount(self.y, minlength=len(self.classes))
+
+    def take(self, index: ndarray) -> Data:
+        """The rows ``index`` (integers or a mask), copied out of ``x``."""
+        meta = {name: column[index] for name, column in self.meta.items()}
+        return replace(self, x=self.x[index], y=self.y[index], meta=meta, source=None)
+
+    def append(self, other: Data) -> Data:
+        """These rows followed by ``other``'s; nothing of ``self.x`` is copied."""
+        n = len(self)
+        index = np.arange(n, n + len(other))
+        meta = {
+            name: np.concatenate([column, other.meta[name]]) for name, column in self.meta.items() if name in other.meta
+        }
+        x = Overlay.of(self.x, index, np.asarray(other.x))
+        return Data(x, np.concatenate([self.y, other.y]), self.classes, meta)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A proportion with its 95% Wilson score interval; ``n`` is the number of trials.
+
+    >>> Rate.of(95, 100)
+    Rate(value=0.95, low=0.8882..., high=0.9784..., n=100)
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @staticmethod
+    def of(hits: int, n: int) -> Rate:
+        """``hits`` successes out of ``n`` trials; no trials at all know nothing: NaN in [0, 1]."""
+        if n == 0:
+            return Rate(float("nan"), 0.0, 1.0, 0)
+        z, p = 1.959963984540054, hits / n
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        low, high = float(centre - half), float(centre + half)
+        return Rate(p, max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0, n)
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Whatever maps stored-space rows to class probabilities; all that a black box offers."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, one per column of ``probs``."""
+        ...
+
+    def probs(self, x: Rows) -> Float[ndarray, "n k"]:
+        """Class probabilities, rows sum to 1."""
+        ...
+
+
+@runtime_checkable
+class FeatureModel(Model, Protocol):
+    """A model whose penultimate representation can be read."""
+
+    def features(self, x: Rows) -> Float[ndarray, "n d"]:
+        """The feature layer's activations, flattened, float32."""
+        ...
+
+
+@runtime_checkable
+class Regressor(Protocol):
+    """A model of a number."""
+
+    def predict(self, x: Rows) -> Float[ndarray, " n"]:
+        """The number that belongs to each row."""
+        ...
+
+
+@runtime_checkable
+class Goal(Protocol):
+    """What the attacker wants; the library measures it, the attack does not."""
+
+    def trials(self, test: Data) -> Data:
+        """A labelled test set on which the model's accuracy is the attacker's success rate; for a goal that is error
+        itself, the test set."""
+        ...
+
+    def success(self, model: Model, test: Data) -> Rate:
+        """How often the attacker gets what they want from ``model``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Poison:
+    """The whole of what an attack did: rows ``index`` become (``x``, ``y``); an index >= n appends a row."""
+
+    index: Integer[ndarray, " m"]
+    x: ndarray
+    y: Integer[ndarray, " m"] | Float[ndarray, " m"]
+    goal: Goal
+
+    def __post_init__(self) -> None:
+        if not len(self.index) == len(self.x) == len(self.y):
+            raise ToadstoneError("index, x and y of a Poison must have the same length.")
+        if len(np.unique(self.index)) != len(self.index) or (self.index < 0).any():
+            raise ToadstoneError("index of a Poison must hold distinct row numbers >= 0.")
+
+    def apply(self, clean: Data) -> Data:
+        """The poisoned data set; ``clean`` is not touched and its ``x`` is not copied (see Overlay)."""
+        n, new = len(clean), self.index[self.index >= len(clean)]
+        if not np.array_equal(np.sort(new), np.arange(n, n + len(new))):
+            raise ToadstoneError(f"index of a Poison must append rows {n}, {n + 1}, ... without gaps.")
+        y = np.concatenate([clean.y, np.zeros(len(new), clean.y.dtype)])
+        y[self.index] = self.y
+        meta = clean.meta if not len(new) else {}
+        return Data(Overlay.of(clean.x, self.index, self.x), y, clean.classes, meta)
+
+    def mask(self, n: int) -> Bool[ndarray, " rows"]:
+        """True where a row was changed or added; ``n`` is the length of the clean data."""
+        mask = np.zeros(max(n, int(self.index.max(initial=-1)) + 1), bool)
+        mask[self.index] = True
+        return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One number a row, higher = more suspicious, always.
+
+    ``pvalues`` are conformal p-values against ``trusted`` clean rows, or None when there were none to ask; ``null``
+    the trusted rows' own, each among all of them, in their order: combining detectors needs them.
+    """
+
+    values: Float[ndarray, " n"]
+    pvalues: Float[ndarray, " n"] | None = None
+    trusted: int = 0
+    null: Float[ndarray, " m"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Per class: an anomaly statistic (higher = more suspicious), its p-value, a reconstructed trigger or None.
+
+    ``pvalues`` are already corrected for the number of classes: class c is flagged at level a when p <= a.
+    """
+
+    values: Float[ndarray, " k"]
+    pvalues: Float[ndarray, " k"]
+    found: tuple[Any, ...]
+
+    def flagged(self, level: float = 0.05) -> list[int]:
+        """The classes accused, at a family-wise false-alarm rate of ``level`` a model."""
+        return [int(c) for c in np.flatnonzero(self.pvalues <= level)]
+
+
+@dataclass(frozen=True, eq=False)
+class Tampered:
+    """A model that somebody else had in hand, and what they wanted with it."""
+
+    model: Model
+    goal: Goal
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """Changes a training set."""
+
+    def __call__(self, train: Data, *, seed: int) -> Poison: ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Turns data into a model."""
+
+    def __call__(self, train: Data, *, seed: int) -> Model: ...
+
+
+@runtime_checkable
+class Outsourced(Protocol):
+    """A trainer that the attacker owns."""
+
+    def __call__(self, train: Data, *, seed: int) -> Tampered: ...
+
+
+@runtime_checkable
+class Implant(Protocol):
+    """An attacker who owns the weights."""
+
+    def __call__(self, model: Model, data: Data, *, seed: int) -> Tampered: ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Scores the rows that a model was trained on; ``clean`` rows were in that training too (see calibration)."""
+
+    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores: ...
+
+
+@runtime_checkable
+class Inspector(Protocol):
+    """Looks for a backdoor in a model, with clean rows that it was not trained on."""
+
+    def __call__(self, model: Model, clean: Data, *, seed: int) -> Evidence: ...
+
+
+@runtime_checkable
+class Repair(Protocol):
+    """Returns a new, mended model, with every clean row there is; the one given is left as it was."""
+
+    def __call__(self, model: Model, clean: Data, *, seed: int) -> Model: ...
+
+
+@runtime_checkable
+class Monitor(Protocol):
+    """Scores inputs at inference, with clean rows that the model was not trained on."""
+
+    def __call__(self, model: Model, inputs: Rows, *, clean: Data, seed: int) -> Scores: ...
+
+
+@runtime_checkable
+class Purifier(Protocol):
+    """Cleans inputs at inference: rows of the same shape and dtype."""
+
+    def __call__(self, inputs: Rows, *, seed: int) -> ndarray: ...

@@ -1,0 +1,83 @@
+"""Arrays in npz files."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.format import read_array
+
+from toadstone.core import Data
+from toadstone.data import names
+from toadstone.data.columns import as_texts, encode_labels, end_to_end
+from toadstone.data.files import InPieces, check_plain, check_zip, reading
+from toadstone.errors import ToadstoneError
+
+
+def read_npz(path: Path) -> dict[str, ndarray]:
+    """Every array of the file. Pickled objects are never loaded; ToadstoneError for those and for a damaged file."""
+    with reading(path, "is not an npz file of plain arrays", "save it without objects"):
+        check_plain(path)
+        check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()}
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> ndarray:
+    values: ndarray = read_array(InPieces(archive, name), allow_pickle=False)
+    if values.size and not values.itemsize:  # any number of them takes no room in the file
+        raise ValueError(f"{name} has entries of no bytes")
+    return values
+
+
+def need(arrays: dict[str, ndarray], path: Path, *names: str) -> None:
+    """Raise ToadstoneError unless the arrays are all there."""
+    for name in names:
+        if name not in arrays:
+            raise ToadstoneError(f"{path} lacks the array {name!r}: it holds {', '.join(arrays) or 'nothing'}.")
+
+
+def npz_parts(path: Path) -> dict[str, tuple[ndarray, ndarray]]:
+    """The (x, y) of "train" and "test" from the keys x_train, y_train, x_test and y_test."""
+    return _parts(read_npz(path), path)
+
+
+def npz(path: Path) -> Data:
+    """A user's npz: x and y, or x_train, y_train, x_test and y_test; classes may name the labels 0..k-1."""
+    arrays = read_npz(path)
+    parted = "x_train" in arrays
+    if not parted:
+        need(arrays, path, "x", "y")
+    parts = _parts(arrays, path) if parted else {"all": (as_texts(arrays["x"]), arrays["y"])}
+    x, y, part = end_to_end(parts)
+    if "classes" not in arrays:
+        y, classes = encode_labels(y, "y")
+    elif y.dtype.kind in "iu":
+        y, classes = y.astype(np.int64), tuple(str(name) for name in arrays["classes"])
+    else:
+        raise ToadstoneError(f"{path} names classes, so its y must hold integers, not {y.dtype}.")
+    return Data(x, y, classes, {"part": part} if parted else {})
+
+
+def yale_faces(folder: Path) -> Data | None:
+    """The Yale faces in ``yale_faces.npz``; ``meta["condition"]`` says how each was taken ("glasses" ...).
+
+    Some pictures are there twice or thrice, under several conditions: those are one ``meta["group"]``.
+    """
+    path = folder / "yale_faces.npz"
+    if not path.exists():
+        return None
+    arrays = read_npz(path)
+    need(arrays, path, "x", "subject", "condition")
+    with reading(path, "does not hold the Yale faces"):
+        y = arrays["subject"].astype(np.int64) - 1
+        seen: dict[bytes, int] = {}
+        group = np.array([seen.setdefault(picture.tobytes(), len(seen)) for picture in arrays["x"]])
+        return Data(arrays["x"], y, names.SUBJECTS, {"condition": arrays["condition"], "group": group})
+
+
+def _parts(arrays: dict[str, ndarray], path: Path) -> dict[str, tuple[ndarray, ndarray]]:
+    need(arrays, path, "x_train", "y_train", "x_test", "y_test")
+    return {part: (as_texts(arrays[f"x_{part}"]), arrays[f"y_{part}"]) for part in ("train", "test")}

@@ -1,0 +1,78 @@
+"""Divide and conquer (DnC). Shejwalkar & Houmansadr, NDSS 2021, doi:10.14722/ndss.2021.24498."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+from numpy import ndarray
+from scipy.linalg import eigh
+
+from toadstone.defenses.federated.rows import ALONE, check_count, combination, still_malicious
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.gram import finite
+from toadstone.federation import Aggregate, ServerView
+from toadstone.registry import register
+from toadstone.rng import child
+from toadstone.validate import check_positive
+
+
+def spectral_outliers(rows: Float[ndarray, "n r"]) -> Float64[ndarray, " n"]:
+    """The squared projection of each centred row onto their first right singular vector.
+
+    >>> spectral_outliers(np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0], [8.0, 1.0]])).round(6)
+    array([ 4.,  4.,  4., 36.])
+    """
+    centred = rows - rows.mean(axis=0, dtype=np.float64)
+    last = len(rows) - 1
+    value, vector = eigh(centred @ centred.T, subset_by_index=[last, last])
+    scores: ndarray = np.maximum(value[0], 0) * vector[:, 0] ** 2
+    return scores
+
+
+@register("aggregator")
+@dataclass(frozen=True)
+class Dnc:
+    """Updates that stick out along the direction in which all vary most are dropped, on random coordinates.
+
+    Works against colluders whose common shift is large beside the honest spread. Fails where honest clients differ
+    more among themselves than from the attacker, and against shifts made to stay below the honest spread.
+
+    ``repeats`` times: of ``subsample`` random coordinates s_i = <u_i - mean, v>^2, v the first right singular vector;
+    the floor(c f) greatest are dropped. update = mean of those never dropped
+
+    - ``f``: malicious clients in a round, 2f < n; a row that is not finite counts as one of them.
+    - ``subsample``: coordinates, >= 1; all where there are fewer. ``repeats``: >= 1. ``c``: above 0.
+
+    Raises ToadstoneError for other values, when no update is finite, and when none is kept.
+
+    >>> line = np.array([[0], [1], [0], [1], [50]], np.float32)
+    >>> Dnc(f=1)(line).update
+    array([0.5], dtype=float32)
+    """
+
+    f: int
+    subsample: int = 10_000
+    repeats: int = 5
+    c: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_count(self.f, "f")
+        check_count(self.subsample, "subsample", 1)
+        check_count(self.repeats, "repeats", 1)
+        check_positive(c=self.c)
+
+    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
+        good = finite(updates)
+        drop = int(self.c * still_malicious(self.f, good, 2, 1))
+        rows, d = np.flatnonzero(good), updates.shape[1]
+        kept = np.ones(len(rows), bool)
+        draw = np.random.default_rng(child(view.seed, "dnc", str(view.number)))
+        for _ in range(self.repeats):
+            columns = np.sort(draw.choice(d, min(self.subsample, d), replace=False, shuffle=False))
+            scores = spectral_outliers(updates[np.ix_(rows, columns)])
+            kept[np.argsort(scores, kind="stable")[max(len(rows) - drop, 0) :]] = False
+        if not kept.any():
+            raise ToadstoneError(f"each of the {len(rows)} finite updates was dropped in some repeat: lower c or f.")
+        return combination(kept / kept.sum(), updates, good)

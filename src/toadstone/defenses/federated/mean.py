@@ -1,0 +1,38 @@
+"""Federated averaging. McMahan, Moore, Ramage, Hampson & Aguera y Arcas, AISTATS 2017, arXiv:1602.05629."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from toadstone.defenses.federated.rows import ALONE, combination, shares
+from toadstone.evaluation.gram import finite
+from toadstone.federation import Aggregate, ServerView
+from toadstone.registry import register
+
+
+@register("aggregator")
+@dataclass(frozen=True)
+class Mean:
+    """The mean of the updates: what a server does that defends against nothing.
+
+    Works when nobody is malicious. Fails against one single client, who can move the mean wherever they like.
+
+    update = sum_i a_i u_i, a_i = 1/n or rows_i / sum_j rows_j
+
+    - ``weighted``: by the clients' numbers of training rows, which the clients themselves report.
+
+    Raises ToadstoneError when no update is finite, and when ``weighted`` without ``view.rows``.
+
+    >>> import numpy as np
+    >>> Mean()(np.array([[1, 0], [3, 2]], np.float32)).update
+    array([2., 1.], dtype=float32)
+    """
+
+    weighted: bool = False
+
+    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
+        good = finite(updates)
+        return combination(shares(self.weighted, view, good), updates, good)

@@ -1,0 +1,67 @@
+"""Norm clipping and weak differential privacy. Sun, Kairouz, Suresh & McMahan 2019, arXiv:1911.07963."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+from numpy import ndarray
+
+from toadstone.defenses.federated.rows import ALONE, combination
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.gram import squared_lengths, usable
+from toadstone.federation import Aggregate, ServerView
+from toadstone.registry import register
+from toadstone.rng import child
+from toadstone.validate import check_positive
+
+
+def clip_factors(lengths: Float[ndarray, " n"], bound: float) -> Float64[ndarray, " n"]:
+    """min(1, bound / length): what each row is multiplied with to be no longer than ``bound``.
+
+    >>> clip_factors(np.array([0.0, 1.0, 4.0]), 2.0)
+    array([1. , 1. , 0.5])
+    """
+    factors = np.ones(len(lengths))
+    np.divide(bound, lengths, out=factors, where=lengths > bound)
+    return factors
+
+
+@register("aggregator")
+@dataclass(frozen=True)
+class NormClipping:
+    """The mean of updates that are cut to a length, with noise added where asked.
+
+    Works against boosted updates, such as model replacement: no client moves the mean by more than rho / n. Fails
+    against many clients and against an attacker who stays below rho for many rounds.
+
+    update = 1/n sum_i u_i min(1, rho / ||u_i||) + N(0, noise^2)
+
+    - ``rho``: the greatest length, above 0. ``noise``: the standard deviation of the noise in each coordinate, >= 0;
+      drawn anew for each ``view.seed`` and ``view.number``.
+
+    Raises ToadstoneError for other values and when no update is finite.
+
+    >>> NormClipping(rho=1.0)(np.array([[1, 0], [0, 100]], np.float32)).update
+    array([0.5, 0.5], dtype=float32)
+    """
+
+    rho: float
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_positive(rho=self.rho)
+        if not 0 <= self.noise < np.inf:
+            raise ToadstoneError(f"noise must be a finite standard deviation >= 0, not {self.noise}.")
+
+    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
+        squares = squared_lengths(updates)
+        good = usable(squares)
+        factors = clip_factors(np.sqrt(squares[good]), self.rho)
+        found = combination(factors / len(factors), updates, good)
+        if self.noise == 0:
+            return found
+        draw = np.random.default_rng(child(view.seed, "norm-clipping", str(view.number)))
+        noise = draw.standard_normal(len(found.update), np.float32) * np.float32(self.noise)
+        return Aggregate(found.update + noise, found.weights)

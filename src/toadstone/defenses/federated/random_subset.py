@@ -1,0 +1,60 @@
+"""Client sampling as a defence. Shejwalkar, Houmansadr, Kairouz & Ramage, IEEE S&P 2022, arXiv:2108.10241."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import hypergeom
+
+from toadstone.defenses.federated.rows import ALONE, check_count, combination
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.gram import finite
+from toadstone.federation import Aggregate, ServerView
+from toadstone.registry import register
+from toadstone.rng import child
+
+
+def chance_clean(n: int, f: int, size: int) -> float:
+    """The probability that ``size`` of n clients, drawn by chance, are all honest: C(n - f, size) / C(n, size).
+
+    >>> round(chance_clean(100, 1, 10), 4), round(chance_clean(100, 20, 10), 4)
+    (0.9, 0.0951)
+    """
+    return float(hypergeom(n, f, size).pmf(0))
+
+
+@register("aggregator")
+@dataclass(frozen=True)
+class RandomSubset:
+    """The mean of a few updates that are drawn by chance.
+
+    Works where malicious clients are rare: most rounds are clean, and later ones undo what a spoilt one did. Fails
+    against one boosted update in a single round, and against many attackers.
+
+    update = 1/size sum_{i in S} u_i, S drawn anew for each ``view.seed`` and ``view.number``
+
+    - ``size``: updates drawn, >= 1, among those that are finite.
+
+    Raises ToadstoneError for another size, and when fewer updates are finite.
+
+    >>> RandomSubset(size=3)(np.array([[0], [2], [10]], np.float32)).update
+    array([4.], dtype=float32)
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        check_count(self.size, "size", 1)
+
+    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
+        good = finite(updates)
+        count = int(good.sum())
+        if self.size > count:
+            raise ToadstoneError(f"size={self.size} must not exceed the {count} finite updates of a round: lower it.")
+        draw = np.random.default_rng(child(view.seed, "random-subset", str(view.number)))
+        weights = np.zeros(count)
+        weights[draw.choice(count, self.size, replace=False)] = 1 / self.size
+        return combination(weights, updates, good)

@@ -1,0 +1,24 @@
+"""The errors of the library: one kind, and one of it that a federated run goes on after."""
+
+
+class ToadstoneError(ValueError):
+    """Something the caller can mend; the message is one sentence that names the argument and what to do."""
+
+
+class RefusedError(ToadstoneError):
+    """A server's rule rejected every update of a round."""
+
+
+def missing_extra(what: str, extra: str) -> str:
+    """One sentence: ``what`` needs packages that are not installed, and the command that installs them.
+
+    The packages are named one by one, as this distribution's extra lists them: an index may hold a stranger's package
+    of the same name.
+
+    >>> missing_extra("The hub", "hub")
+    "The hub needs a package that is not installed: `pip install 'datasets>=3.2'`."
+    """
+    from importlib.metadata import requires  # noqa: PLC0415 (only on the way to an error)
+
+    wanted = [line.split(";")[0].strip() for line in requires("toadstone") or () if f"extra == '{extra}'" in line]
+    return f"{what} needs a package that is not installed: `pip install {' '.join(map(repr, wanted))}`."

@@ -1,0 +1,81 @@
+"""Inner products of the updates of a round: all that a rule based on distances needs to know of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+from numpy import ndarray
+
+from toadstone.errors import RefusedError
+
+_BLOCK = 1 << 15  # columns: single precision adds up no longer sums than this
+_LARGEST = 1e36  # a squared length that single precision still holds, with room for rounding
+
+
+def gram(updates: Float[ndarray, "n d"]) -> Float64[ndarray, "n n"]:
+    """G_ij = <u_i, u_j>: single precision within a block of columns, double precision from block to block.
+
+    Rows that are not finite make their own rows and columns of G so, and no others.
+
+    >>> gram(np.array([[3.0, 4.0], [1.0, 0.0]], np.float32))
+    array([[25.,  3.],
+           [ 3.,  1.]])
+    """
+    total = np.zeros((len(updates), len(updates)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at in range(0, updates.shape[1], _BLOCK):
+            block = updates[:, at : at + _BLOCK]
+            total += block @ block.T
+    return total
+
+
+def squared_distances(gram: Float64[ndarray, "n n"]) -> Float64[ndarray, "n n"]:
+    """||u_i - u_j||^2 from the inner products, never below 0.
+
+    The error is about 1e-7 (||u_i||^2 + ||u_j||^2): rows much closer than that to one another count as equal.
+
+    >>> squared_distances(np.array([[25.0, 3.0], [3.0, 1.0]]))
+    array([[ 0., 20.],
+           [20.,  0.]])
+    """
+    squares = gram.diagonal()
+    distances: ndarray = np.maximum(squares[:, None] + squares - 2 * gram, 0)
+    return distances
+
+
+def squared_lengths(updates: Float[ndarray, "n d"]) -> Float64[ndarray, " n"]:
+    """||u_i||^2, the diagonal of G, without the rest of it."""
+    return inner(updates, None)
+
+
+def inner(updates: Float[ndarray, "n d"], vector: Float[ndarray, " d"] | None) -> Float64[ndarray, " n"]:
+    """<u_i, vector>, or <u_i, u_i> for None, as exact as G.
+
+    >>> inner(np.array([[3.0, 4.0], [1.0, 0.0]], np.float32), np.array([2.0, 1.0], np.float32))
+    array([10.,  2.])
+    """
+    total = np.zeros(len(updates))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at in range(0, updates.shape[1], _BLOCK):
+            block = updates[:, at : at + _BLOCK]
+            total += np.einsum("ij,ij->i", block, block) if vector is None else block @ vector[at : at + _BLOCK]
+    return total
+
+
+def finite(updates: Float[ndarray, "n d"]) -> Bool[ndarray, " n"]:
+    """The rows that a rule may look at: no NaN, nothing infinite, and no longer than 1e18.
+
+    Raises ToadstoneError when there are none.
+    """
+    return usable(squared_lengths(updates))
+
+
+def usable(squares: Float64[ndarray, " n"]) -> Bool[ndarray, " n"]:
+    """``finite`` for rows whose squared lengths are known, such as the diagonal of G."""
+    good: ndarray = squares <= _LARGEST
+    if not good.any():
+        raise RefusedError(
+            "every update of this round is rejected: none of them is finite and shorter than 1e18, so look at how "
+            "the clients train."
+        )
+    return good

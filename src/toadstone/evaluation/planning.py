@@ -1,0 +1,85 @@
+"""How many trusted rows a verdict takes, before any are collected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.calibration import calibrate, flag, trusted_needed
+from toadstone.evaluation.spread import Spread
+from toadstone.progress import track
+from toadstone.rng import child
+
+_MOST = 10**7  # rows: a score is drawn for each
+_TIMES = (0.5, 1, 2, 5, 10)  # the least number of trusted rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search for poison that is yet to come: what it could find with how many trusted rows, by simulation.
+
+    Clean rows score N(0, 1), poison N(sqrt(2) z, 1) with z the normal quantile of the detector's AUROC; they are
+    calibrated against trusted clean rows and flagged. A real detector's scores have other tails: this is a plan, no
+    promise.
+
+    - ``rows``: of the set that will be judged, 2 to ten million.
+    - ``rate``: the share of poison in it, in (0, 1).
+    - ``fdr``: the false-discovery rate, in (0, 1).
+    - ``runs``: simulated sets for each figure, at least 1.
+
+    Raises ToadstoneError when these are out of range.
+
+    >>> Plan(rows=50_000, rate=0.01, fdr=0.05).least
+    1999
+    """
+
+    rows: int
+    rate: float = 0.01
+    fdr: float = 0.05
+    runs: int = 20
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.rows <= _MOST:
+            raise ToadstoneError(f"rows must lie in 2..{_MOST}, not {self.rows}.")
+        for name in ("rate", "fdr"):
+            if not 0 < getattr(self, name) < 1:
+                raise ToadstoneError(f"{name} must lie between 0 and 1, exclusive, not {getattr(self, name)}.")
+        if self.runs < 1:
+            raise ToadstoneError(f"runs must be at least 1, not {self.runs}.")
+
+    @property
+    def least(self) -> int:
+        """About the number of trusted rows below which nothing can be flagged, however clear the poison is: see
+        ``trusted_needed``. A few per cent fewer can do, since clean rows that score above all trusted ones help."""
+        return trusted_needed(self.fdr, self.rate)
+
+    @property
+    def poison(self) -> int:
+        """How many rows are poisoned."""
+        return max(1, round(self.rate * self.rows))
+
+    def recall(self, trusted: int, auroc: float, *, seed: int = 0) -> Spread:
+        """The share of the poison that is flagged with ``trusted`` rows, by a detector of this ``auroc`` in (0.5, 1).
+
+        Raises ToadstoneError when one of them is out of range.
+        """
+        if trusted < 1:
+            raise ToadstoneError(f"trusted must be at least 1, not {trusted}.")
+        if not 0.5 < auroc < 1:
+            raise ToadstoneError(f"auroc must lie between 0.5 and 1, exclusive, not {auroc}.")
+        shift, found = np.sqrt(2) * norm.ppf(auroc), []
+        for run in range(self.runs):
+            draw = np.random.default_rng(child(seed, "run", str(run)))
+            values = draw.normal(size=self.rows)
+            values[: self.poison] += shift
+            rows = flag(calibrate(values, draw.normal(size=trusted)), fdr=self.fdr).rows
+            found.append(float(rows[: self.poison].mean()))
+        return Spread.of(found)
+
+    def table(self, aurocs: tuple[float, ...] = (0.9, 0.99, 0.999)) -> dict[int, dict[float, float]]:
+        """Number of trusted rows -> AUROC -> mean recall, from half the ``least`` number to ten times as many."""
+        sizes = [max(1, round(self.least * times)) for times in _TIMES]
+        return {n: {a: self.recall(n, a).mean for a in aurocs} for n in track(sizes, "simulating")}

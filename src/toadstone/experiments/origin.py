@@ -1,0 +1,68 @@
+"""Where a record's figures come from: spec, versions, data."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toadstone.data import Splits
+from toadstone.errors import ToadstoneError
+from toadstone.registry import to_spec
+
+
+def origin(experiment: object, splits: Splits) -> dict[str, Any]:
+    """The part of a record that says how to make it again."""
+    try:
+        spec = to_spec(experiment)
+    except ToadstoneError as error:
+        spec = {"not_registered": str(error)}
+    return {
+        "toadstone": version("toadstone"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "scipy", "scikit-learn", "torch")},
+        },
+        "git": _commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "spec": {**(splits.spec or {}), "experiment": spec},
+        "data": {
+            "rows": {part: len(getattr(splits, part)) for part in ("train", "test", "clean")},
+            "classes": splits.train.classes,
+            "shape": splits.train.x.shape[1:],
+            "fingerprint": fingerprint(splits),
+        },
+    }
+
+
+def fingerprint(splits: Splits) -> str:
+    """SHA-256 over rows and labels of the three parts, read in pieces."""
+    digest = hashlib.sha256()
+    for data in (splits.train, splits.test, splits.clean):
+        for start in range(0, len(data), 4096):
+            rows = np.asarray(data.x[start : start + 4096])
+            digest.update("\0".join(rows).encode() if rows.dtype == object else np.ascontiguousarray(rows).tobytes())
+        digest.update(np.ascontiguousarray(data.y).tobytes())
+    return digest.hexdigest()
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that the library runs from, if it runs from one."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

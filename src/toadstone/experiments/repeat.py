@@ -1,0 +1,66 @@
+"""Specs in, records out: the same experiment again, and what differs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from toadstone.data import Splits, load, split
+from toadstone.errors import ToadstoneError
+from toadstone.experiments.experiment import Experiment, run
+from toadstone.experiments.origin import fingerprint
+from toadstone.experiments.record import Record
+from toadstone.registry import from_spec
+
+
+def prepare(spec: Mapping[str, Any]) -> tuple[Experiment, Splits]:
+    """The experiment and the data that a spec {"data": ..., "split": ..., "experiment": ...} describes."""
+    for key in ("data", "experiment"):
+        if not isinstance(spec.get(key), Mapping):
+            raise ToadstoneError(f'spec lacks the object {key!r}: it holds "data", "split" and "experiment".')
+    if "not_registered" in spec["experiment"]:
+        raise ToadstoneError(f"spec cannot be rebuilt: {spec['experiment']['not_registered']}")
+    experiment = from_spec({"name": "experiment", **spec["experiment"]})
+    if not isinstance(experiment, Experiment):
+        raise ToadstoneError('spec\'s "experiment" describes something else than an experiment.')
+    try:
+        return experiment, split(load(**spec["data"]), **spec.get("split", {}))
+    except TypeError as error:
+        raise ToadstoneError(f'spec\'s "data" or "split" has a setting that does not exist: {error}.') from error
+
+
+def replay(record: Record) -> tuple[Record, list[str]]:
+    """The record made anew, and one line for each figure that differs.
+
+    Raises ToadstoneError when the record does not say where its data came from, or when those have changed.
+    """
+    if "data" not in record.info["spec"]:
+        raise ToadstoneError(
+            "record was made from data in memory, so it cannot be replayed: load them by name or path."
+        )
+    experiment, splits = prepare(record.info["spec"])
+    if fingerprint(splits) != record.info["data"]["fingerprint"]:
+        raise ToadstoneError("record was made from other data than what loads now: the fingerprints differ.")
+    again = run(experiment, splits)
+    return again, list(differences(record.results, again.results))
+
+
+def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """One line for each leaf of two JSON values that differs; floats may differ by 1e-9 relative.
+
+    >>> list(differences({"a": 1, "b": [2.0]}, {"a": 1, "b": [2.5]}))
+    ['b.0: 2.0 was, 2.5 is']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (a, b) in enumerate(zip(old, new, strict=True)):
+            yield from differences(a, b, f"{where}.{i}".lstrip("."))
+    elif not (old == new or (_number(old) and _number(new) and math.isclose(old, new, rel_tol=1e-9))):
+        yield f"{where}: {old} was, {new} is"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,106 @@
+"""A torch module behind the Model contract: stored rows in, numpy out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor, nn
+
+from toadstone.errors import ToadstoneError
+from toadstone.overlay import Rows
+from toadstone.validate import check_rows
+
+BATCH = 512  # rows a forward pass; results do not depend on it
+
+
+@dataclass(frozen=True, eq=False)
+class TorchModel:
+    """A trained module with everything that is needed to use it on stored rows.
+
+    ``encode`` maps stored rows to the input tensor of ``net``, which maps that to logits (n, k).
+    ``feature_layer`` is the dotted name of the submodule whose output is the representation (activations before
+    the last linear layer, as a rule). ``design`` is the registered description that built the net, if one did;
+    saving needs it. The net is put in evaluation mode for each call and back afterwards.
+
+    Raises ToadstoneError when ``feature_layer`` names no submodule.
+    """
+
+    net: nn.Module
+    feature_layer: str
+    encode: Callable[[ndarray], Tensor]
+    classes: tuple[str, ...]
+    design: Any = None
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.net.named_modules() if name]
+        if self.feature_layer not in names:
+            some = ", ".join(names[:12])
+            raise ToadstoneError(f"feature_layer {self.feature_layer!r} names no submodule; there are: {some}.")
+
+    def logits(self, x: Rows) -> Float[ndarray, "n k"]:
+        """The net's outputs, float32."""
+        return self._run(x, self.net)
+
+    def probs(self, x: Rows) -> Float[ndarray, "n k"]:
+        """Softmax of the logits, computed in float64."""
+        z = self.logits(x).astype(np.float64)
+        e = np.exp(z - z.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)  # type: ignore[no-any-return]
+
+    def features(self, x: Rows) -> Float[ndarray, "n d"]:
+        """The feature layer's output, flattened, float32."""
+        return self._run(x, lambda batch: self.tap(batch, self.feature_layer)[0].flatten(1))
+
+    def tap(self, batch: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+        """(output of the submodule ``layer``, logits) for one encoded batch; differentiable."""
+        seen: list[Tensor] = []
+        handle = self.net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: seen.append(out))
+        try:
+            logits = self.net(batch)
+        finally:
+            handle.remove()
+        return seen[-1], logits
+
+    @contextmanager
+    def evaluating(self) -> Iterator[nn.Module]:
+        """The net in evaluation mode, put back on leaving."""
+        training = {m: m.training for m in self.net.modules()}
+        self.net.eval()
+        try:
+            yield self.net
+        finally:
+            for m, mode in training.items():
+                m.training = mode
+
+    @contextmanager
+    def frozen(self) -> Iterator[nn.Module]:
+        """Evaluation mode with gradients for the input alone: what white-box methods differentiate through."""
+        wanted = {p: p.requires_grad for p in self.net.parameters()}
+        with self.evaluating():
+            for p in wanted:
+                p.requires_grad_(False)
+            try:
+                yield self.net
+            finally:
+                for p, mode in wanted.items():
+                    p.requires_grad_(mode)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the net's parameters live."""
+        return next((p.device for p in self.net.parameters()), torch.device("cpu"))
+
+    def _run(self, x: Rows, forward: Callable[[Tensor], Tensor]) -> ndarray:
+        check_rows(x)
+        with self.evaluating(), torch.inference_mode():
+            out = [
+                forward(self.encode(x[i : i + BATCH]).to(self.device)).cpu().numpy() for i in range(0, len(x), BATCH)
+            ]
+        return np.concatenate(out)

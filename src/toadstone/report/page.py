@@ -1,0 +1,198 @@
+"""The page: one HTML file that holds all it shows and asks nobody for more."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from toadstone.audit.findings import write_whole
+from toadstone.errors import ToadstoneError
+from toadstone.experiments.record import Record, plain
+from toadstone.report import charts, pictures, tables, verdict
+from toadstone.report.charts import Chart
+from toadstone.report.plots import figures
+from toadstone.report.words import SIDES, classes, measured, percent, pretty, rate, seed, title
+
+_HERE = Path(__file__).parent
+_PALETTE = {"poison": charts.POISON, "clean": charts.CLEAN, "twin": charts.TWIN}
+_PALETTE |= {"ink": charts.INK, "muted": charts.MUTED, "grid": charts.GRID}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A chart as the page holds it: title and sentence in HTML, the rest as a Vega-Lite specification."""
+
+    title: str
+    text: str
+    spec: dict[str, Any]
+
+
+def write(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
+    """Write one page about ``records`` to ``path``, all or nothing, and return the path.
+
+    The file opens from disk: pictures, data and drawing code are inside it, and its policy forbids requests.
+    Raises ToadstoneError when there is no record or ``path`` is a folder.
+    """
+    if not records:
+        raise ToadstoneError("records is empty: give at least one record.")
+    return store(functools.partial(render, records), path)
+
+
+def store(render: Callable[[], str], path: str | os.PathLike[str]) -> Path:
+    """Write what ``render`` returns to ``path``, all or nothing; ToadstoneError, before it is called, for a folder."""
+    path = Path(path)
+    if path.is_dir():
+        raise ToadstoneError(f"path {path} is a folder: give the name of a file, such as report.html.")
+    return write_whole(path, render().encode())
+
+
+def render(records: Sequence[Record]) -> str:
+    """The page as text; the same records give the same page."""
+    titles = [title(record) for record in records]
+    if len(records) > 1:
+        titles = [
+            f"{i}. {name}, seed {seed(record)}" for i, (record, name) in enumerate(zip(records, titles, strict=True), 1)
+        ]
+    views = [_view(record, name, f"r{i}") for i, (record, name) in enumerate(zip(records, titles, strict=True), 1)]
+    return fill(
+        "page.html",
+        views=views,
+        compared=tables.comparison(records, titles) if len(records) > 1 else None,
+        sides=SIDES,
+    )
+
+
+def fill(template: str, *, script: str | None = None, **values: Any) -> str:
+    """A template of this folder, with the palette and a script: its own, or else the one that draws figures."""
+    script = _script() if script is None else script
+    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment.get_template(template).render(
+        palette=_PALETTE,
+        script=Markup(script),  # the library's own code, not the record's
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **values,
+    )
+
+
+@functools.cache
+def _script() -> str:
+    """The page's own script with Vega, Vega-Lite and Vega-Embed of the version that the charts were made for."""
+    own = (_HERE / "page.js").read_text(encoding="utf-8")
+    return str(vl_convert.javascript_bundle(own, vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
+
+
+def show(chart: Chart) -> Shown:
+    """A chart as the page holds it."""
+    spec: dict[str, Any] = plain(chart.to_dict())
+    del spec["$schema"]  # an address, where the page has none
+    spec |= {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+    return Shown(spec.pop("title"), spec["description"], spec)
+
+
+def _under(chart: Shown) -> Shown:
+    """The same under a heading that names the defense already."""
+    name = chart.title.split(": ", 1)[1]
+    return replace(chart, title=name[:1].upper() + name[1:])
+
+
+def _view(record: Record, name: str, key: str) -> dict[str, Any]:
+    """Everything that the template puts in place for one record."""
+    shown = {figure: show(chart) for figure, chart in figures(record).items()}
+    lines = verdict.lines(record)
+    info = record.info
+    return {
+        "id": key,
+        "title": name,
+        "headline": verdict.headline(record),
+        "planted": verdict.planted(record),
+        "works": verdict.works(record),
+        "summary": verdict.summary(record),
+        "tiles": _tiles(record, lines),
+        "lines": lines,
+        "examples": pictures.examples(record),
+        "activations": [shown[figure] for figure in ("activations", "silhouettes") if figure in shown],
+        "groups": _groups(record, lines, shown),
+        "repairs": tables.repairs(record),
+        "repair_chart": shown.get("repairs"),
+        "table": tables.every_figure(record),
+        "spec": json.dumps(info.get("spec", {}), indent=2, ensure_ascii=False),
+        "origin": _origin(record),
+        "timings": [(pretty(stage), f"{seconds:.2f}") for stage, seconds in info.get("timings", {}).items()],
+        "replayable": "data" in info.get("spec", {}),
+    }
+
+
+def _groups(record: Record, lines: Sequence[verdict.Line], shown: Mapping[str, Shown]) -> dict[str, list[Any]]:
+    """For each kind of defense: its verdict lines, each with its figures and reversed triggers."""
+    left, found = iter(lines), {}
+    for kind in verdict.STAGES:
+        found[kind] = [
+            {
+                "line": next(left),
+                "figures": [_under(chart) for figure, chart in shown.items() if figure.split("/")[1:2] == [name]],
+                "triggers": _triggers(record, name) if kind == "inspectors" else {},
+                "pvalues": kind != "detectors" or f"pvalues/{name}" in shown or "not_applicable" in sides["poisoned"],
+            }
+            for name, sides in record.results.get(kind, {}).items()
+        ]
+    return found
+
+
+def _triggers(record: Record, name: str) -> dict[str, Any]:
+    sides = {side: pictures.reversed_triggers(record, name, side) for side in SIDES}
+    if not any(sides.values()):
+        return {}
+    shown, k = len(sides["poisoned"] or sides["clean_twin"]), len(classes(record))
+    which = f" Shown for the {shown} most suspicious of {k} classes." if shown < k else ""
+    return {"true": pictures.true_trigger(record), "sides": sides, "which": which}
+
+
+def _tiles(record: Record, lines: Sequence[verdict.Line]) -> list[tuple[str, str, str]]:
+    """The few figures that a reader looks for first: (name, figure, context)."""
+    r = record.results
+    tiles = []
+    for text, key in (("Attack success", "attack_success_rate"), ("Clean accuracy", "clean_accuracy")):
+        now, twin = r["poisoned"].get(key), r["clean_twin"].get(key)
+        if measured(now):
+            tiles.append(
+                (text, percent(now["value"]), f"{rate(now).split(' ', 1)[1]}, clean\u00a0twin\u00a0{_point(twin)}")
+            )
+    tiles.append(("Training rows poisoned", percent(r["cost"]["rate"]), f"{r['cost']['rows']:,} rows"))
+    good, asked, undecided = verdict.tally(lines)
+    if asked:
+        told = f"{undecided} could not decide" if undecided else "each is listed below"
+        tiles.append(("Defenses that worked", f"{good} of {asked}", told))
+    return tiles
+
+
+def _point(found: Mapping[str, Any] | None) -> str:
+    return percent((found or {}).get("value"))
+
+
+def _origin(record: Record) -> list[tuple[str, str]]:
+    info = record.info
+    rows = info.get("data", {}).get("rows", {})
+    told = {
+        "created": info.get("created"),
+        "toadstone": info.get("toadstone"),
+        "commit": info.get("git") or "not run from a source tree",
+        "seed": seed(record),
+        "rows": ", ".join(f"{part} {count:,}" for part, count in rows.items()),
+        "data fingerprint (SHA-256)": info.get("data", {}).get("fingerprint"),
+        **info.get("versions", {}),
+    }
+    return [(name, str(value)) for name, value in told.items() if value not in (None, "")]

@@ -1,0 +1,179 @@
+"""The figures of a record, by name; the page shows the same charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from toadstone.experiments.record import Record
+from toadstone.report import charts
+from toadstone.report.charts import Chart, finish
+from toadstone.report.pictures import tooltips
+from toadstone.report.words import accused, classes, label, percent, pretty
+
+SCORE = "score (higher is more suspicious)"
+
+
+def figures(record: Record) -> dict[str, Chart]:
+    """Every figure that the record has the numbers for, as Altair charts: `chart.save("x.png")`, or .svg, .html.
+
+    Names are "activations", "silhouettes", "scores/<detector>/<side>", "pvalues/<detector>",
+    "anomaly/<inspector>", "norms/<inspector>", "inputs/<monitor>/<side>" and "repairs", where a side is "poisoned"
+    or "clean_twin". Altair opens in notebooks; saving as PNG or SVG needs no browser.
+    """
+    found = {"activations": _activations(record), "silhouettes": _silhouettes(record)}
+    results = record.results
+    for name in results.get("detectors", {}):
+        found |= _scores(record, name) | {f"pvalues/{name}": _pvalues(record, name)}
+    for name, sides in results.get("inspectors", {}).items():
+        found |= _inspected(record, name, sides)
+    for name, sides in results.get("monitors", {}).items():
+        found |= _inputs(record, name, sides["poisoned"].get("asked_false_rejection_rate"))
+    found["repairs"] = _repairs(record)
+    return {name: chart for name, chart in found.items() if chart is not None}
+
+
+def _activations(record: Record) -> Chart | None:
+    arrays = record.arrays
+    if not len(arrays.get("map/xy", ())):
+        return None
+    truth, name = arrays["map/truth"], label(record, arrays["map/class"])
+    chart = charts.scatter(arrays["map/xy"], truth, tooltips(record))
+    described = f"Each point is one of {len(truth)} training rows of the class that holds most poison, placed by "
+    described += f"what the model computes from it; {int(truth.sum())} of them are poisoned."
+    return finish(chart, f"Activations in class {name}", described, 320)
+
+
+def _silhouettes(record: Record) -> Chart | None:
+    sides = {
+        kind: record.arrays[f"silhouettes/{side}"].astype(float).tolist()
+        for kind, side in (("poisoned", "poisoned"), ("clean twin", "clean_twin"))
+        if f"silhouettes/{side}" in record.arrays
+    }
+    chart = charts.per_class(classes(record), sides, "silhouette of two clusters") if sides else None
+    if chart is None:
+        return None
+    described = "How cleanly each class's activations fall into two clusters, from -1 to 1. A class that stands out "
+    described += "holds two kinds of rows."
+    return finish(chart, "Silhouette of each class", described, 320)
+
+
+def _scores(record: Record, name: str) -> dict[str, Chart | None]:
+    values = {s: record.arrays.get(f"detectors/{name}/{s}/values") for s in ("poisoned", "clean_twin")}
+    bins = charts.edges([v for v in values.values() if v is not None])
+    truth = record.arrays.get("truth")
+    if bins is None or truth is None:
+        return {}
+    found: dict[str, Chart | None] = {}
+    for side, scores in values.items():
+        if scores is None:
+            continue
+        flagged = record.arrays.get(f"detectors/{name}/{side}/flagged", np.zeros(len(scores), bool))
+        threshold = float(scores[flagged].min()) if flagged.any() else None
+        if side == "poisoned":
+            groups = {"clean rows": scores[~truth], "poisoned rows": scores[truth]}
+            title, said = f"{pretty(name)}: scores of the training rows", "Scores of poisoned and clean rows."
+        else:
+            groups = {"clean twin rows": scores}
+            title, said = f"{pretty(name)}: scores on the clean twin", "Scores without any poison, on the same axis."
+        some = f" Flagged, from the line on: {int(flagged.sum())}."
+        said += some if threshold is not None else " No row is flagged, so there is no threshold."
+        chart = charts.histogram(groups, bins, threshold, "flagged from here", SCORE)
+        found[f"scores/{name}/{side}"] = finish(chart, title, said)
+    return found
+
+
+def _pvalues(record: Record, name: str) -> Chart | None:
+    truth = record.arrays.get("truth")
+    found = {side: record.arrays.get(f"detectors/{name}/{side}/pvalues") for side in ("poisoned", "clean_twin")}
+    groups: dict[str, ndarray] = {}
+    if found["poisoned"] is not None and truth is not None:
+        groups = {"poisoned rows": found["poisoned"][truth], "clean rows": found["poisoned"][~truth]}
+    if found["clean_twin"] is not None:
+        groups["clean twin rows"] = found["clean_twin"]
+    groups = {kind: p for kind, p in groups.items() if len(p)}
+    if not groups:
+        return None
+    described = "Calibrated p-values of clean rows follow the dashed curve; curves above it rise from false alarms, "
+    described += "and poison should lie far above it on the left."
+    return finish(charts.cumulative(groups), f"{pretty(name)}: p-values", described)
+
+
+def _inspected(record: Record, name: str, sides: Mapping[str, Any]) -> dict[str, Chart | None]:
+    kinds = {"poisoned": "poisoned", "clean_twin": "clean twin"}
+    values = {kinds[side]: found["values"] for side, found in sides.items() if "values" in found}
+    norms = {
+        kind: record.arrays[f"inspectors/{name}/{side}/norm"].astype(float).tolist()
+        for side, kind in kinds.items()
+        if f"inspectors/{name}/{side}/norm" in record.arrays
+    }
+    texts = {
+        "anomaly": (
+            "suspicion of each class",
+            "anomaly",
+            "Higher is more suspicious; on the clean twin none should be.",
+        ),
+        "norms": (
+            "size of each reversed trigger",
+            "norm of the mask",
+            "How much has to be painted over to send every input to the class: a class with a backdoor needs little.",
+        ),
+    }
+    found: dict[str, Chart | None] = {}
+    for key, column in (("anomaly", values), ("norms", norms)):
+        title, axis, said = texts[key]
+        endless = [c for c, v in enumerate(column.get("poisoned", ())) if v is None or not np.isfinite(v)]
+        said += f" No finite value, and so no bar, for {accused(record, endless)}." if endless else ""
+        chart = charts.per_class(classes(record), column, axis) if column else None
+        found[f"{key}/{name}"] = None if chart is None else finish(chart, f"{pretty(name)}: {title}", said)
+    return found
+
+
+def _inputs(record: Record, name: str, frr: float | None) -> dict[str, Chart | None]:
+    values = {
+        side: {kind: record.arrays.get(f"monitors/{name}/{side}/{kind}/values") for kind in ("benign", "triggered")}
+        for side in ("poisoned", "clean_twin")
+    }
+    bins = charts.edges([v for kinds in values.values() for v in kinds.values() if v is not None])
+    found: dict[str, Chart | None] = {}
+    for side, kinds in values.items():
+        groups = {f"{kind} inputs": v for kind, v in kinds.items() if v is not None and len(v)}
+        if bins is None or not groups:
+            continue
+        refused = [
+            v[p <= (frr or 0)]
+            for kind, v in kinds.items()
+            if v is not None and (p := record.arrays.get(f"monitors/{name}/{side}/{kind}/pvalues")) is not None
+        ]
+        least = np.concatenate(refused) if refused else np.empty(0)
+        threshold = float(least.min()) if len(least) else None
+        said = f"Inputs from the line on are refused; it is set so that {percent(frr)} of benign inputs are."
+        said = said if threshold is not None else "No input is refused, so there is no threshold."
+        chart = charts.histogram(groups, bins, threshold, "refused from here", SCORE)
+        where = "inputs to the victim" if side == "poisoned" else "inputs to the clean twin"
+        found[f"inputs/{name}/{side}"] = finish(chart, f"{pretty(name)}: {where}", said)
+    return found
+
+
+def _repairs(record: Record) -> Chart | None:
+    stages = {"as trained": record.results["poisoned"]}
+    stages |= {pretty(name): sides["poisoned"] for name, sides in record.results.get("repairs", {}).items()}
+    kinds = {
+        "attack success": "attack_success_rate",
+        "clean accuracy": "clean_accuracy",
+        "robust accuracy": "robust_accuracy",
+    }
+    rows = [
+        {"name": name, "kind": kind, **{k: found[key][k] for k in ("value", "low", "high")}}
+        for name, found in stages.items()
+        for kind, key in kinds.items()
+        if (found.get(key) or {}).get("value") is not None
+    ]
+    order = [name for name in stages if any(row["name"] == name for row in rows)]
+    if len(order) < 2:
+        return None
+    described = "Attack success should fall to that of the clean twin, and both accuracies stay high."
+    return finish(charts.intervals(rows, order), "Before and after each repair", described, 60 + 48 * len(order))

@@ -1,0 +1,162 @@
+"""Charts and counts of the rounds of a federated run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from toadstone.report.charts import Chart, colour, data, finish
+from toadstone.report.words import Found, measured, percent
+
+KINDS = ("malicious", "honest")
+POINTS = 1500  # updates drawn in a chart
+_SHOWN = ("client", "round", "x", "kind", "fate")
+_CROSS = "M-0.9,-0.9L0.9,0.9M0.9,-0.9L-0.9,0.9"
+
+
+def results(rounds: Sequence[Found], clean: Sequence[Found] | None, wants_errors: bool) -> list[Chart]:
+    """Accuracy, and the attack's success where that is something else than errors, round by round."""
+    sides = {"under attack": rounds, "clean twin": clean} if clean else {"clean accuracy": rounds}
+    charts = []
+    for key, title, said in (
+        ("accuracy", "Accuracy", "Share of test rows that get their label"),
+        ("success", "Attack success", "Share of the attack's trials that give what the attacker wants"),
+    ):
+        rows = [
+            {"kind": kind, "round": r["number"] + 1, **r[key]}
+            for kind, played in sides.items()
+            for r in played or ()
+            if measured(r[key])
+        ]
+        if rows and not (key == "success" and wants_errors):
+            text = f"{said} after each round; the band is the 95% interval."
+            charts.append(finish(_lines(rows, list(sides), "rate"), f"{title} by round", text, 240))
+    return charts
+
+
+def _lines(rows: Sequence[Found], kinds: Sequence[str], y: str) -> Chart:
+    """A line a kind, with a band where rows have low and high."""
+    base = alt.Chart(data(rows)).encode(
+        alt.X("round:Q").title("round").axis(format="d", tickMinStep=1, grid=False).scale(zero=False, nice=False),
+        colour(kinds).legend(symbolType="stroke", symbolOpacity=1, columns=2),
+    )
+    line: alt.Chart = base.mark_line(strokeWidth=2, point={"size": 30}).encode(
+        alt.Y("value:Q").title(y).axis(format="~%", tickCount=5).scale(domain=[0, 1]),
+        alt.StrokeDash("kind:N").scale(domain=list(kinds), range=[[1, 0], [5, 3]][: len(kinds)]).legend(None),
+        tooltip=[
+            alt.Tooltip("kind:N"),
+            alt.Tooltip("round:Q"),
+            *(alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high") if key in rows[0]),
+            *(alt.Tooltip(f"{key}:N") for key in ("rejected",) if key in rows[0]),
+        ],
+    )
+    if "low" not in rows[0]:
+        return line
+    band: alt.Chart = base.mark_area(opacity=0.15).encode(alt.Y("low:Q"), alt.Y2("high:Q"))
+    return alt.LayerChart(layer=[band, line])
+
+
+def updates(rounds: Sequence[Found]) -> list[Chart]:
+    """The length of each client's update, and its angle to what the server made of all."""
+    step = -(-sum(len(r["clients"]) for r in rounds) // POINTS)
+    shown = rounds[::step]
+    some = "" if step == 1 else f" Shown: {len(shown)} of {len(rounds)} rounds."
+    charts = []
+    for key, title, said in (
+        ("norms", "Norm of each update", "The length of what each client sent."),
+        ("cosines", "Cosine of each update", "To the server's step: 1 points the same way, -1 against it."),
+    ):
+        rows = [row for r in shown for row in _sent(r) if row[key] is not None]
+        lost = sum(value is None for r in rounds for value in r[key])
+        gone = f" Not drawn: {lost:,} without a finite number." if lost else ""
+        if rows:
+            charts.append(finish(_points(rows, key), title, f"{said} A cross was rejected.{some}{gone}", 280))
+    return charts
+
+
+def _sent(r: Found) -> Iterator[dict[str, Any]]:
+    """A row for each update of a round."""
+    bad = set(r["malicious"])
+    for client, weight, norm, cosine in zip(r["clients"], r["weights"], r["norms"], r["cosines"], strict=True):
+        yield {
+            "client": client,
+            "round": r["number"] + 1,
+            "x": r["number"] + (1.15 if client in bad else 0.85),  # side by side, or one kind would hide the other
+            "kind": KINDS[client not in bad],
+            "fate": "rejected" if weight == 0 else "counted",
+            "norms": norm,
+            "cosines": cosine,
+        }
+
+
+def _points(rows: Sequence[Found], key: str) -> Chart:
+    values = [row[key] for row in rows]
+    y = alt.Y(f"{key}:Q").title(key[:-1])
+    if key == "cosines":
+        y = y.scale(domain=[-1, 1])
+    elif min(values) > 0 and max(values) > 20 * min(values):
+        y = y.title("norm (log scale)").scale(type="log").axis(format="~g", tickCount=5)
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
+    ends = [min(row["round"] for row in rows) - 0.5, max(row["round"] for row in rows) + 0.5]
+    chart: Chart = (
+        alt.Chart(data([{k: v for k, v in row.items() if k in _SHOWN or k == key} for row in rows]))
+        .mark_point(size=30, opacity=0.8, strokeWidth=1.5)
+        .encode(
+            alt.X("x:Q").title("round").axis(format="d", tickMinStep=1, grid=False).scale(domain=ends, nice=False),
+            y,
+            colour(kinds).legend(symbolType="circle"),
+            alt.Shape("fate:N").scale(domain=["counted", "rejected"], range=["circle", _CROSS]).legend(None),
+            tooltip=[
+                *(alt.Tooltip(f"{name}:N") for name in ("client", "kind", "fate")),
+                alt.Tooltip("round:Q"),
+                alt.Tooltip(f"{key}:Q", format=".3~g"),
+            ],
+        )
+    )
+    return chart
+
+
+def rejected(rounds: Sequence[Found]) -> list[Chart]:
+    """The share of malicious and of honest updates that counted nothing, round by round; none when all counted."""
+    rows = [
+        {"kind": kind, "round": r["number"] + 1, "value": gone / of, "rejected": f"{gone} of {of}"}
+        for r in rounds
+        for kind, (gone, of) in counted(r).items()
+        if of
+    ]
+    if not any(row["value"] for row in rows):
+        return []
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
+    said = "Share of each kind of update that the server's rule gave no weight."
+    return [finish(_lines(rows, kinds, "share rejected"), "Rejected by round", said, 240)]
+
+
+def counted(r: Found) -> dict[str, tuple[int, int]]:
+    """For each kind of client how many updates of a round were rejected, and how many there were."""
+    bad = np.isin(r["clients"], r["malicious"])
+    gone = np.array(r["weights"]) == 0
+    return {kind: (int(gone[of].sum()), int(of.sum())) for kind, of in zip(KINDS, (bad, ~bad), strict=True)}
+
+
+def median_norm(r: Found, malicious: bool) -> float | None:
+    """Of the finite updates of a kind in a round, None when there are none."""
+    bad = np.isin(r["clients"], r["malicious"])
+    norms = [norm for norm, is_bad in zip(r["norms"], bad, strict=True) if is_bad == malicious and norm is not None]
+    return float(np.median(norms)) if norms else None
+
+
+def by_client(rounds: Sequence[Found]) -> list[tuple[str, str, str, str]]:
+    """Rows (client, what it was, rounds it took part in, share rejected), those who attacked first."""
+    took: dict[int, list[tuple[bool, bool]]] = {}
+    for r in rounds:
+        bad = set(r["malicious"])
+        for client, weight in zip(r["clients"], r["weights"], strict=True):
+            took.setdefault(client, []).append((client in bad, weight == 0))
+    rows = [(not any(bad for bad, _ in fates), client, fates) for client, fates in took.items()]
+    return [
+        (str(client), KINDS[good], str(len(fates)), percent(sum(gone for _, gone in fates) / len(fates)))
+        for good, client, fates in sorted(rows)
+    ]

@@ -1,0 +1,111 @@
+"""How a record's names and numbers read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from toadstone.experiments.record import Record
+
+Found = Mapping[str, Any]
+
+SIDES = {"poisoned": "Poisoned", "clean_twin": "Clean twin"}
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, thousands apart; words where there is no value."""
+    if value is None or not np.isfinite(value):
+        return "not measured"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def percent(value: float | None) -> str:
+    """One decimal, and never a small share rounded away.
+
+    >>> percent(0.0002), percent(0.25), percent(None)
+    ('<0.1%', '25.0%', 'not measured')
+    """
+    if value is None or not np.isfinite(value):
+        return "not measured"
+    return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
+
+
+def rate(found: Found | None) -> str:
+    """A rate with its 95% interval, which no line break parts."""
+    if not found or not measured(found):
+        return "not measured"
+    return f"{percent(found['value'])} [{percent(found['low'])},\u00a0{percent(found['high'])}]"
+
+
+def measured(found: Found | None) -> bool:
+    """Whether a rate had any trials."""
+    return bool(found) and found is not None and found.get("value") is not None
+
+
+def pretty(name: str) -> str:
+    """A registered name as a title: 'neural-cleanse' is 'Neural cleanse'."""
+    words = name.replace("-", " ").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def listed(items: Sequence[str]) -> str:
+    """One, two and three."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def classes(record: Record) -> list[str]:
+    """A distinct name for each class."""
+    names = [str(name) for name in record.info.get("data", {}).get("classes", ())]
+    return names if len(set(names)) == len(names) else [f"{i}: {name}" for i, name in enumerate(names)]
+
+
+def label(record: Record, y: Any) -> str:
+    """What a row is labelled: the class's name, or the number of a regression set."""
+    names = classes(record)
+    return names[int(y)] if names and 0 <= int(y) < len(names) else f"{float(y):g}"
+
+
+def accused(record: Record, flagged: Sequence[int]) -> str:
+    """The classes that an inspector flagged, in words."""
+    if not flagged:
+        return "no class"
+    return f"class{'es' if len(flagged) > 1 else ''} {listed([label(record, c) for c in flagged])}"
+
+
+def target(record: Record) -> int | None:
+    """The class that every poisoned row is labelled with, if there is one such class."""
+    y, truth = record.arrays.get("y"), record.arrays.get("truth")
+    if y is None or truth is None or not classes(record):
+        return None
+    wanted = np.unique(y[truth])
+    return int(wanted[0]) if len(wanted) == 1 else None
+
+
+def title(record: Record) -> str:
+    """The attack, its trigger and the data, as far as the record's spec names them."""
+    spec = record.info.get("spec", {})
+    attack = _part(spec, "experiment", "attack")
+    trigger, data = attack.get("trigger"), PurePath(str(_part(spec, "data").get("name_or_path", ""))).name
+    name = pretty(str(attack.get("name", "attack")))
+    name += f" ({trigger['name']})" if isinstance(trigger, Mapping) and "name" in trigger else ""
+    return f"{name} on {data}" if data else name
+
+
+def attack_name(record: Record) -> str | None:
+    """The registered name of the attack; None where the record's spec has none."""
+    found = _part(record.info.get("spec", {}), "experiment", "attack").get("name")
+    return None if found is None else str(found)
+
+
+def seed(record: Record) -> Any:
+    """The experiment's seed; None where the record's spec has none."""
+    return _part(record.info.get("spec", {}), "experiment").get("seed")
+
+
+def _part(spec: Any, *path: str) -> Mapping[str, Any]:
+    for key in path:
+        spec = spec.get(key) if isinstance(spec, Mapping) else None
+    return spec if isinstance(spec, Mapping) else {}

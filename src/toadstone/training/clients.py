@@ -1,0 +1,257 @@
+"""How the clients of federated learning train: many small runs of gradient descent from one start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.encode import Encode
+from toadstone.models.nets import MLP, Logistic, Net
+from toadstone.rng import torch_seed
+
+Layer = tuple[Tensor, Tensor]  # weights (k, out, in) and biases (k, 1, out) of one layer of k nets
+
+_CHUNK = 10  # nets trained side by side: their weights shall stay in the cache
+_ROWS = 512  # rows a forward pass without gradients
+
+
+@dataclass(frozen=True)
+class LocalTraining:
+    """Plain gradient descent on minibatches of a client's own rows, for many clients at once.
+
+    With g the gradient of a batch's mean cross-entropy, each step is
+
+        b <- momentum * b + g + weight_decay * w,    w <- w - lr * b,
+
+    from b = 0; there is no schedule. Each epoch takes the rows in the order of
+    ``np.random.default_rng(seed).permutation(n)``, drawn anew from the same generator, ``batch_size`` rows a step;
+    the last batch may be smaller.
+
+    A net's weights are one vector: its state, entry after entry, the running statistics of batch norm included.
+    Fully connected nets (MLP and Logistic) are trained side by side, in one product a layer and step for all; others
+    one after the other, which for convolutions is as fast on a CPU.
+
+    - ``net``: the design, and ``encode``: what makes its inputs; ``classes``: its outputs, at least 2.
+    - ``epochs`` and ``batch_size``: at least 1. ``lr``: above 0. ``momentum``: in [0, 1). ``weight_decay``: at
+      least 0.
+
+    Raises ToadstoneError for other settings, a net that cannot read what ``encode`` makes, weights of another length,
+    and where there is not one seed a client.
+    """
+
+    net: Net
+    encode: Encode
+    classes: int
+    epochs: int = 1
+    batch_size: int = 20
+    lr: float = 0.1
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("classes", 2), ("epochs", 1), ("batch_size", 1), ("weight_decay", 0)):
+            if not getattr(self, name) >= least:
+                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        if not 0 < self.lr < np.inf:
+            raise ToadstoneError(f"lr must be above 0, not {self.lr}.")
+        if not 0 <= self.momentum < 1:
+            raise ToadstoneError(f"momentum must lie in [0, 1), not {self.momentum}.")
+        if self.encode.modality not in self.net.takes:
+            raise ToadstoneError(
+                f"net {type(self.net).__name__} reads {' or '.join(self.net.takes)}, not {self.encode.modality}."
+            )
+
+    def updates(
+        self, start: Float[ndarray, " d"], data: Sequence[Data], *, seeds: Sequence[int]
+    ) -> Float[ndarray, "k d"]:
+        """What each of ``data`` makes of the weights ``start``: local weights minus ``start``, float32."""
+        if len(seeds) != len(data):
+            raise ToadstoneError(f"seeds has {len(seeds)} entries for {len(data)} clients: give one for each.")
+        self._check(len(start))
+        origin, out = torch.tensor(start, dtype=torch.float32), torch.empty(len(data), len(start))
+        if not isinstance(self.net, MLP | Logistic):
+            self._one_by_one(origin, data, seeds, out)
+            return out.sub_(origin).numpy()
+        batches = [self._batches(len(part), seed) for part, seed in zip(data, seeds, strict=True)]
+        order = sorted(range(len(data)), key=lambda i: -len(batches[i]))  # those who train for long come first
+        scratch = torch.empty(min(_CHUNK, len(data)), len(start))  # stays in the cache, as the whole of out cannot
+        for i in range(0, len(data), _CHUNK):
+            chosen = order[i : i + _CHUNK]
+            weights = scratch[: len(chosen)].copy_(origin)
+            self._side_by_side(weights, [data[c] for c in chosen], [batches[c] for c in chosen])
+            torch.sub(weights, origin, out=out[i : i + _CHUNK])
+        return out.numpy()[np.argsort(order)] if order != sorted(order) else out.numpy()
+
+    def losses(self, weights: Float[ndarray, "k d"], data: Data) -> tuple[Float[ndarray, " k"], Float[ndarray, " k"]]:
+        """The mean cross-entropy and the error rate on ``data`` of the nets with each of these weights."""
+        self._check(weights.shape[1])
+        x, y = _tensors(self.encode, data)
+        loss, wrong = np.zeros(len(weights)), np.zeros(len(weights))
+        with torch.inference_mode():
+            for i in range(0, len(weights), _CHUNK):
+                some = torch.tensor(weights[i : i + _CHUNK], dtype=torch.float32)
+                run = self._runner(some)
+                for rows in torch.split(torch.arange(len(x)), _ROWS):
+                    logits, truth = run(x[rows]), y[rows].repeat(len(some), 1)
+                    each = F.cross_entropy(logits.transpose(1, 2), truth, reduction="none")
+                    loss[i : i + _CHUNK] += each.double().sum(1).numpy()
+                    wrong[i : i + _CHUNK] += (logits.argmax(2) != truth).sum(1).numpy()
+        return loss / len(x), wrong / len(x)
+
+    def module(self, weights: Float[ndarray, " d"]) -> nn.Module:
+        """A net of its own with these weights, in evaluation mode."""
+        self._check(len(weights))
+        net = self._build()
+        _fill(net, torch.tensor(weights, dtype=torch.float32))
+        return net.eval()
+
+    def flat(self, net: nn.Module) -> Float[ndarray, " d"]:
+        """A copy of the weights of a net as a float32 vector."""
+        return torch.cat([part.detach().flatten() for part in _state(net).values()]).numpy()
+
+    @property
+    def output(self) -> slice | None:
+        """Where the weights and biases of the last linear layer lie in the vector; None for a net without one."""
+        net, found, at = self._build("meta"), None, 0
+        linear = [name for name, part in net.named_modules() if isinstance(part, nn.Linear)]
+        for name, part in _state(net).items():
+            if linear and name.rpartition(".")[0] == linear[-1]:
+                found = slice(found.start if found else at, at + part.numel())
+            at += part.numel()
+        return found
+
+    def _build(self, device: str = "cpu") -> nn.Module:
+        with torch_seed(0), torch.device(device):
+            return self.net.build(self.encode.shape, self.classes)
+
+    def _check(self, d: int) -> None:
+        own = sum(part.numel() for part in _state(self._build("meta")).values())
+        if d != own:
+            raise ToadstoneError(
+                f"start and weights must have the {own} entries of {type(self.net).__name__}, not {d}."
+            )
+
+    def _batches(self, n: int, seed: int) -> list[ndarray]:
+        """The row numbers of each step of a client with ``n`` rows."""
+        draw, cuts = np.random.default_rng(seed), range(self.batch_size, n, self.batch_size)
+        return [rows for _ in range(self.epochs) for rows in np.split(draw.permutation(n), cuts)]
+
+    def _one_by_one(self, start: Tensor, data: Sequence[Data], seeds: Sequence[int], out: Tensor) -> None:
+        net = self._build().train()
+        for part, seed, row in zip(data, seeds, out, strict=True):
+            x, y = _tensors(self.encode, part)
+            _fill(net, start)
+            sgd = torch.optim.SGD(net.parameters(), self.lr, self.momentum, weight_decay=self.weight_decay)
+            with torch_seed(seed):  # for nets that draw while they train
+                for batch in self._batches(len(part), seed):
+                    sgd.zero_grad()
+                    F.cross_entropy(net(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
+                    sgd.step()
+            row.copy_(torch.from_numpy(self.flat(net)))
+
+    def _runner(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """Inputs (n, ...) -> logits (k, n, classes) of the nets with ``weights`` (k, d)."""
+        if isinstance(self.net, MLP | Logistic):
+            layers = self._layers(weights)
+            return lambda x: activations(layers, x.flatten(1).expand(len(weights), -1, -1))[-1]
+        nets = [self.module(each.numpy()) for each in weights]
+        return lambda x: torch.stack([net(x) for net in nets])
+
+    def _layers(self, flat: Tensor) -> list[Layer]:
+        """Views of the rows of ``flat`` (k, d) as the layers of k fully connected nets."""
+        hidden = self.net.hidden if isinstance(self.net, MLP) else ()
+        found, at = [], 0
+        for a, b in pairwise((torch.Size(self.encode.shape).numel(), *hidden, self.classes)):
+            weight, bias = flat[:, at : at + a * b], flat[:, at + a * b : at + a * b + b]
+            found.append((weight.view(-1, b, a), bias.unsqueeze(1)))
+            at += a * b + b
+        return found
+
+    @torch.no_grad()
+    def _side_by_side(self, weights: Tensor, data: Sequence[Data], batches: Sequence[list[ndarray]]) -> None:
+        """Train the rows of ``weights`` (k, d) in place; clients with more batches come before those with fewer."""
+        x, y = (np.concatenate([np.asarray(getattr(part, name)) for part in data]) for name in ("x", "y"))
+        first = np.cumsum([0, *(len(part) for part in data[:-1])])
+        buffer = torch.zeros_like(weights if self.momentum else weights[:0])
+        for step in range(len(batches[0])):
+            rows, share = _padded([at + own[step] for at, own in zip(first, batches, strict=True) if len(own) > step])
+            w, b = weights[: len(rows)], buffer[: len(rows)]
+            layers = self._layers(w)
+            inputs = self.encode(x[rows.ravel()])  # encoding bytes anew is faster than gathering floats
+            seen = activations(layers, inputs.reshape(*rows.shape, -1))
+            slope = torch.softmax(seen.pop(), 2)
+            truth = torch.from_numpy(y[rows][..., None].astype(np.int64))
+            slope.scatter_add_(2, truth, torch.full(truth.shape, -1.0)).mul_(torch.from_numpy(share))
+            if self.momentum:
+                b.mul_(self.momentum).add_(w, alpha=self.weight_decay)
+                add_gradients(self._layers(b), layers, seen, slope)
+                w.add_(b, alpha=-self.lr)
+            else:
+                add_gradients(layers, layers, seen, slope, (1 - self.lr * self.weight_decay, -self.lr))
+
+
+def activations(layers: Sequence[Layer], x: Float[Tensor, "k n a"]) -> list[Tensor]:
+    """What goes into each layer of k fully connected nets, and last the logits (k, n, classes)."""
+    found = [x]
+    for i, (weight, bias) in enumerate(layers):
+        x = torch.baddbmm(bias, x, weight.transpose(1, 2))
+        if i + 1 < len(layers):
+            x = x.relu_()
+        found.append(x)
+    return found
+
+
+def add_gradients(
+    into: Sequence[Layer],
+    layers: Sequence[Layer],
+    seen: Sequence[Tensor],
+    slope: Float[Tensor, "k n c"],
+    factors: tuple[float, float] = (1.0, 1.0),
+) -> None:
+    """``into`` <- factors[0] * ``into`` + factors[1] * the loss's gradient by the weights of ``layers``, in place.
+
+    ``seen`` is what went into each layer and ``slope`` the loss's gradient by the logits. ``into`` may be ``layers``
+    themselves: a descent without a gradient in memory.
+    """
+    old, new = factors
+    for i in range(len(layers) - 1, -1, -1):
+        below = torch.bmm(slope, layers[i][0]) * (seen[i] > 0) if i else slope  # before the weights change
+        weight, bias = into[i]
+        weight.baddbmm_(slope.transpose(1, 2), seen[i], beta=old, alpha=new)
+        bias.mul_(old).add_(slope.sum(1, keepdim=True), alpha=new)
+        slope = below
+
+
+def _padded(rows: Sequence[ndarray]) -> tuple[ndarray, ndarray]:
+    """Batches of unlike sizes as one (k, b) of row numbers, and what each row's loss counts, 0 for the padding."""
+    index = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    share = np.zeros((*index.shape, 1), np.float32)
+    for i, own in enumerate(rows):
+        index[i, : len(own)], share[i, : len(own)] = own, 1 / len(own)
+    return index, share
+
+
+def _tensors(encode: Encode, data: Data) -> tuple[Tensor, Tensor]:
+    return encode(np.asarray(data.x)), torch.tensor(np.asarray(data.y, np.int64))
+
+
+def _state(net: nn.Module) -> dict[str, Tensor]:
+    """All that training changes, but for counters."""
+    return {name: part for name, part in net.state_dict().items() if part.is_floating_point()}
+
+
+def _fill(net: nn.Module, weights: Tensor) -> None:
+    parts = list(_state(net).values())
+    with torch.no_grad():
+        for part, values in zip(parts, torch.split(weights, [part.numel() for part in parts]), strict=True):
+            part.copy_(values.view_as(part))

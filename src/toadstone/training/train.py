@@ -1,0 +1,190 @@
+"""The reference training loop: minibatch gradient descent with a cosine schedule."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+
+from toadstone.core import Data
+from toadstone.errors import ToadstoneError
+from toadstone.models.encode import Encode, fit_encode
+from toadstone.models.nets import MLP, BagOfEmbeddings, Net, SmallCNN
+from toadstone.models.torch_model import TorchModel
+from toadstone.progress import track
+from toadstone.registry import register
+from toadstone.rng import child, torch_seed
+from toadstone.validate import check_two_classes
+
+_WHOLE = 1 << 30  # values: a set that encodes to fewer is encoded once, a larger one batch by batch
+
+
+@register("optimizer")
+@dataclass(frozen=True)
+class Adam:
+    """Kingma & Ba, ICLR 2015, arXiv:1412.6980; ``lr`` is the first step size of the cosine schedule."""
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+
+    def __call__(self, net: nn.Module) -> torch.optim.Optimizer:
+        """The torch optimizer of ``net``."""
+        return torch.optim.Adam(net.parameters(), self.lr, weight_decay=self.weight_decay)
+
+
+@register("optimizer")
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum; ``lr`` is the first step size of the cosine schedule."""
+
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def __call__(self, net: nn.Module) -> torch.optim.Optimizer:
+        """The torch optimizer of ``net``."""
+        return torch.optim.SGD(net.parameters(), self.lr, self.momentum, weight_decay=self.weight_decay)
+
+
+@register("trainer", needs=("labels",))
+@dataclass(frozen=True)
+class Train:
+    """Cross-entropy on minibatches, the step size falling as half a cosine to zero.
+
+    ``net`` None takes SmallCNN for images, MLP for columns, BagOfEmbeddings for text. ``batch_size`` is part of the
+    method here (rows a gradient step). ``label_smoothing`` is in [0, 1). Images can be shifted by up to ``crop``
+    pixels and flipped left-right. With ``patience`` > 0 a tenth of the rows is held out, training ends when their
+    loss has not fallen for so many epochs, and the best epoch's weights are returned.
+
+    Raises ToadstoneError for impossible settings, one class, a net that cannot read the data, a diverged loss.
+    """
+
+    net: Net | None = None
+    epochs: int = 10
+    optimizer: Adam | SGD = Adam()
+    batch_size: int = 128
+    label_smoothing: float = 0.0
+    crop: int = 0
+    flip: bool = False
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("crop", 0), ("patience", 0)):
+            if getattr(self, name) < least:
+                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ToadstoneError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}.")
+        if not self.optimizer.lr > 0:
+            raise ToadstoneError(f"lr must be above 0, not {self.optimizer.lr}.")
+
+    def __call__(self, train: Data, *, seed: int) -> TorchModel:
+        """A new model trained on ``train``."""
+        check_two_classes(train, "train")
+        encode = fit_encode(train)
+        design = self.net or default_net(encode.modality)
+        if encode.modality not in design.takes:
+            raise ToadstoneError(
+                f"net {type(design).__name__} reads {' or '.join(design.takes)}, not {encode.modality}."
+            )
+        if encode.modality != "image" and (self.crop or self.flip):
+            raise ToadstoneError(f"crop and flip are for images; set them to 0 and False for {encode.modality} data.")
+        with torch_seed(child(seed, "net")):
+            net = design.build(encode.shape, len(train.classes))
+            self.fit(net, train, encode, seed)
+        return TorchModel(net.eval(), design.feature_layer, encode, train.classes, design)
+
+    def fit(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
+        """The loop alone: train the weights of ``net`` in place, from where they are."""
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        order = np.random.default_rng(child(seed, "order"))
+        draw = torch.Generator().manual_seed(child(seed, "augment"))
+        rows, held = _hold_out(len(train), order, self.patience > 0)
+        inputs, y = _reader(train, encode), torch.from_numpy(np.asarray(train.y, np.int64))
+        descent = Descent(net, self, len(rows))
+        best, best_loss, since = None, float("inf"), 0
+        for epoch in track(range(self.epochs), "training"):
+            net.train()
+            for batch in minibatches(order.permutation(rows), self.batch_size):
+                x = self._augment(inputs(batch), draw)
+                loss = F.cross_entropy(net(x), y[batch], label_smoothing=self.label_smoothing)
+                descent.step(loss, epoch)
+            if len(held):
+                held_loss, since = _loss(net, inputs, y, held), since + 1
+                if held_loss < best_loss:
+                    best, best_loss, since = copy.deepcopy(net.state_dict()), held_loss, 0
+                if since >= self.patience:
+                    break
+        if best is not None:
+            net.load_state_dict(best)
+
+    def _augment(self, x: Tensor, draw: torch.Generator) -> Tensor:
+        n = len(x)
+        if self.flip:
+            x = torch.where(torch.rand(n, 1, 1, 1, generator=draw) < 0.5, x.flip(3), x)
+        if self.crop:
+            h, w = x.shape[2:]
+            top, left = torch.randint(0, 2 * self.crop + 1, (2, n, 1), generator=draw)
+            down, right = top + torch.arange(h), left + torch.arange(w)
+            wide = F.pad(x, [self.crop] * 4).permute(0, 2, 3, 1)
+            x = wide[torch.arange(n)[:, None, None], down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
+        return x
+
+
+class Descent:
+    """The gradient steps of ``trainer`` on the weights of ``nets``: its optimizer, whose step size falls as half a
+    cosine to zero over all epochs of ``n`` rows."""
+
+    def __init__(self, nets: nn.Module, trainer: Train, n: int) -> None:
+        self.optimizer = trainer.optimizer(nets)
+        steps = trainer.epochs * -(-n // trainer.batch_size)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
+
+    def step(self, loss: Tensor, epoch: int) -> None:
+        """One step down ``loss``. Raises ToadstoneError, which names the ``epoch``, when it is no finite number."""
+        if not torch.isfinite(loss):
+            raise ToadstoneError(f"training diverged in epoch {epoch + 1} (the loss is {loss.item()}): lower lr.")
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.schedule.step()
+
+
+def minibatches(rows: ndarray, size: int) -> Iterator[ndarray]:
+    """``rows`` in pieces of ``size``; a last piece of one row joins its neighbour (batch norm cannot take it)."""
+    cuts = list(range(size, len(rows), size))
+    if cuts and len(rows) - cuts[-1] == 1:
+        cuts.pop()
+    yield from np.split(rows, cuts)
+
+
+def default_net(modality: str) -> Net:
+    """What `Train` takes for a modality when no net is named."""
+    nets: dict[str, Net] = {"image": SmallCNN(), "table": MLP(), "text": BagOfEmbeddings()}
+    return nets[modality]
+
+
+def _hold_out(n: int, order: np.random.Generator, wanted: bool) -> tuple[ndarray, ndarray]:
+    rows = order.permutation(n) if wanted else np.arange(n)
+    cut = n // 10 if wanted else 0
+    return np.sort(rows[cut:]), np.sort(rows[:cut])
+
+
+def _reader(train: Data, encode: Encode) -> Callable[[ndarray], Tensor]:
+    """Row numbers -> encoded rows."""
+    if encode.modality == "text" or int(np.prod(train.x.shape)) < _WHOLE:
+        whole = encode(np.asarray(train.x))
+        return lambda rows: whole[rows]
+    return lambda rows: encode(train.x[rows])
+
+
+def _loss(net: nn.Module, inputs: Callable[[ndarray], Tensor], y: Tensor, rows: ndarray) -> float:
+    net.eval()
+    with torch.inference_mode():
+        losses = [F.cross_entropy(net(inputs(b)), y[b], reduction="sum").item() for b in minibatches(rows, 512)]
+    return sum(losses) / len(rows)
