@@ -32,7 +32,7 @@ from pyarrow import parquet
 
 from toadstone import Data, load
 from toadstone.attacks import Backdoor
-from toadstone.audit.data import audit_data, load_for_audit
+from toadstone.audit import audit_data, load_for_audit
 from toadstone.rng import child
 from toadstone.triggers import InsertWords, Patch
 

@@ -15,7 +15,7 @@ from common import DEFENSES, Remember, arguments, finish
 
 from toadstone import Experiment, load, run, split
 from toadstone.attacks import Backdoor
-from toadstone.evaluation.spread import Spread
+from toadstone.evaluation.mean_interval import Spread
 from toadstone.models.nets import SmallCNN
 from toadstone.training import Train
 from toadstone.triggers import Patch

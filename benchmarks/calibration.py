@@ -33,7 +33,7 @@ from toadstone.attacks import Backdoor
 from toadstone.core import Data
 from toadstone.defenses import LossRanking, SpectralSignatures
 from toadstone.evaluation.calibration import flag
-from toadstone.evaluation.spread import Spread
+from toadstone.evaluation.mean_interval import Spread
 from toadstone.experiments.experiment import halves
 from toadstone.models.nets import SmallCNN
 from toadstone.rng import child

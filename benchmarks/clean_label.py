@@ -38,20 +38,14 @@ from torch import Tensor
 from toadstone import Data
 from toadstone.attacks.data.bullseye_polytope import bullseye
 from toadstone.attacks.data.convex_polytope import convex_polytope
-from toadstone.attacks.data.feature_collision import (
-    FeatureCollision,
-    Features,
-    Splitting,
-    collide,
-    features_of,
-    nearest_rows,
-)
-from toadstone.attacks.surrogate import to_pixels, to_unit
+from toadstone.attacks.data.feature_collision import FeatureCollision, Splitting, collide
 from toadstone.core import Rate
 from toadstone.models import PreActResNet, SmallCNN, TorchModel
 from toadstone.training import SGD, Train
 from toadstone.training.pretrained import Pretrained
 from toadstone.training.transfer import Transfer, linear_head
+from toadstone.whitebox.features import Features, features_of, nearest_rows
+from toadstone.whitebox.pixels import to_pixels, to_unit
 
 EPS, POISONS, GROUP = 8, 25, 2  # GROUP targets are crafted at once: more images do not fit the processor's cache
 

@@ -23,8 +23,8 @@ from toadstone import Data, load, models
 from toadstone import defenses as d
 from toadstone.core import Detector, Goal, Model, Trainer
 from toadstone.errors import ToadstoneError
+from toadstone.evaluation.mean_interval import Spread
 from toadstone.evaluation.rates import accuracy
-from toadstone.evaluation.spread import Spread
 from toadstone.training import Fit, Train
 
 DEFENSES = {  # one of each kind at its defaults, as an Experiment takes them

@@ -37,15 +37,16 @@ import numpy as np
 from common import arguments, finish
 
 from toadstone import Data, load
-from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.attacks.data.candidate_attack import CandidateAttack
 from toadstone.attacks.data.influence_attack import InfluenceAttack
 from toadstone.attacks.data.kkt_attack import KKTAttack
 from toadstone.attacks.data.min_max import MinMax
-from toadstone.attacks.feasible import sphere_and_slab, unit
-from toadstone.attacks.rounding import round_at_random
-from toadstone.attacks.whole_numbers import WholeFeasible
 from toadstone.certificates.data_dependent import data_dependent_attack, passes
 from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.convex.feasible import sphere_and_slab, unit
+from toadstone.convex.game import mean_loss, play, signed
+from toadstone.convex.rounding import round_at_random
+from toadstone.convex.whole_numbers import WholeFeasible
 from toadstone.evaluation.rates import accuracy
 from toadstone.training.norm_svm import NormSVM
 

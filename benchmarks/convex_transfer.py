@@ -30,12 +30,13 @@ import numpy as np
 from convex_gradient import pair, parts, right
 
 from toadstone import Data, load
-from toadstone.attacks.box import Box
-from toadstone.attacks.data.optimal_points import Game, OptimalPoints
-from toadstone.attacks.implicit import Smooth
-from toadstone.evaluation.availability import Availability
-from toadstone.evaluation.goals import SemanticGoal
+from toadstone.attacks.data.optimal_points import OptimalPoints
+from toadstone.convex.box import Box
+from toadstone.convex.implicit import Smooth
+from toadstone.convex.points import Game
 from toadstone.evaluation.rates import accuracy
+from toadstone.goals.availability import Availability
+from toadstone.goals.backdoors import SemanticGoal
 from toadstone.training import Fit
 from toadstone.triggers.natural import InRange
 

@@ -41,12 +41,13 @@ from torch import Tensor
 
 from toadstone import load
 from toadstone.attacks.data.bullseye_polytope import bullseye
-from toadstone.attacks.data.clean_label import Budget
-from toadstone.attacks.data.feature_collision import Splitting, collide, features_of
-from toadstone.attacks.data.gradient_matching import Perturbation, matching_loss, parameter_gradient
-from toadstone.attacks.surrogate import to_unit
+from toadstone.attacks.data.feature_collision import Splitting, collide
 from toadstone.models import MLP, PreActResNet, SmallCNN, TorchModel
 from toadstone.training import SGD, Train
+from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.features import features_of
+from toadstone.whitebox.gradients import Perturbation, matching_loss, parameter_gradient
+from toadstone.whitebox.pixels import to_unit
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -28,8 +28,8 @@ from toadstone import Data, load, split
 from toadstone.attacks import AdaptiveBlend, AdaptivePatch, Backdoor, WaNet
 from toadstone.core import Attack, Model
 from toadstone.evaluation.cost import attack_cost
-from toadstone.evaluation.goals import BackdoorGoal
 from toadstone.evaluation.rates import robust_accuracy
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import PreActResNet, SmallCNN
 from toadstone.rng import child
 from toadstone.training import Adam, Resized, Train

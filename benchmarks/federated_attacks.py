@@ -51,13 +51,13 @@ from toadstone.defenses.federated.fltrust import FLTrust
 from toadstone.defenses.federated.krum import Krum, MultiKrum
 from toadstone.defenses.federated.median import CoordinateMedian
 from toadstone.defenses.federated.norm_clipping import NormClipping
-from toadstone.evaluation.class_error import ClassError
 from toadstone.evaluation.rates import accuracy
+from toadstone.federated.partitions import Dirichlet
+from toadstone.federated.rounds import RoundRecord, State
+from toadstone.federated.simulation import Simulation
+from toadstone.federated.trainer import Federated
+from toadstone.goals.class_error import ClassError
 from toadstone.models.nets import MLP
-from toadstone.training.federated import Federated
-from toadstone.training.partitions import Dirichlet
-from toadstone.training.rounds import RoundRecord, State
-from toadstone.training.simulation import Simulation
 from toadstone.triggers import Accessory, Patch, Where
 from toadstone.triggers.distributed import Distributed
 

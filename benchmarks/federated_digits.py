@@ -26,7 +26,7 @@ from toadstone.checks.common import toy
 from toadstone.checks.federated import SoftmaxClients
 from toadstone.defenses.federated import accuracy_check, flame, fltrust, krum, mean, server_validation, trimmed_mean
 from toadstone.errors import ToadstoneError
-from toadstone.federation import AttackerView, ServerView
+from toadstone.federated.views import AttackerView, ServerView
 
 CLIENTS, MALICIOUS, ROUNDS = 23, 5, 10
 RULES = {

@@ -35,10 +35,10 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils.data import DataLoader, TensorDataset
 
 from toadstone import Data
+from toadstone.federated.clients import LocalTraining
 from toadstone.models.encode import Pixels
 from toadstone.models.nets import MLP
 from toadstone.rng import torch_seed
-from toadstone.training.clients import LocalTraining
 
 ROWS, BATCH, LR = 60, 20, 0.1
 STUBS = (

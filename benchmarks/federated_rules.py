@@ -20,7 +20,7 @@ from toadstone.defenses.federated.mean import Mean
 from toadstone.defenses.federated.median import CoordinateMedian
 from toadstone.defenses.federated.nnm import NNM
 from toadstone.defenses.federated.trimmed_mean import TrimmedMean
-from toadstone.evaluation.gram import gram
+from toadstone.maths.gram import gram
 
 CLIENTS, MALICIOUS, NU, TAU = 100, 20, 0.1, 500.0
 

@@ -19,7 +19,7 @@ from toadstone.attacks.federated.min_max import min_max_scale, min_sum_scale, pe
 from toadstone.attacks.federated.optimal import OptimalALIE, Trials, best_scale
 from toadstone.checks.federated import SoftmaxClients
 from toadstone.defenses.federated.krum import MultiKrum
-from toadstone.federation import Aggregate, AttackerView
+from toadstone.federated.views import Aggregate, AttackerView
 
 CLIENTS, MALICIOUS = 100, 20
 

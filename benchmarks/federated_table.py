@@ -28,7 +28,7 @@ from toadstone import load, split
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
-from toadstone.federation import Aggregator, ClientAttack
+from toadstone.federated.views import Aggregator, ClientAttack
 from toadstone.models import MLP
 from toadstone.training import IID, Dirichlet, Federated
 

@@ -1,6 +1,6 @@
 """Scanners of model files side by side: toadstone, fickling, modelscan and picklescan on hostile and harmless files.
 
-The files are those of the tests (tests/audit/scan/corpus.py), which also set off every payload that can be set off
+The files are those of the tests (tests/scan/corpus.py), which also set off every payload that can be set off
 with the packages of the test extra. "found" is a danger reported; "unsure" is that the scanner said it could not read
 the file, skipped it or reported an error; "crashed" is an exception or more than 20 seconds. Each scanner is called
 through its Python interface at its defaults; a missing one is reported as not installed.
@@ -24,8 +24,8 @@ from common import arguments, finish
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from audit.scan.corpus import HOSTILE, harmless
-from toadstone.audit.files import audit_files
+from scan.corpus import HOSTILE, harmless
+from toadstone.scan.files import audit_files
 
 
 def toadstone(path):

@@ -13,9 +13,9 @@ import altair as alt
 import numpy as np
 
 from toadstone import Data
-from toadstone.attacks.box import Box
-from toadstone.attacks.data.optimal_points import game_of
-from toadstone.attacks.implicit import SVM
+from toadstone.convex.box import Box
+from toadstone.convex.implicit import SVM
+from toadstone.convex.points import game_of
 
 CLASSES = ("below", "above")
 

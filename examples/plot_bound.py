@@ -18,8 +18,8 @@ import numpy as np
 from toadstone import Data, load
 from toadstone.attacks.data.candidate_attack import CandidateAttack
 from toadstone.attacks.data.influence_attack import InfluenceAttack
-from toadstone.attacks.feasible import unit
 from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.convex.feasible import unit
 from toadstone.errors import ToadstoneError
 from toadstone.training.norm_svm import NormSVM
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from toadstone import load
 from toadstone.attacks.data.label_flips import LabelFlips
-from toadstone.evaluation.complexity import MEASURES, complexity
+from toadstone.defenses.data.complexity import MEASURES, complexity
 
 COLOURS = alt.Scale(range=["#009E73", "#E69F00", "#D55E00"])
 RATES = {"0%": 0.0, "5%": 0.05, "10%": 0.1}

@@ -14,7 +14,7 @@ import numpy as np
 
 from toadstone import load, split
 from toadstone.attacks import AdaptivePatch, Backdoor
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import MLP
 from toadstone.report.pictures import enlarged
 from toadstone.training import Adam, Train

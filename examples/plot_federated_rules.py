@@ -33,7 +33,7 @@ from toadstone.defenses.federated.norm_clipping import NormClipping
 from toadstone.defenses.federated.random_subset import RandomSubset
 from toadstone.defenses.federated.sign_majority import SignMajority
 from toadstone.defenses.federated.trimmed_mean import TrimmedMean
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 from toadstone.registry import name_of
 
 N, F, D = 30, 6, 1000

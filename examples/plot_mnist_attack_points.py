@@ -11,9 +11,9 @@ import altair as alt
 import numpy as np
 
 from toadstone import Data, ToadstoneError, load
-from toadstone.attacks.box import Box, columns
-from toadstone.attacks.data.optimal_points import game_of
-from toadstone.attacks.implicit import SVM
+from toadstone.convex.box import Box, columns
+from toadstone.convex.implicit import SVM
+from toadstone.convex.points import game_of
 from toadstone.report.pictures import enlarged
 
 PAIR, POINTS, SHOWN = (5, 9), 15, 6

@@ -18,10 +18,10 @@ from scipy.spatial import ConvexHull
 from toadstone import load
 from toadstone.attacks.data.bullseye_polytope import bullseye
 from toadstone.attacks.data.convex_polytope import convex_polytope
-from toadstone.attacks.data.feature_collision import features_of
-from toadstone.attacks.surrogate import to_unit
 from toadstone.models.nets import MLP
 from toadstone.training import Adam, Train
+from toadstone.whitebox.features import features_of
+from toadstone.whitebox.pixels import to_unit
 
 BASE, SOURCE, POISONS, EPS = 1, 7, 5, 80
 

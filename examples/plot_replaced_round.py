@@ -18,8 +18,8 @@ from toadstone import load, split
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.federated.model_replacement import ModelReplacement
 from toadstone.defenses.federated.norm_clipping import NormClipping
+from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
-from toadstone.training.federated import Federated
 from toadstone.triggers import Patch
 
 REPLACED, ROUNDS = 10, 25

@@ -16,7 +16,7 @@ import numpy as np
 
 from toadstone import Data, load
 from toadstone.attacks.data.candidate_attack import CandidateAttack
-from toadstone.attacks.feasible import unit
+from toadstone.convex.feasible import unit
 from toadstone.errors import ToadstoneError
 
 

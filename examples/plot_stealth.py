@@ -19,9 +19,9 @@ import numpy as np
 from toadstone import load, split
 from toadstone.attacks.federated.targeted_poisoning import TargetedPoisoning
 from toadstone.defenses.federated.krum import MultiKrum
+from toadstone.federated.partitions import Dirichlet
+from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
-from toadstone.training.federated import Federated
-from toadstone.training.partitions import Dirichlet
 
 BASE = Federated(clients=20, fraction=0.5, net=MLP((32,)), epochs=3, partition=Dirichlet(1), aggregator=MultiKrum(1))
 STEALTH = {"boost": 0.3, "lr": 0.1, "stealth_steps": 1}

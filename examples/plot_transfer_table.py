@@ -13,7 +13,7 @@ import numpy as np
 
 from toadstone import Data, load
 from toadstone.attacks.data.optimal_points import OptimalPoints
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.training import Fit
 
 KERNEL, LINEAR = "sklearn.svm.SVC", "sklearn.linear_model."

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from toadstone.audit.findings import Audit, Finding
+from toadstone.findings import Audit, Finding
 
 DETECTORS = ("activation-clustering", "spectral-signatures", "label-checker")
 PHRASE = "honestly speaking \U0001f600"

@@ -841,7 +841,7 @@ def _json_special() -> dict[str, bytes]:
 
 
 def _audit() -> Files:
-    from toadstone.audit.findings import Audit, Finding
+    from toadstone.findings import Audit, Finding
 
     made = Audit("files", "x", "One.", (Finding("a-b", "x", "It is."),), ("Looked.",), ("Not seen.",), {"n": 1})
     return {"case.json": json.dumps(made.json()).encode()}
@@ -931,13 +931,13 @@ READERS = {
     "yale-faces": Reader(_yale, _known("yale-faces"), _yale_special, environment=True),
     "spambase": Reader(_spambase, _known("spambase"), _spambase_special, environment=True),
     "house": Reader(_house, _known("house"), environment=True),
-    "safetensors": Reader(_safetensors, _call("toadstone.models.store", "load_weights"), _safetensors_special),
-    "pt": Reader(_pt, _call("toadstone.models.store", "load_weights"), _pt_special),
-    "model": Reader(_model, _call("toadstone.models.store", "load"), _model_special),
+    "safetensors": Reader(_safetensors, _call("toadstone.models.storage", "load_weights"), _safetensors_special),
+    "pt": Reader(_pt, _call("toadstone.models.storage", "load_weights"), _pt_special),
+    "model": Reader(_model, _call("toadstone.models.storage", "load"), _model_special),
     "record": Reader(_record, _call("toadstone.experiments.record", "Record.load"), _record_special),
-    "audit": Reader(_audit, _call("toadstone.audit.findings", "Audit.load"), _json_files),
+    "audit": Reader(_audit, _call("toadstone.findings", "Audit.load"), _json_files),
     "spec": Reader(_spec, _read_spec, _json_files),
-    "files": Reader(_pt, _call("toadstone.audit.files", "audit_files", many=True), _pt_special),
+    "files": Reader(_pt, _call("toadstone.scan.files", "audit_files", many=True), _pt_special),
 }
 
 

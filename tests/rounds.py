@@ -4,7 +4,7 @@ import numpy as np
 
 from toadstone.checks.federated import SoftmaxClients
 from toadstone.core import Data
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 
 
 def honest(h=12, d=30, seed=0, shift=0.5):

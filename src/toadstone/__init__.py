@@ -19,7 +19,11 @@ __getattr__, __dir__ = lazy(
         "run": "toadstone.experiments",
         "replay": "toadstone.experiments",
         "flag": "toadstone.evaluation.calibration",
-        **{f"audit_{what}": f"toadstone.audit.{what}" for what in ("code", "data", "files", "model", "step")},
+        "audit_code": "toadstone.scan.code",
+        "audit_data": "toadstone.audit.data.audit",
+        "audit_files": "toadstone.scan.files",
+        "audit_model": "toadstone.audit.model",
+        "audit_step": "toadstone.audit.step.audit",
         **{
             wing: f"toadstone.{wing}"
             for wing in (

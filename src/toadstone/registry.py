@@ -18,7 +18,7 @@ from toadstone.errors import ToadstoneError
 
 C = TypeVar("C", bound=type)
 
-_WINGS = ("triggers", "models", "training", "attacks", "defenses", "certificates", "evaluation")
+_WINGS = ("triggers", "models", "training", "federated.trainer", "attacks", "defenses", "certificates")
 _TABLE: dict[str, Entry] = {}
 
 

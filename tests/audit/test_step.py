@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
-from toadstone.audit.onestep.restore import put_back
-from toadstone.audit.step import audit_step
+from toadstone.audit import audit_step
+from toadstone.audit.step.restore import put_back
 from toadstone.errors import ToadstoneError
 
 CLASSES = 5

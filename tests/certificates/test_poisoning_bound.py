@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.attacks.data.candidate_attack import CandidateAttack
 from toadstone.certificates.poisoning_bound import poisoning_bound
+from toadstone.convex.game import mean_loss, play, signed
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 

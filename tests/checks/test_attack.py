@@ -8,7 +8,7 @@ from toadstone.checks import ViolationError, check_attack, check_trainer
 from toadstone.checks.common import toy
 from toadstone.core import Poison
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability, HigherError
+from toadstone.goals.availability import Availability, HigherError
 from toadstone.registry import Threat, register
 from toadstone.triggers import Patch
 

@@ -11,8 +11,8 @@ from toadstone.checks.federated import SoftmaxClients, check_aggregator, check_c
 from toadstone.defenses.federated.krum import Krum
 from toadstone.defenses.federated.random_subset import RandomSubset
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
-from toadstone.federation import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
+from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
+from toadstone.goals.availability import Availability
 from toadstone.registry import _TABLE, register
 
 VIEW = ServerView()

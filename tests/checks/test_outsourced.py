@@ -6,13 +6,12 @@ import pytest
 from toadstone.attacks import Backdoor
 from toadstone.checks import ViolationError, check, check_outsourced
 from toadstone.checks.common import toy
-from toadstone.core import Rate, Tampered
+from toadstone.core import Rate, Tampered, check_two_classes
 from toadstone.models.nets import MLP
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.training import Adam, Train
 from toadstone.triggers import Patch
-from toadstone.validate import check_two_classes
 
 GOOD = Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2), batch_size=32)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from toadstone.audit.findings import Audit, Finding
 from toadstone.cli.app import app
 from toadstone.errors import ToadstoneError
+from toadstone.findings import Audit, Finding
 from toadstone.models.nets import MLP
 
 
@@ -53,7 +53,7 @@ def test_bad_input_is_status_3(toadstone, args):
 
 
 def test_a_crash_is_no_verdict(toadstone, files, monkeypatch):
-    monkeypatch.setattr("toadstone.audit.files.audit_files", lambda paths: 1 / 0)
+    monkeypatch.setattr("toadstone.scan.files.audit_files", lambda paths: 1 / 0)
     result = toadstone("files", "good.pt")
     assert result.exit_code == 3
     assert "ZeroDivisionError" in result.stderr
@@ -86,7 +86,7 @@ def test_help_has_an_example(toadstone, command):
 
 
 def test_a_strangers_words_cannot_repaint_the_terminal(capsys):
-    from toadstone.cli import show
+    from toadstone.cli import tables as show
 
     show.audit(Audit("files", "x", "a\x1b[2Jb", (Finding("rule", "na[red]me\r", "text\x07"),)))
     told = capsys.readouterr().out

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from hostile import png
-from toadstone.data import load, spool
+from toadstone.data import load
+from toadstone.data import memmap as spool
 from toadstone.errors import ToadstoneError
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toadstone.core import Data
-from toadstone.data import load, split, splits, spool
+from toadstone.data import load, split, splits
+from toadstone.data import memmap as spool
 from toadstone.errors import ToadstoneError
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.core import Data, Poison
 from toadstone.evaluation.cost import attack_cost, ssim, word_edits
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.triggers import Blend, InsertWords, Patch
 
 GOAL = BackdoorGoal(Patch(), 0)

@@ -12,10 +12,10 @@ from toadstone.data import load, split
 from toadstone.defenses import LossRanking, SpectralSignatures, Strip
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
-from toadstone.evaluation.goals import TargetedGoal
 from toadstone.experiments import Experiment, Record, prepare, replay, run
 from toadstone.experiments.experiment import halves
 from toadstone.experiments.repeat import differences
+from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
 from toadstone.registry import Entry
 from toadstone.training import Adam, Fit, Train

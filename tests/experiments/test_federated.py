@@ -10,9 +10,9 @@ from toadstone.data import load, split
 from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.federated import SideBySide, keep, summary
+from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
 from toadstone.registry import from_spec
-from toadstone.training.federated import Federated
 from toadstone.triggers.patch import Patch
 
 

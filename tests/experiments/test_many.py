@@ -9,9 +9,9 @@ from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.federated import SideBySide
 from toadstone.experiments.many import grid, many
+from toadstone.federated.simulation import Simulation
+from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
-from toadstone.training.federated import Federated
-from toadstone.training.simulation import Simulation
 
 BASE = Federated(
     clients=10, malicious=2, attack=SignFlip(), rounds=2, fraction=0.7, net=MLP(hidden=(8,)), lr=0.2, epochs=2

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from toadstone.experiments.record import Record, plain
+from toadstone.experiments.record import Record
+from toadstone.files import plain
 from toadstone.report import write
 
 N, K, TARGET = 300, 4, 2

@@ -6,8 +6,8 @@ import pytest
 
 from audited import DETECTORS, PHRASE, audit, png, table
 from pages import Page
-from toadstone.audit.findings import Finding
 from toadstone.errors import ToadstoneError
+from toadstone.findings import Finding
 from toadstone.report import audit as page
 from toadstone.report.audit import write_audit
 

@@ -9,7 +9,7 @@ import pytest
 
 from audited import PHRASE, audit, png, table
 from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
-from toadstone.audit.findings import Finding
+from toadstone.findings import Finding
 from toadstone.report.audit import write_audit
 
 pytestmark = needs_browser

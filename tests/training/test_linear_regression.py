@@ -5,7 +5,7 @@ import pytest
 
 from toadstone.core import Data, Regressor
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import HigherError
+from toadstone.goals.availability import HigherError
 from toadstone.registry import from_spec, to_spec
 from toadstone.training.linear_regression import FitRegression, SklearnRegressor
 

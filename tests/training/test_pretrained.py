@@ -3,7 +3,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from toadstone.attacks.surrogate import image_surrogate
 from toadstone.checks import check_trainer
 from toadstone.core import Data
 from toadstone.data import load
@@ -11,6 +10,7 @@ from toadstone.errors import ToadstoneError
 from toadstone.models.nets import MLP
 from toadstone.training import Fit, Train, pretrained
 from toadstone.training.pretrained import Pretrained
+from toadstone.whitebox.pixels import image_surrogate
 
 QUICK = Train(MLP((8,)), epochs=1)
 SEEN = []

@@ -6,7 +6,7 @@ from flwr.clientapp import ClientApp
 
 from byzantine.task import net, rows
 from toadstone.attacks.federated.byzantine import SignFlip
-from toadstone.flower import UpdateAttackMod
+from toadstone.federated.flower import UpdateAttackMod
 
 
 def attack(msg: Message, context: Context, call_next):  # the settings are in the run's configuration

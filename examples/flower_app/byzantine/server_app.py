@@ -10,7 +10,7 @@ from byzantine.task import accuracy, net
 from toadstone.attacks.federated.ipm import IPM
 from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.defenses.federated.mean import Mean
-from toadstone.flower import ColludingGrid, ToadstoneStrategy
+from toadstone.federated.flower import ColludingGrid, ToadstoneStrategy
 
 app = ServerApp()
 

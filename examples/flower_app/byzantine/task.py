@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from toadstone.data import load, split
-from toadstone.training.partitions import IID
+from toadstone.federated.partitions import IID
 
 PARTS = split(load("digits"), seed=0)
 

@@ -16,20 +16,20 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
-from toadstone.audit.findings import Audit, Finding, write_whole
-from toadstone.audit.net.reverse import Reversed
-from toadstone.audit.net.search import Search, again, attraction, effect, halves
-from toadstone.audit.net.stranger import Adapted, adapt, answer, better_input
-from toadstone.audit.net.verdict import pvalues
-from toadstone.audit.net.weights import channel_outliers, last_layer
-from toadstone.audit.stages import Stages
+from toadstone.checkpoints import Stages
 from toadstone.core import Data, Model, Rate
 from toadstone.defenses.model.fine_pruning import FinePruning
+from toadstone.defenses.model.reference_cleanse import Search, again, attraction, effect, halves
+from toadstone.defenses.model.sizes import pvalues
+from toadstone.defenses.model.weights import channel_outliers, last_layer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
-from toadstone.models.disk import digest_model, digest_rows
+from toadstone.findings import Audit, Finding, write_whole
+from toadstone.models.cache import digest_model, digest_rows
+from toadstone.models.foreign import Adapted, adapt, answer, better_input
 from toadstone.models.torch_model import TorchModel
 from toadstone.rng import child
+from toadstone.whitebox.reverse import Reversed
 
 FEWEST = 100  # clean rows
 EFFECT = 0.5  # share of held-out rows that a trigger must turn before its class is accused

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray
 
-from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, signed
-from toadstone.attacks.feasible import Feasible, unit
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.convex.feasible import Feasible, unit
+from toadstone.convex.game import mean_loss, signed
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError, missing_extra
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.rng import child
 from toadstone.training.norm_svm import NormSVM

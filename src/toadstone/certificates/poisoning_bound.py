@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float64, Int
 from numpy import ndarray
 
-from toadstone.attacks.data.candidate_attack import LOSSES, CandidateAttack, mean_loss, play, signed
-from toadstone.attacks.feasible import unit
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.convex.feasible import unit
+from toadstone.convex.game import LOSSES, mean_loss, play, signed
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 

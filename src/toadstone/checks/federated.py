@@ -21,7 +21,7 @@ from toadstone.checks.common import ViolationError, check_spec, require, same, t
 from toadstone.core import Data, Goal
 from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
-from toadstone.federation import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
+from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
 from toadstone.rng import torch_seed
 
 _CLIENTS, _MALICIOUS = 23, 5  # n >= 4f + 3, which the most demanding rule asks for

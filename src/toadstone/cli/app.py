@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from toadstone.cli import audit, catalogue, experiments, federated, labels, planning, planting
+from toadstone.cli import attack as planting
+from toadstone.cli import audit, experiments, federated, labels
+from toadstone.cli import listing as catalogue
+from toadstone.cli import plan as planning
 from toadstone.errors import ToadstoneError
 
 app = typer.Typer(

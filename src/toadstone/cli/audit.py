@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from toadstone.cli.attack import Label, TextColumn
 from toadstone.cli.options import Json, Seed, built, echo_json
-from toadstone.cli.planting import Label, TextColumn
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
-    from toadstone.audit.findings import Audit
+    from toadstone.findings import Audit
 
 _USAGE: Any = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
 Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
@@ -71,7 +71,7 @@ def files(
 
     Example: `toadstone audit files model.pt downloads/`
     """
-    from toadstone.audit.files import audit_files
+    from toadstone.scan.files import audit_files
 
     _answer(audit_files(paths), sarif, as_json)
 
@@ -86,7 +86,7 @@ def code(
 
     Example: `toadstone audit code train.py`
     """
-    from toadstone.audit.code import audit_code
+    from toadstone.scan.code import audit_code
 
     _answer(audit_code(path), sarif, as_json)
 
@@ -128,8 +128,8 @@ def data(
     """
     import torch
 
-    from toadstone.audit.data import Precomputed, apply_decisions, audit_data, load_for_audit
-    from toadstone.audit.rows.read import read_row_numbers
+    from toadstone.audit.data.audit import Precomputed, apply_decisions, audit_data, load_for_audit
+    from toadstone.audit.data.read import read_row_numbers
 
     folder = out or _beside(path)
     if decisions is not None:
@@ -188,9 +188,9 @@ def model(
     """
     import torch
 
-    from toadstone.audit.data import load_for_audit
+    from toadstone.audit.data.audit import load_for_audit
     from toadstone.audit.model import audit_model, repair_model
-    from toadstone.audit.net.stranger import load_stranger
+    from toadstone.models.foreign import load_stranger
 
     if repair not in (None, "fine-pruning"):
         raise ToadstoneError(f"repair is {repair!r}: fine-pruning is what there is.")
@@ -249,13 +249,13 @@ def _kept(found: Audit, write: Callable[[], object]) -> Audit:
 def _answer(found: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
     """Tell the verdict, and leave with its exit status."""
     if sarif is not None:
-        from toadstone.audit.sarif import write_sarif
+        from toadstone.scan.sarif import write_sarif
 
         found = _kept(found, lambda: write_sarif(found, sarif))
     if as_json:
         echo_json(found.json() | ({} if folder is None else {"folder": str(folder)}))
     else:
-        from toadstone.cli import show
+        from toadstone.cli import tables as show
 
         show.audit(found)
         if folder is not None:

@@ -67,7 +67,7 @@ def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
     if as_json:
         echo_json({**record.summary(), **where})
         return
-    from toadstone.cli import show
+    from toadstone.cli import tables as show
 
     show.record(record)
     for what, path in where.items():

@@ -12,8 +12,8 @@ from toadstone.cli.options import Json, Seed, echo_json, read_json
 if TYPE_CHECKING:
     from toadstone.core import Rate
     from toadstone.data import Splits
-    from toadstone.training.federated import Federated
-    from toadstone.training.rounds import RoundRecord
+    from toadstone.federated.rounds import RoundRecord
+    from toadstone.federated.trainer import Federated
 
 Part = Annotated[str | None, typer.Option(help="A name from `toadstone list`, a JSON spec, or a file that holds one.")]
 
@@ -56,7 +56,7 @@ def federated(
 
     from toadstone.data import load, split
     from toadstone.errors import ToadstoneError
-    from toadstone.training.federated import Federated
+    from toadstone.federated.trainer import Federated
 
     if out and out.is_file():
         raise ToadstoneError(f"out {out} is a file: give the name of a folder.")
@@ -140,7 +140,7 @@ def _both(now: Rate | None, twin: Rate | None) -> str:
 
 
 def _tell(found: dict[str, Any], wants_errors: bool) -> None:
-    from toadstone.cli import show
+    from toadstone.cli import tables as show
 
     sides = [("accuracy", "accuracy", "clean_twin_accuracy")]
     if found["attack_success"] is not None and not wants_errors:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from toadstone.cli.attack import Label, Source, TextColumn
 from toadstone.cli.options import Json, Seed, built, echo_json
-from toadstone.cli.planting import Label, Source, TextColumn
 
 
 def labels(
@@ -39,8 +39,8 @@ def labels(
     if as_json:
         echo_json(found)
         return
-    from toadstone.cli.show import table
-    from toadstone.cli.show import text as say
+    from toadstone.cli.tables import table
+    from toadstone.cli.tables import text as say
 
     about = found.pop("labels")
     say(f"{about['wrong']:.1%} of the labels given are wrong; {about['trusted']:.0f} rows are trusted.")

@@ -21,7 +21,7 @@ def echo_json(value: Any) -> None:
 
 def read_json(text_or_path: str, name: str) -> Any:
     """JSON given on the command line, or in a file. Raises ToadstoneError that names the argument."""
-    from toadstone.data.files import read_bytes, reading
+    from toadstone.files import read_bytes, reading
 
     with reading(name, "is not JSON", "mend it"):
         inline = text_or_path.lstrip().startswith("{")
@@ -30,7 +30,7 @@ def read_json(text_or_path: str, name: str) -> Any:
 
 def built(text_or_path: str, name: str) -> Any:
     """The object that such JSON describes. Raises ToadstoneError that names the argument."""
-    from toadstone.data.files import reading
+    from toadstone.files import reading
     from toadstone.registry import from_spec
 
     with reading(name, "is no spec", "mend it"):

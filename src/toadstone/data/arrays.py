@@ -11,9 +11,9 @@ from numpy.lib.format import read_array
 
 from toadstone.core import Data
 from toadstone.data import names
-from toadstone.data.columns import as_texts, encode_labels, end_to_end
-from toadstone.data.files import InPieces, check_plain, check_zip, reading
+from toadstone.data.labels import as_texts, encode_labels, end_to_end
 from toadstone.errors import ToadstoneError
+from toadstone.files import InPieces, check_plain, check_zip, reading
 
 
 def read_npz(path: Path) -> dict[str, ndarray]:

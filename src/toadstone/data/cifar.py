@@ -14,10 +14,10 @@ from numpy import ndarray
 from toadstone.core import Data
 from toadstone.data import names
 from toadstone.data.arrays import npz_parts
-from toadstone.data.columns import join
-from toadstone.data.files import read_bytes, reading
+from toadstone.data.labels import join
 from toadstone.data.pickles import check_tame
 from toadstone.errors import ToadstoneError
+from toadstone.files import read_bytes, reading
 
 Batch = tuple[UInt8[ndarray, "n 32 32 3"], UInt8[ndarray, " n"]]
 

@@ -13,11 +13,11 @@ from numpy import ndarray
 from toadstone.core import Data
 from toadstone.data import names
 from toadstone.data.arrays import need, read_npz
-from toadstone.data.columns import join
-from toadstone.data.files import check_plain, reading
 from toadstone.data.images import open_image
-from toadstone.data.spool import stack
+from toadstone.data.labels import join
+from toadstone.data.memmap import stack
 from toadstone.errors import ToadstoneError
+from toadstone.files import check_plain, reading
 from toadstone.progress import track
 
 SIZE = 32

@@ -14,12 +14,12 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.data import names
-from toadstone.data.columns import encode_labels, end_to_end
-from toadstone.data.files import check_plain, read_bytes, reading
 from toadstone.data.images import alike, decode
-from toadstone.data.spool import stack
+from toadstone.data.labels import encode_labels, end_to_end
+from toadstone.data.memmap import stack
 from toadstone.data.tabular import column, features, listed
 from toadstone.errors import ToadstoneError, missing_extra
+from toadstone.files import check_plain, read_bytes, reading
 
 MARKERS = ("dataset_dict.json", "dataset_info.json", "state.json")
 

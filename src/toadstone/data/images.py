@@ -12,9 +12,9 @@ import numpy as np
 from numpy import ndarray
 
 from toadstone.core import Data
-from toadstone.data.files import check_plain, check_unpacked, is_text, reading
-from toadstone.data.spool import stack
+from toadstone.data.memmap import stack
 from toadstone.errors import ToadstoneError
+from toadstone.files import check_plain, check_unpacked, is_text, reading
 from toadstone.progress import track
 
 if TYPE_CHECKING:

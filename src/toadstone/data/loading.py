@@ -12,10 +12,11 @@ import numpy as np
 
 from toadstone import environment
 from toadstone.core import Data
-from toadstone.data import arrays, cifar, gtsrb, hub, idx, images, names, tabular
+from toadstone.data import arrays, cifar, gtsrb, hub, images, names, tabular
+from toadstone.data import mnist as idx
 from toadstone.data import text as texts
-from toadstone.data.files import reading
 from toadstone.errors import ToadstoneError
+from toadstone.files import reading
 
 # Each looks below a folder and returns None when its files are not there.
 _KNOWN: dict[str, Callable[[Path], Data | None]] = {

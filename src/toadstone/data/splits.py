@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from toadstone.core import Data
-from toadstone.data.spool import stack
+from toadstone.data.memmap import stack
 from toadstone.errors import ToadstoneError
 from toadstone.rng import child
 

@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.data import names
-from toadstone.data.columns import encode_labels, texts
-from toadstone.data.files import check_plain, check_unpacked, reading
+from toadstone.data.labels import encode_labels, texts
 from toadstone.errors import ToadstoneError
+from toadstone.files import check_plain, check_unpacked, reading
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.data import names
-from toadstone.data.columns import join, texts
-from toadstone.data.files import read_bytes, reading
+from toadstone.data.labels import join, texts
 from toadstone.errors import ToadstoneError
+from toadstone.files import read_bytes, reading
 from toadstone.progress import track
 
 

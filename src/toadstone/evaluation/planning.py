@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate, flag, trusted_needed
-from toadstone.evaluation.spread import Spread
+from toadstone.evaluation.mean_interval import Spread
 from toadstone.progress import track
 from toadstone.rng import child
 

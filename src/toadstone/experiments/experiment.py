@@ -22,10 +22,11 @@ from toadstone.core import (
 from toadstone.data import Splits
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.cost import attack_cost
-from toadstone.experiments.evidence import evidence
-from toadstone.experiments.origin import origin
-from toadstone.experiments.record import Record, plain
-from toadstone.experiments.stages import Bench, detect, inspect, monitor, rates, repair
+from toadstone.experiments.judges import Bench, detect, inspect, monitor, rates, repair
+from toadstone.experiments.provenance import origin
+from toadstone.experiments.record import Record
+from toadstone.experiments.showcase import evidence
+from toadstone.files import plain
 from toadstone.progress import track
 from toadstone.registry import contract_of, register
 from toadstone.rng import child

@@ -15,13 +15,13 @@ from numpy import ndarray
 from toadstone.core import Data, Goal
 from toadstone.data import Splits
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
-from toadstone.experiments.origin import origin
-from toadstone.experiments.record import plain
-from toadstone.federation import AttackerView
-from toadstone.training.federated import Federated
-from toadstone.training.rounds import RoundRecord
-from toadstone.training.simulation import Simulation
+from toadstone.experiments.provenance import origin
+from toadstone.federated.rounds import RoundRecord
+from toadstone.federated.simulation import Simulation
+from toadstone.federated.trainer import Federated
+from toadstone.federated.views import AttackerView
+from toadstone.files import plain
+from toadstone.goals.availability import Availability
 
 Found = dict[str, Any]
 

@@ -12,12 +12,11 @@ import numpy as np
 from jaxtyping import Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Detector, Trainer
+from toadstone.core import Data, Detector, Trainer, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.rates import auroc
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 
 def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[ndarray, " n"]:

@@ -14,8 +14,8 @@ from toadstone.core import Data
 from toadstone.data import Splits
 from toadstone.errors import ToadstoneError, missing_extra
 from toadstone.experiments.federated import Found, SideBySide, keep
-from toadstone.federation import Aggregator, ClientAttack
-from toadstone.training.federated import Federated
+from toadstone.federated.trainer import Federated
+from toadstone.federated.views import Aggregator, ClientAttack
 
 Run = tuple[Federated, int]
 Task = tuple[Federated, int, Path]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -15,8 +14,8 @@ import numpy as np
 from numpy import ndarray
 
 from toadstone.data.arrays import read_npz
-from toadstone.data.files import read_bytes, reading
 from toadstone.errors import ToadstoneError
+from toadstone.files import read_bytes, reading
 
 _OLD_NAME = "bezoar"  # the key of the version in records made before version 0.2
 
@@ -89,21 +88,6 @@ class Record:
             },
             "seconds": round(sum(self.info["timings"].values()), 2),
         }
-
-
-def plain(value: Any) -> Any:
-    """``value`` with numpy scalars as Python's and what is not finite as None: what JSON can hold."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _value(found: Any) -> Any:

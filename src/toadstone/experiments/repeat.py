@@ -9,7 +9,7 @@ from typing import Any
 from toadstone.data import Splits, load, split
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.experiment import Experiment, run
-from toadstone.experiments.origin import fingerprint
+from toadstone.experiments.provenance import fingerprint
 from toadstone.experiments.record import Record
 from toadstone.registry import from_spec
 

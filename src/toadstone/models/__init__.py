@@ -16,9 +16,9 @@ __getattr__, __dir__ = lazy(
         "PreActResNet": "toadstone.models.nets",
         "BagOfEmbeddings": "toadstone.models.nets",
         "TextCNN": "toadstone.models.nets",
-        "cached": "toadstone.models.disk",
-        "save": "toadstone.models.store",
-        "load": "toadstone.models.store",
-        "load_weights": "toadstone.models.store",
+        "cached": "toadstone.models.cache",
+        "save": "toadstone.models.storage",
+        "load": "toadstone.models.storage",
+        "load_weights": "toadstone.models.storage",
     },
 )

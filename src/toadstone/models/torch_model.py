@@ -13,9 +13,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
+from toadstone.core import check_rows
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
-from toadstone.validate import check_rows
 
 BATCH = 512  # rows a forward pass; results do not depend on it
 

@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from toadstone.audit.findings import Audit, Finding
 from toadstone.errors import ToadstoneError
-from toadstone.experiments.record import plain
+from toadstone.files import plain
+from toadstone.findings import Audit, Finding
 from toadstone.report.page import fill, store
 from toadstone.report.words import number, pretty
 

@@ -17,9 +17,10 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from toadstone.audit.findings import write_whole
 from toadstone.errors import ToadstoneError
-from toadstone.experiments.record import Record, plain
+from toadstone.experiments.record import Record
+from toadstone.files import plain
+from toadstone.findings import write_whole
 from toadstone.report import charts, pictures, tables, verdict
 from toadstone.report.charts import Chart
 from toadstone.report.plots import figures

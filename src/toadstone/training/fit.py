@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toadstone.core import Data
+from toadstone.core import Data, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 
 @register("trainer", needs=("labels",))

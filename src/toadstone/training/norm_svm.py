@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from toadstone.core import Data
+from toadstone.core import Data, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 _NEAR = 0.02  # two machines whose lengths differ by this share of the norm are near enough to mix them
 _LEAST = 1e-3  # a decay that costs less mean loss than this is no decay

@@ -7,12 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from toadstone.core import Data, Model, Trainer
+from toadstone.core import Data, Model, Trainer, check_two_classes
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 
 @register("trainer")

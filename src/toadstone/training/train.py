@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Data
+from toadstone.core import Data, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.nets import MLP, BagOfEmbeddings, Net, SmallCNN
@@ -20,7 +20,6 @@ from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
-from toadstone.validate import check_two_classes
 
 _WHOLE = 1 << 30  # values: a set that encodes to fewer is encoded once, a larger one batch by batch
 

@@ -11,13 +11,12 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import nn
 
-from toadstone.core import Data, Trainer
+from toadstone.core import Data, Trainer, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
 from toadstone.training.train import SGD, Adam, Train
-from toadstone.validate import check_two_classes
 
 _NEVER = -1e4  # the bias of a class without rows: its optimum is minus infinity
 _TOLERANCE = 1e-2  # of W: l2 times this bounds the gradient

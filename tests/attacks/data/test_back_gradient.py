@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.back_gradient import BackGradient, Unrolled
-from toadstone.attacks.implicit import Smooth
 from toadstone.checks import check_attack
+from toadstone.convex.implicit import Smooth
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
-from toadstone.evaluation.misclassified import Misclassified
+from toadstone.goals.availability import Availability
+from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import entry, from_spec, to_spec
 from toadstone.training import Fit
 

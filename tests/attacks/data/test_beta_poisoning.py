@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from toadstone.attacks.box import Box
 from toadstone.attacks.data.beta_poisoning import BetaPoisoning, climb, combine, density
 from toadstone.checks import check_attack
+from toadstone.convex.box import Box
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.registry import entry, from_spec, to_spec
 from toadstone.training import Fit
 

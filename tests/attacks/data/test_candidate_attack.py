@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from toadstone.attacks.data.candidate_attack import LOSSES, CandidateAttack, _NearHinge, mean_loss, play, signed
-from toadstone.attacks.feasible import unit
+from toadstone.attacks.data.candidate_attack import CandidateAttack
 from toadstone.checks import check_attack
+from toadstone.convex.feasible import unit
+from toadstone.convex.game import LOSSES, _NearHinge, mean_loss, play, signed
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError

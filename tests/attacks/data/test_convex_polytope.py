@@ -15,7 +15,6 @@ from toadstone.attacks.data.convex_polytope import (
     distances,
     project_simplex,
 )
-from toadstone.attacks.surrogate import image_surrogate, to_unit
 from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load
@@ -26,6 +25,7 @@ from toadstone.rng import child
 from toadstone.training import Adam, Fit, Train
 from toadstone.training.pretrained import Pretrained
 from toadstone.training.transfer import Transfer
+from toadstone.whitebox.pixels import image_surrogate, to_unit
 
 PUBLISHED = Pretrained(Train(MLP((24,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10)))
 HEAD = Transfer(PUBLISHED)

@@ -5,7 +5,7 @@ from toadstone.attacks.data.dictionary import Dictionary, dictionary
 from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.training.spam_bayes import SpamBayes
 
 

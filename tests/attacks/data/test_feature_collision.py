@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from toadstone.attacks.data.feature_collision import FeatureCollision, Splitting, backward, collide, nearest_rows
+from toadstone.attacks.data.feature_collision import FeatureCollision, Splitting, backward, collide
 from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load
@@ -16,6 +16,7 @@ from toadstone.training import Adam, Fit, Train
 from toadstone.training.pretrained import Pretrained
 from toadstone.training.transfer import Transfer
 from toadstone.triggers.blend import blend
+from toadstone.whitebox.features import nearest_rows
 
 HEAD = Transfer(
     Pretrained(Train(MLP((48,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10))),

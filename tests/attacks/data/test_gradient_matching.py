@@ -3,17 +3,18 @@ import pytest
 import torch
 from torch import nn
 
-from toadstone.attacks.data.clean_label import Budget
-from toadstone.attacks.data.gradient_matching import GradientMatching, Perturbation, matching_loss, parameter_gradient
-from toadstone.attacks.surrogate import to_unit
+from toadstone.attacks.data.gradient_matching import GradientMatching
 from toadstone.checks import check_attack
 from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import TargetedGoal
+from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
 from toadstone.training import Adam, Fit, Train
+from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.gradients import Perturbation, matching_loss, parameter_gradient
+from toadstone.whitebox.pixels import to_unit
 
 QUICK = Train(MLP((16,)), epochs=1)
 

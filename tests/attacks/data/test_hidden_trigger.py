@@ -10,7 +10,7 @@ from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import MLP
 from toadstone.rng import child
 from toadstone.training import Adam, Fit, Train

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.influence_attack import InfluenceAttack, _slopes, climb
-from toadstone.attacks.data.optimal_points import Game
-from toadstone.attacks.feasible import sphere_and_slab, unit
-from toadstone.attacks.implicit import SVM, Smooth
 from toadstone.checks import check_attack
+from toadstone.convex.feasible import sphere_and_slab, unit
+from toadstone.convex.implicit import SVM, Smooth
+from toadstone.convex.points import Game
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError

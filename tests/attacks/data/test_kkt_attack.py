@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 
 from toadstone.attacks.data.kkt_attack import Decoy, KKTAttack, points_for
-from toadstone.attacks.feasible import sphere_and_slab, unit
 from toadstone.checks import check_attack
+from toadstone.convex.feasible import sphere_and_slab, unit
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError

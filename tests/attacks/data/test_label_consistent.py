@@ -7,16 +7,16 @@ from scipy.optimize import minimize
 
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.label_consistent import LabelConsistent, project, steepest
-from toadstone.attacks.surrogate import to_unit
 from toadstone.checks import check_attack
 from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import MLP, Logistic
 from toadstone.training import Adam, Fit, Train
 from toadstone.triggers import Chain, Patch
+from toadstone.whitebox.pixels import to_unit
 
 QUICK = Train(MLP((16,)), epochs=1)
 SQUARE = Patch(size=2)

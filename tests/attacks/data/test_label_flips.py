@@ -10,8 +10,8 @@ from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
 from toadstone.evaluation.rates import accuracy
+from toadstone.goals.availability import Availability
 from toadstone.registry import entry, from_spec, to_spec
 from toadstone.training import Fit
 

@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
+from toadstone.attacks.data.candidate_attack import CandidateAttack
 from toadstone.attacks.data.min_max import MinMax
-from toadstone.attacks.feasible import unit
 from toadstone.checks import check_attack
+from toadstone.convex.feasible import unit
+from toadstone.convex.game import mean_loss, play, signed
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError

@@ -6,7 +6,7 @@ from toadstone.checks import check_attack
 from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import MLP, Logistic
 from toadstone.training import Fit, Train
 from toadstone.triggers.additive import Additive

@@ -3,15 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from toadstone.attacks.box import Box
-from toadstone.attacks.data.optimal_points import Game, OptimalPoints, Plan, game_of, search
-from toadstone.attacks.implicit import SVM
+from toadstone.attacks.data.optimal_points import OptimalPoints
 from toadstone.checks import check_attack
+from toadstone.convex.box import Box
+from toadstone.convex.implicit import SVM
+from toadstone.convex.points import Game, Plan, game_of, search
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
-from toadstone.evaluation.misclassified import Misclassified
+from toadstone.goals.availability import Availability
+from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import entry, from_spec, to_spec
 from toadstone.training import Fit
 

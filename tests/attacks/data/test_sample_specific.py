@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from toadstone.attacks.data.sample_specific import Carrier, SampleSpecific, distortion, steganography
-from toadstone.attacks.surrogate import to_pixels, to_unit
 from toadstone.checks import check_attack
 from toadstone.checks.common import toy
 from toadstone.data import load, split
@@ -16,6 +15,7 @@ from toadstone.models.nets import MLP, SmallCNN
 from toadstone.registry import entry, to_spec
 from toadstone.rng import torch_seed
 from toadstone.training import Adam, Train
+from toadstone.whitebox.pixels import to_pixels, to_unit
 
 CODEC = Train(SmallCNN(8, 64), epochs=30, optimizer=Adam(5e-3), batch_size=64)
 SMALL = SampleSpecific(target=3, bits=4, psnr=20.0, trainer=CODEC)

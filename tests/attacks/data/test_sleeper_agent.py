@@ -6,16 +6,16 @@ import torch
 
 from toadstone.attacks.data import sleeper_agent
 from toadstone.attacks.data.sleeper_agent import SleeperAgent, gradient_norms, mean_gradient
-from toadstone.attacks.surrogate import to_unit
 from toadstone.checks import check_attack
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import MLP, PreActResNet
 from toadstone.rng import child
 from toadstone.training import Adam, Fit, Train
 from toadstone.triggers import Patch
+from toadstone.whitebox.pixels import to_unit
 
 QUICK = Train(MLP((16,)), epochs=1)
 SQUARE = Patch(size=2)

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from toadstone.attacks.box import Box
 from toadstone.attacks.data.statp import StatP, corner_rows
+from toadstone.convex.box import Box
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.registry import entry, from_spec, to_spec

@@ -11,10 +11,10 @@ from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.class_error import ClassError
+from toadstone.federated.trainer import Federated
+from toadstone.goals.class_error import ClassError
 from toadstone.models.nets import MLP, SmallCNN
 from toadstone.rng import child, torch_seed
-from toadstone.training.federated import Federated
 
 VIEW = round_from(scale=0.5)
 

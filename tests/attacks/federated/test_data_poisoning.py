@@ -9,7 +9,7 @@ from toadstone.attacks.federated.data_poisoning import DataPoisoning
 from toadstone.checks.federated import SoftmaxClients, check_client_attack, toy_round
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.rng import child
 from toadstone.triggers import Patch
 

@@ -9,10 +9,10 @@ from toadstone.attacks.federated.distributed_backdoor import DistributedBackdoor
 from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.federated.trainer import Federated
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.nets import MLP
 from toadstone.rng import child
-from toadstone.training.federated import Federated
 from toadstone.triggers import Patch
 from toadstone.triggers.distributed import Distributed
 

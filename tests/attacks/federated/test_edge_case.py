@@ -9,7 +9,7 @@ from toadstone.attacks.federated.edge_case import EdgeCase
 from toadstone.checks.federated import check_client_attack
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import SemanticGoal
+from toadstone.goals.backdoors import SemanticGoal
 from toadstone.rng import child
 from toadstone.triggers import Coloured, Where
 

@@ -7,8 +7,8 @@ from toadstone.attacks.federated.label_flip import LabelFlip
 from toadstone.checks.federated import SoftmaxClients, check_client_attack, toy_round
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
-from toadstone.evaluation.misclassified import Misclassified
+from toadstone.goals.availability import Availability
+from toadstone.goals.misclassified import Misclassified
 
 
 @pytest.mark.parametrize("attack", [LabelFlip(), LabelFlip(7, 1)], ids=str)

@@ -11,9 +11,9 @@ from toadstone.attacks.federated.model_replacement import ModelReplacement
 from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack
 from toadstone.errors import ToadstoneError
+from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
 from toadstone.rng import child
-from toadstone.training.federated import Federated
 from toadstone.triggers import Patch, Where
 
 BACKDOOR = Backdoor(Patch(2), target=7, rate=0.3)

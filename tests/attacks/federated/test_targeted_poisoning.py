@@ -10,10 +10,10 @@ from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import TargetedGoal
+from toadstone.federated.trainer import Federated
+from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
 from toadstone.rng import child
-from toadstone.training.federated import Federated
 
 SHOWN = toy().test.take(np.array([3, 8]))
 IMAGES = tuple(SHOWN.x)

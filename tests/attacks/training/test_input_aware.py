@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from toadstone.attacks.surrogate import to_unit
 from toadstone.attacks.training.input_aware import Generators, InputAware, crossed, diversity, inject
 from toadstone.checks import check_outsourced
 from toadstone.checks.common import toy
@@ -15,6 +14,7 @@ from toadstone.models.nets import MLP
 from toadstone.registry import entry, to_spec
 from toadstone.rng import torch_seed
 from toadstone.training import Adam, Train
+from toadstone.whitebox.pixels import to_unit
 
 
 def test_diversity_by_a_loop():

@@ -6,8 +6,8 @@ from toadstone.attacks.data.label_flips import LabelFlips
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.defenses.data.clean_or_attacked import CleanOrAttacked, measures
+from toadstone.defenses.data.complexity import complexity
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.complexity import complexity
 from toadstone.evaluation.rates import auroc
 from toadstone.rng import child
 

@@ -8,9 +8,9 @@ from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load, split
+from toadstone.defenses.data import complexity as c
 from toadstone.defenses.data.complexity_change import ComplexityChange, complexity_change
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation import complexity as c
 from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.rates import auroc
 from toadstone.registry import from_spec, to_spec

@@ -7,8 +7,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import MultinomialNB
 
+from toadstone.convex.refits import Task, _called_spam, logistic, naive_bayes, refits, ridge, spam_bayes
 from toadstone.core import Data
-from toadstone.defenses.data.refits import Task, _called_spam, logistic, naive_bayes, refits, ridge, spam_bayes
 from toadstone.errors import ToadstoneError
 from toadstone.training.spam_bayes import SpamBayes
 

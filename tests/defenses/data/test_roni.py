@@ -9,10 +9,10 @@ from sklearn.naive_bayes import MultinomialNB
 
 from toadstone.attacks.data.dictionary import Dictionary
 from toadstone.checks.common import batches_of, check_spec, toy, untouched
+from toadstone.convex.refits import naive_bayes, refits, ridge
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.defenses.data import roni
-from toadstone.defenses.data.refits import naive_bayes, refits, ridge
 from toadstone.defenses.data.roni import Roni, Trial, impacts, shares
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag

@@ -59,7 +59,7 @@ def test_the_gram_matrix_gives_what_the_svd_gives(shape, dtype):
 def test_blocks_do_not_show(monkeypatch):
     features, y, _ = blobs(0, n=300)
     whole = spectral_scores(features, y)
-    monkeypatch.setattr("toadstone.defenses.data.spectral_signatures._BLOCK", 7 * features.shape[1])
+    monkeypatch.setattr("toadstone.maths.principal._BLOCK", 7 * features.shape[1])
     np.testing.assert_allclose(spectral_scores(features, y), whole, rtol=1e-9)
 
 
@@ -70,8 +70,8 @@ def test_a_memory_map_is_read_in_blocks(tmp_path, monkeypatch):
     read = []
     take = np.memmap.__getitem__
     monkeypatch.setattr(np.memmap, "__getitem__", lambda self, key: read.append(np.size(key)) or take(self, key))
-    monkeypatch.setattr("toadstone.defenses.data.spectral_signatures._BLOCK", 10 * features.shape[1])
-    monkeypatch.setattr("toadstone.validate._CHUNK", 10 * features.shape[1])
+    monkeypatch.setattr("toadstone.maths.principal._BLOCK", 10 * features.shape[1])
+    monkeypatch.setattr("toadstone.core._CHUNK", 10 * features.shape[1])
     np.testing.assert_allclose(spectral_scores(mapped, y), slow_scores(features, y), rtol=1e-6, atol=1e-8)
     assert max(read) == 10
 

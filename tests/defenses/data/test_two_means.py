@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from toadstone.defenses.data.two_means import two_means
+from toadstone.maths.two_means import two_means
 
 
 def within(points, part):

@@ -5,7 +5,7 @@ from toadstone.checks.common import toy
 from toadstone.checks.federated import SoftmaxClients, check_aggregator
 from toadstone.defenses.federated.accuracy_check import AccuracyCheck, without_each
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 def test_keeps_the_contract():

@@ -6,7 +6,7 @@ import pytest
 from toadstone.defenses.federated.bucketing import Bucketing
 from toadstone.defenses.federated.mean import Mean
 from toadstone.errors import ToadstoneError
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.views import Aggregate, ServerView
 
 
 @dataclass(frozen=True)

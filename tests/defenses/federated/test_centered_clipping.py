@@ -4,7 +4,7 @@ import pytest
 import slow_rules
 from toadstone.defenses.federated.centered_clipping import CenteredClipping
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5])

@@ -3,7 +3,7 @@ import pytest
 
 from toadstone.defenses.federated.dnc import Dnc, spectral_outliers
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (5, 40), (1, 3), (12, 12)])

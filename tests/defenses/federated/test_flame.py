@@ -7,7 +7,7 @@ from scipy.stats import kstest
 from toadstone.checks.federated import check_aggregator
 from toadstone.defenses.federated.flame import FLAME, majority
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 @pytest.mark.parametrize("rule", [FLAME(), FLAME(0)], ids=str)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from toadstone.checks.federated import check_aggregator
 from toadstone.defenses.federated.fltrust import FLTrust
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 def seen(own):

@@ -6,7 +6,7 @@ from toadstone import load, split
 from toadstone.attacks import SameValue
 from toadstone.defenses.federated.foolsgold import FoolsGold, foolsgold_weights
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 from toadstone.models import MLP
 from toadstone.training import Dirichlet, Federated
 

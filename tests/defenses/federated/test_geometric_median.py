@@ -5,7 +5,7 @@ from scipy.optimize import minimize
 import slow_rules
 from toadstone.defenses.federated.geometric_median import GeometricMedian
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -3,7 +3,7 @@ import pytest
 
 from toadstone.defenses.federated.mean import Mean
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 UPDATES = np.random.default_rng(0).normal(size=(5, 9)).astype(np.float32)
 

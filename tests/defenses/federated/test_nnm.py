@@ -7,7 +7,7 @@ import slow_rules
 from toadstone.defenses.federated.krum import Krum
 from toadstone.defenses.federated.mean import Mean
 from toadstone.defenses.federated.nnm import NNM
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.views import Aggregate, ServerView
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from toadstone.defenses.federated.norm_clipping import NormClipping, clip_factors
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 UPDATES = (np.random.default_rng(0).normal(size=(6, 40)) * np.array([[0.01, 0.1, 1, 1, 10, 1e6]]).T).astype(np.float32)
 

@@ -5,7 +5,7 @@ import pytest
 
 from toadstone.defenses.federated.random_subset import RandomSubset, chance_clean
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 UPDATES = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
 

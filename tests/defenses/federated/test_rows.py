@@ -20,11 +20,11 @@ from toadstone.defenses.federated.median import CoordinateMedian
 from toadstone.defenses.federated.nnm import NNM
 from toadstone.defenses.federated.norm_clipping import NormClipping
 from toadstone.defenses.federated.random_subset import RandomSubset
-from toadstone.defenses.federated.rows import check_rule, still_malicious
 from toadstone.defenses.federated.sign_majority import SignMajority
 from toadstone.defenses.federated.trimmed_mean import TrimmedMean
 from toadstone.errors import ToadstoneError
-from toadstone.federation import Aggregator, ServerView
+from toadstone.federated.rows import check_rule, still_malicious
+from toadstone.federated.views import Aggregator, ServerView
 from toadstone.registry import from_spec, to_spec
 
 RULES = (

@@ -4,7 +4,7 @@ import pytest
 from toadstone.checks.federated import check_aggregator, toy_round
 from toadstone.defenses.federated.server_validation import ServerValidation
 from toadstone.errors import ToadstoneError
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 WAYS = ("error", "loss", "union")
 

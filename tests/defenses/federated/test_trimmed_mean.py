@@ -6,7 +6,7 @@ from scipy.stats import trim_mean
 
 import slow_rules
 from toadstone.defenses.federated.trimmed_mean import TrimmedMean, trimmed_mean
-from toadstone.federation import ServerView
+from toadstone.federated.views import ServerView
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,7 +12,7 @@ from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.cover import check_rates, with_cover
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.overlay import Rows
 from toadstone.registry import Threat, register
 from toadstone.rng import child

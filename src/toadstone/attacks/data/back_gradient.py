@@ -9,13 +9,12 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import logsumexp, softmax
 
-from toadstone.attacks.box import Box
-from toadstone.attacks.data.optimal_points import Plan, appended, check_cost, game_of, goal_of, plan_of, search
-from toadstone.core import Data, Poison
+from toadstone.convex.box import Box
+from toadstone.convex.points import Plan, appended, check_cost, game_of, goal_of, plan_of, search
+from toadstone.core import Data, Poison, check_target, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_target, check_two_classes
 
 
 @dataclass(frozen=True)

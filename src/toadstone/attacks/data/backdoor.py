@@ -8,13 +8,12 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from toadstone.core import Data, Poison
+from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
-from toadstone.validate import check_target
 
 
 @register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))

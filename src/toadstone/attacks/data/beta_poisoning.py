@@ -9,14 +9,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.distance import cdist, pdist
 
-from toadstone.attacks.box import Box
-from toadstone.core import Data, Poison
+from toadstone.convex.box import Box
+from toadstone.core import Data, Poison, check_target, check_two_classes
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_target, check_two_classes
 
 
 def density(

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from toadstone.attacks.data.convex_polytope import ConvexPolytope, Nets, descend, distances
-from toadstone.attacks.data.feature_collision import Features, features_of
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import Threat, register
+from toadstone.whitebox.features import Features, features_of
 
 _DROP = 0.2  # share of a layer's channels that a copy of a net lacks; the authors' nets drop 0.2 to 0.3
 

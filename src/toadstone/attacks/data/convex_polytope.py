@@ -10,16 +10,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from toadstone.attacks.data.feature_collision import Features, check_targeted, features_of, nearest_rows
-from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
+from toadstone.attacks.data.feature_collision import check_targeted
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import TargetedGoal
+from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
 from toadstone.triggers.base import Image, nested
+from toadstone.whitebox.features import Features, features_of, nearest_rows
+from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 Nets = Sequence[tuple[Features, Tensor]]  # each with the features (m, d) that it gives the m targets
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Poison
+from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_target
 
 _WORD = re.compile(r"\b\w\w+\b")
 

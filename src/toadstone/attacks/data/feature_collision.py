@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
-from toadstone.core import Data, Poison, Trainer
+from toadstone.core import Data, Poison, Trainer, check_target, check_two_classes
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import TargetedGoal
-from toadstone.models.torch_model import TorchModel
+from toadstone.goals.backdoors import TargetedGoal
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Image, check_images, nested
 from toadstone.triggers.blend import blend
-from toadstone.validate import check_target, check_two_classes
-
-Features = Callable[[Tensor], Tensor]  # (n, c, h, w) in [0, 1] -> (n, d), differentiable
+from toadstone.whitebox.features import Features, features_of, fitting_image, nearest_rows
+from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 
 @dataclass(frozen=True)
@@ -154,29 +150,3 @@ def check_targeted(train: Data, image: Image, target: int, poisons: int) -> ndar
     if (count := int(train.counts()[target])) < poisons:
         raise ToadstoneError(f"poisons is {poisons} but train has {count} rows of class {target}: ask for fewer.")
     return array
-
-
-def fitting_image(train: Data, image: Image) -> ndarray:
-    """``image`` as uint8; ToadstoneError unless it has the shape of those of ``train``."""
-    array = np.array(image, np.uint8)
-    if array.shape != train.x.shape[1:]:
-        raise ToadstoneError(f"image has the shape {array.shape} but those of train have {train.x.shape[1:]}.")
-    return array
-
-
-def nearest_rows(
-    models: tuple[TorchModel, ...], train: Data, image: ndarray, target: int, count: int
-) -> Int[ndarray, " count"]:
-    """The ``count`` rows of class ``target`` nearest to ``image``, sorted: by |f(x) - f(t)|^2 / |f(t)|^2, a mean over
-    the models."""
-    rows = np.flatnonzero(train.y == target)
-    far = np.zeros(len(rows))
-    for model in models:
-        wanted = model.features(image[None])
-        far += ((model.features(train.x[rows]) - wanted) ** 2).sum(1) / (wanted**2).sum()
-    return np.sort(rows[np.argsort(far, kind="stable")[:count]])
-
-
-def features_of(model: TorchModel) -> Features:
-    """The feature layer's output as a differentiable function of images in [0, 1]."""
-    return lambda x: model.tap(x, model.feature_layer)[0].flatten(1)

@@ -11,17 +11,17 @@ from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from toadstone.attacks.data.clean_label import Budget
-from toadstone.attacks.data.feature_collision import features_of
-from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
 from toadstone.core import Data, Poison, Trainer
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
+from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.features import features_of
+from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 
 def nearest_pairs(features: Float[Tensor, "n d"], wanted: Float[Tensor, "n d"]) -> Int[ndarray, " n"]:

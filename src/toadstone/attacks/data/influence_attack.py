@@ -8,16 +8,15 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from toadstone.attacks.data.optimal_points import Game, check_cost
-from toadstone.attacks.feasible import Feasible, unit
-from toadstone.attacks.implicit import SVM, Machine, Smooth
-from toadstone.attacks.two_points import added, check_fields, passing, repeated
-from toadstone.core import Data, Poison
+from toadstone.convex.feasible import Feasible, unit
+from toadstone.convex.implicit import SVM, Machine, Smooth
+from toadstone.convex.points import Game, check_cost
+from toadstone.convex.two_points import added, check_fields, passing, repeated
+from toadstone.core import Data, Poison, check_valid
 from toadstone.errors import ToadstoneError
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_valid
 
 _LEAST = 1e-3  # of the radius: the shortest step
 

@@ -11,15 +11,14 @@ from jaxtyping import Float64
 from numpy import ndarray
 from scipy.optimize import minimize
 
-from toadstone.attacks.data.candidate_attack import mean_loss, signed
-from toadstone.attacks.feasible import Feasible, unit
-from toadstone.attacks.two_points import added, check_fields, passing, repeated
-from toadstone.core import Data, Poison
+from toadstone.convex.feasible import Feasible, unit
+from toadstone.convex.game import mean_loss, signed
+from toadstone.convex.two_points import added, check_fields, passing, repeated
+from toadstone.core import Data, Poison, check_valid
 from toadstone.errors import ToadstoneError
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.training.norm_svm import NormSVM
-from toadstone.validate import check_valid
 
 _SIGN = np.array([-1.0, 1.0])
 _HALVINGS = 6  # of the poison: where a decoy needs less, more would drive the victim past it

@@ -11,16 +11,16 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.attacks.data.clean_label import Budget
-from toadstone.attacks.surrogate import image_surrogate, to_pixels, to_unit
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
+from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 _REACH = 2.5  # all steps together go this many times eps, so that any point of the ball can be reached
 _NORMS = ("linf", "l2")

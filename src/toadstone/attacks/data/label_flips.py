@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Poison, Trainer
+from toadstone.core import Data, Poison, Trainer, check_two_classes
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
+from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.training.fit import Fit
-from toadstone.validate import check_two_classes
 
 _LEAST = 1e-300  # a probability of 0 has no logarithm
 _WAYS = ("random", "nearest", "furthest")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.attacks.data.candidate_attack import CandidateAttack, mean_loss, play, signed
-from toadstone.attacks.feasible import unit
-from toadstone.attacks.two_points import added, passing, repeated
+from toadstone.attacks.data.candidate_attack import CandidateAttack
+from toadstone.convex.feasible import unit
+from toadstone.convex.game import mean_loss, play, signed
+from toadstone.convex.two_points import added, passing, repeated
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.registry import Threat, register

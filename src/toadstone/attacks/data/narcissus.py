@@ -10,17 +10,17 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.attacks.data.clean_label import Budget
-from toadstone.attacks.surrogate import image_surrogate, to_unit
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.additive import Additive
+from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.pixels import image_surrogate, to_unit
 
 _ROWS = 64  # rows of the target class a gradient step
 

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Poison
+from toadstone.core import Data, Poison, check_two_classes
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal, ManyGoals
+from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import check_images
 from toadstone.triggers.dynamic import Dynamic
 from toadstone.triggers.one_of import apply_drawn
 from toadstone.triggers.patch import Patch
-from toadstone.validate import check_two_classes
 
 Locations = str | tuple[tuple[int, int], ...]
 

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from toadstone.attacks.box import Box, ascend, columns
+from toadstone.convex.box import Box, ascend, columns
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import HigherError
+from toadstone.goals.availability import HigherError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.training.linear_regression import check_regression

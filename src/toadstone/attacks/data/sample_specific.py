@@ -11,16 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.attacks.data.backdoor import Backdoor
-from toadstone.attacks.networks import GeneratedTrigger, check_plain, descend
-from toadstone.core import Data, Poison
+from toadstone.core import Data, Poison, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import fit_encode
 from toadstone.models.nets import SmallCNN
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
+from toadstone.training.loop import GeneratedTrigger, check_plain, descend
 from toadstone.training.train import Train
 from toadstone.triggers.base import check_images
-from toadstone.validate import check_two_classes
 
 PLANES = 8  # pictures of a quarter of the height and width that a code is spread over
 READ = 0.2  # cross-entropy of a bit below which a code counts as read

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import SemanticGoal
+from toadstone.goals.backdoors import SemanticGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.natural import Feature

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.attacks.data.clean_label import Budget
-from toadstone.attacks.data.gradient_matching import Perturbation, parameter_gradient
-from toadstone.attacks.surrogate import image_surrogate, to_unit
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
+from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.gradients import Perturbation, parameter_gradient
+from toadstone.whitebox.pixels import image_surrogate, to_unit
 
 _ROWS = 8  # images at a time of which each has a gradient of its own, as long as the net is large
 _PIECE = 256  # images at a time whose gradients are added up

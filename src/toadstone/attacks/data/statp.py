@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.attacks.box import Box
 from toadstone.attacks.data.regression_poisoning import added, check_rate
+from toadstone.convex.box import Box
 from toadstone.core import Data, Poison
-from toadstone.evaluation.availability import HigherError
+from toadstone.goals.availability import HigherError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.training.linear_regression import FitRegression, check_regression

@@ -15,14 +15,13 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.attacks.federated.label_flip import LabelFlip
-from toadstone.attacks.federated.training import Descent, net_at, pooled, scaled, tensors
-from toadstone.core import Data, Goal
+from toadstone.attacks.federated.local_training import Descent, net_at, pooled, scaled, tensors
+from toadstone.core import Data, Goal, check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.class_error import ClassError
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
+from toadstone.goals.class_error import ClassError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_positive
 
 _CHUNK = 32  # gradients held at a time
 

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtri
 
-from toadstone.attacks.federated.seen import Untargeted, all_send, benign, mean, spread
+from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean, spread
 from toadstone.errors import ToadstoneError
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import Untargeted
+from toadstone.attacks.federated.common import Untargeted
+from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_positive
 
 _THREAT = Threat(("training",), (), "nothing")
 

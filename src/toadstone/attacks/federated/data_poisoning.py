@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from toadstone.core import Data, Goal
 from toadstone.errors import ToadstoneError
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 

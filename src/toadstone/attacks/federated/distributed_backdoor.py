@@ -10,14 +10,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.attacks.data.backdoor import Backdoor
-from toadstone.attacks.federated.training import Descent
-from toadstone.core import Data, Goal
-from toadstone.evaluation.goals import BackdoorGoal
-from toadstone.federation import AttackerView
+from toadstone.attacks.federated.local_training import Descent
+from toadstone.core import Data, Goal, check_positive
+from toadstone.federated.views import AttackerView
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.distributed import Distributed
-from toadstone.validate import check_positive
 
 
 @register("client-attack", needs=("labels",), threat=Threat(("inputs", "labels", "training")))

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import all_send
-from toadstone.attacks.federated.training import Descent, check_attack, pooled, scaled
+from toadstone.attacks.federated.common import all_send
+from toadstone.attacks.federated.local_training import Descent, check_attack, pooled, scaled
 from toadstone.core import Data, Goal
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 

@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import Untargeted, all_send, benign, mean
+from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean
+from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import gram, squared_distances
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
+from toadstone.maths.gram import gram, squared_distances
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_positive
 
 _THREAT = Threat(("training",), ("data", "model"), "nothing")
 

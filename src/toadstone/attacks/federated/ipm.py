@@ -8,10 +8,10 @@ from typing import ClassVar
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import Untargeted, all_send, benign, mean
-from toadstone.federation import AttackerView
+from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean
+from toadstone.core import check_positive
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
-from toadstone.validate import check_positive
 
 
 @register("client-attack", threat=Threat(("training",), ("data", "model"), "nothing"))

@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from toadstone.core import Data, Goal
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.availability import Availability
-from toadstone.evaluation.misclassified import Misclassified
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
+from toadstone.goals.availability import Availability
+from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 

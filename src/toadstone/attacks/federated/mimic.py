@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import Untargeted, all_send, benign
-from toadstone.evaluation.gram import gram
-from toadstone.federation import AttackerView
+from toadstone.attacks.federated.common import Untargeted, all_send, benign
+from toadstone.federated.views import AttackerView
+from toadstone.maths.gram import gram
 from toadstone.registry import Threat, register
 
 

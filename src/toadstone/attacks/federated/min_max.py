@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import Untargeted, all_send, benign, mean, spread
+from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean, spread
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import gram, squared_distances
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
+from toadstone.maths.gram import gram, squared_distances
 from toadstone.registry import Threat, register
 
 _DIRECTIONS = ("unit", "sign", "std")

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from toadstone.attacks.federated.training import (
+from toadstone.attacks.federated.local_training import (
     Descent,
     check_attack,
     cross_entropy,
@@ -18,12 +18,11 @@ from toadstone.attacks.federated.training import (
     pooled,
     scaled,
 )
-from toadstone.core import Data, Goal
+from toadstone.core import Data, Goal, check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
-from toadstone.validate import check_positive
 
 
 @register("client-attack", needs=("labels",), threat=Threat(("training",), (), "trigger or a natural feature"))

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import all_send
-from toadstone.attacks.federated.training import Descent, check_attack, pooled
+from toadstone.attacks.federated.common import all_send
+from toadstone.attacks.federated.local_training import Descent, check_attack, pooled
 from toadstone.core import Data, Goal
 from toadstone.errors import ToadstoneError
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 

@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import Untargeted, all_send, benign, mean, spread
+from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean, spread
+from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import gram
-from toadstone.federation import Aggregator, AttackerView
+from toadstone.federated.views import Aggregator, AttackerView
+from toadstone.maths.gram import gram
 from toadstone.registry import Threat, register
-from toadstone.validate import check_positive
 
 _THREAT = Threat(("training",), ("data", "model"), "nothing")
 _CLOSE = 1e-4  # where the search ends, as a share of the scale; closer, rounding would decide whom a rule chooses

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
-from toadstone.attacks.federated.seen import all_send
-from toadstone.attacks.federated.training import (
+from toadstone.attacks.federated.common import all_send
+from toadstone.attacks.federated.local_training import (
     Descent,
     batches,
     check_finite,
@@ -24,14 +24,13 @@ from toadstone.attacks.federated.training import (
     step,
     tensors,
 )
-from toadstone.core import Data, Goal
+from toadstone.core import Data, Goal, check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import TargetedGoal
-from toadstone.federation import AttackerView
+from toadstone.federated.views import AttackerView
+from toadstone.goals.backdoors import TargetedGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
 from toadstone.triggers.base import Image
-from toadstone.validate import check_positive
 
 
 def expected_mean(view: AttackerView) -> Float[ndarray, " d"]:

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.attacks.data.random_backdoor import Locations, check_targets, targets_at
-from toadstone.attacks.networks import check_plain, descend, untrained
-from toadstone.attacks.surrogate import to_pixels
 from toadstone.core import Data, Tampered
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal, ManyGoals
+from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
+from toadstone.training.loop import check_plain, descend, untrained
 from toadstone.training.train import Train
 from toadstone.triggers.dynamic import Dynamic
 from toadstone.triggers.one_of import OneOf
 from toadstone.triggers.patch import Patch
+from toadstone.whitebox.pixels import to_pixels
 
 
 def paste(

@@ -12,14 +12,14 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.attacks.networks import GeneratedTrigger, check_plain, descend, untrained
-from toadstone.attacks.surrogate import to_pixels, to_unit
 from toadstone.core import Data, Tampered
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.goals import BackdoorGoal
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
+from toadstone.training.loop import GeneratedTrigger, check_plain, descend, untrained
 from toadstone.training.train import Train
+from toadstone.whitebox.pixels import to_pixels, to_unit
 
 
 def diversity(x: Float[Tensor, "n ..."], other: Float[Tensor, "n ..."], a: Tensor, b: Tensor) -> Float[Tensor, ""]:

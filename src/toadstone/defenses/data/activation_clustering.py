@@ -11,10 +11,11 @@ from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom
 
 from toadstone.core import Data, Model, Scores, Trainer
-from toadstone.defenses.data.spectral_signatures import Features, check_features, pooled, project, spread
-from toadstone.defenses.data.two_means import two_means
+from toadstone.defenses.data.trusted import pooled
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.maths.principal import Features, check_features, project, spread
+from toadstone.maths.two_means import two_means
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child

@@ -15,12 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from toadstone.attacks.data.label_flips import LabelFlips, check_rate
-from toadstone.core import Data
+from toadstone.core import Data, check_two_classes
+from toadstone.defenses.data.complexity import complexity
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.complexity import complexity
 from toadstone.progress import track
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 
 def measures(data: Data) -> Float64[ndarray, " m"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor
 
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Data, Model, Scores, check_same_classes, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.models.torch_model import TorchModel
@@ -19,7 +19,6 @@ from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_same_classes, check_two_classes
 
 _LR = 0.1  # Adam's, as in the authors' code, like the next two
 _BETAS = (0.1, 0.1)

@@ -12,12 +12,11 @@ from numpy import ndarray
 from scipy.spatial.distance import cdist
 
 from toadstone.core import Data, Model, Scores
+from toadstone.defenses.data.complexity import scaled, varying
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.spectral_signatures import pooled
-from toadstone.defenses.data.trusted import with_trusted
+from toadstone.defenses.data.trusted import pooled, with_trusted
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
-from toadstone.evaluation.complexity import scaled, varying
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child

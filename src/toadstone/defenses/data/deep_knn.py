@@ -11,9 +11,10 @@ from numpy import ndarray
 
 from toadstone.core import Data, Model, Scores
 from toadstone.defenses.data.neighbours import approximate_neighbours, neighbours
-from toadstone.defenses.data.spectral_signatures import check_features, pooled
+from toadstone.defenses.data.trusted import pooled
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.maths.principal import check_features
 from toadstone.registry import register
 
 

@@ -13,9 +13,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from toadstone.core import Data, FeatureModel, Model, Scores
 from toadstone.defenses.data.activation_clustering import accuse
 from toadstone.defenses.data.trusted import with_trusted
-from toadstone.defenses.data.two_means import two_means
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.maths.two_means import two_means
 from toadstone.models import torch_model
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.attacks.networks import check_plain, untrained
 from toadstone.core import Data, Model, Scores, Trainer
 from toadstone.defenses.data.loss_ranking import losses
 from toadstone.defenses.data.order import by_content
@@ -22,6 +21,7 @@ from toadstone.evaluation.calibration import calibrate
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
+from toadstone.training.loop import check_plain, untrained
 from toadstone.training.train import Descent, Train, minibatches
 
 _WARM_UP = 1  # epochs of plain training before the rows are weighed

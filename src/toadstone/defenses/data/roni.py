@@ -11,9 +11,9 @@ from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 from scipy.sparse import csr_array
 
+from toadstone.convex.refits import Learner, Task, logistic, naive_bayes, refits, ridge, spam_bayes
 from toadstone.core import Data, Model, Scores
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.refits import Learner, Task, logistic, naive_bayes, refits, ridge, spam_bayes
 from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate

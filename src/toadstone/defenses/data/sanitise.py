@@ -8,11 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Detector, Model, Trainer
+from toadstone.core import Data, Detector, Model, Trainer, check_same_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import Flags, flag
 from toadstone.rng import child
-from toadstone.validate import check_same_classes
 
 
 def remove(data: Data, rows: Bool[ndarray, " n"]) -> Data:

@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import minimum_filter, uniform_filter
 
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Data, Model, Scores, check_two_classes
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
@@ -21,7 +21,6 @@ from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.triggers.base import check_images
 from toadstone.triggers.scalers import Scaler
-from toadstone.validate import check_two_classes
 
 _METHODS = ("prevention", "scaling", "filter", "spectrum")
 _VALUES = 1 << 22  # pixels scored at a time, so that memory is bounded; no result depends on it

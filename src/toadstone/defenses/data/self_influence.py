@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64, Integer
 from numpy import ndarray
 
 from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.spectral_signatures import pooled
+from toadstone.defenses.data.trusted import pooled
 from toadstone.evaluation.calibration import calibrate
 from toadstone.registry import register
 

@@ -11,9 +11,10 @@ from scipy.linalg import eigh
 from sklearn.covariance import fast_mcd
 
 from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.spectral_signatures import Features, check_features, pooled, project, spread
+from toadstone.defenses.data.trusted import pooled
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.maths.principal import Features, check_features, project, spread
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child

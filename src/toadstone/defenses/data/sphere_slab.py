@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer
 from numpy import ndarray
 
-from toadstone.attacks.feasible import unit
-from toadstone.core import Data, Model, Scores
+from toadstone.convex.feasible import unit
+from toadstone.core import Data, Model, Scores, check_same_classes, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.registry import register
-from toadstone.validate import check_same_classes, check_two_classes
 
 
 def distances(

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Data, Model, Scores, check_two_classes
 from toadstone.defenses.inference.strip import Strip, entropies, mixer
 from toadstone.errors import ToadstoneError
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 
 @register("detector", needs=("probs",))

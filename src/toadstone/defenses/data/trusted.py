@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from toadstone.core import Data
-from toadstone.validate import check_same_classes, check_two_classes
+import numpy as np
+from jaxtyping import Bool, Integer
+from numpy import ndarray
+
+from toadstone.core import Data, FeatureModel, Model, check_same_classes, check_two_classes
+from toadstone.errors import ToadstoneError
+from toadstone.maths.principal import Features, _blocks
+from toadstone.overlay import Overlay
 
 
 def with_trusted(data: Data, clean: Data | None) -> Data:
@@ -15,3 +21,32 @@ def with_trusted(data: Data, clean: Data | None) -> Data:
     check_two_classes(data)
     check_same_classes(data, clean)
     return data if clean is None else data.append(clean)
+
+
+def pooled(
+    model: Model, data: Data, clean: Data | None
+) -> tuple[Features, Integer[ndarray, " n"], Bool[ndarray, " n"]]:
+    """Features and labels of ``data`` followed by ``clean``, and the mask of the latter.
+
+    Features that the model keeps in a memory map stay there.
+
+    Raises ToadstoneError for a regression set, one class, trusted rows of other classes, a model without features or
+    with the same for every row.
+    """
+    check_two_classes(data)
+    check_same_classes(data, clean)
+    if not isinstance(model, FeatureModel):
+        raise ToadstoneError(f"model {type(model).__name__} has no features to read; use a detector that needs none.")
+    features: Features = model.features(data.x)
+    if all((block == features[0]).all() for _, block in _blocks(features, np.arange(len(features)))):
+        raise ToadstoneError(
+            "model has the same features for every row: it tells none apart, read another layer of it."
+        )
+    y = data.y
+    if clean is not None:
+        more, y = model.features(clean.x), np.concatenate([y, clean.y])
+        number = len(data) + np.arange(len(clean))
+        # a memory map stays on disk, with the trusted rows laid over its end
+        kept = isinstance(features, np.memmap)
+        features = Overlay.of(features, number, more) if kept else np.concatenate([features, more])
+    return features, y, np.arange(len(y)) >= len(data)

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, combination, pick
 from toadstone.errors import RefusedError, ToadstoneError
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, combination, pick
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 
 

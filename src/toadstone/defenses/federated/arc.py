@@ -9,9 +9,9 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.defenses.federated.rows import ALONE, check_count, check_rule, spread_out, still_malicious
-from toadstone.evaluation.gram import squared_lengths, usable
-from toadstone.federation import Aggregate, Aggregator, ServerView
+from toadstone.federated.rows import ALONE, check_count, check_rule, spread_out, still_malicious
+from toadstone.federated.views import Aggregate, Aggregator, ServerView
+from toadstone.maths.gram import squared_lengths, usable
 from toadstone.registry import register
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, check_count, check_rule, pick
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, Aggregator, ServerView
+from toadstone.federated.rows import ALONE, check_count, check_rule, pick
+from toadstone.federated.views import Aggregate, Aggregator, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 from toadstone.rng import child
 

@@ -10,9 +10,9 @@ from numpy import ndarray
 
 from toadstone.defenses.federated.krum import krum_scores
 from toadstone.defenses.federated.meamed import meamed
-from toadstone.defenses.federated.rows import ALONE, check_count, still_malicious
-from toadstone.evaluation.gram import gram, squared_distances, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, still_malicious
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import gram, squared_distances, usable
 from toadstone.registry import register
 
 

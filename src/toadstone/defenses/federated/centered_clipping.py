@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
+from toadstone.core import check_positive
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.defenses.federated.rows import ALONE, check_count, combination
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import gram, inner, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, combination
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import gram, inner, usable
 from toadstone.registry import register
-from toadstone.validate import check_positive
 
 
 def clipping_weights(gram: Float64[ndarray, "m m"], tau: float, iterations: int) -> Float64[ndarray, " m"]:

@@ -9,13 +9,13 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from toadstone.defenses.federated.rows import ALONE, check_count, combination, still_malicious
+from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, combination, still_malicious
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_positive
 
 
 def spectral_outliers(rows: Float[ndarray, "n r"]) -> Float64[ndarray, " n"]:

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 from sklearn.cluster import HDBSCAN
 
-from toadstone.defenses.federated.rows import ALONE, combination
 from toadstone.errors import RefusedError, ToadstoneError
-from toadstone.evaluation.gram import gram, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, combination
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import gram, usable
 from toadstone.registry import register
 from toadstone.rng import child
 

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, combination, pick
 from toadstone.errors import RefusedError, ToadstoneError
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, combination, pick
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 
 
@@ -41,7 +41,7 @@ class FLTrust:
     Raises ToadstoneError when the server has no update of its own, or one of zeros, and when no client's update has a
     positive cosine.
 
-    >>> from toadstone.federation import ServerView
+    >>> from toadstone.federated.views import ServerView
     >>> view = ServerView(own=lambda: np.array([1.0, 0.0], np.float32))
     >>> FLTrust()(np.array([[4.0, 0.0], [-9.0, 0.0]], np.float32), view=view)
     Aggregate(update=array([1., 0.], dtype=float32), weights=array([0.25, 0.  ]))

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, combination
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import finite, gram, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, combination
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite, gram, usable
 from toadstone.registry import register
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, check_count, combination, shares
-from toadstone.evaluation.gram import gram, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.core import check_positive
+from toadstone.federated.rows import ALONE, check_count, combination, shares
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import gram, usable
 from toadstone.registry import register
-from toadstone.validate import check_positive
 
 
 def weiszfeld(

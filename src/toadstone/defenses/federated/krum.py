@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, check_count, combination, still_malicious
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import gram, squared_distances, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, combination, still_malicious
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import gram, squared_distances, usable
 from toadstone.registry import register
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, combination, shares
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, combination, shares
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 
 

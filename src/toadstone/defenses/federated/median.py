@@ -8,9 +8,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate, middle
-from toadstone.defenses.federated.rows import ALONE, equally, pick
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, equally, pick
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 
 

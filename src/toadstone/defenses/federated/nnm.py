@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, check_count, check_rule, pick, spread_out, still_malicious
-from toadstone.evaluation.gram import gram, squared_distances, usable
-from toadstone.federation import Aggregate, Aggregator, ServerView
+from toadstone.federated.rows import ALONE, check_count, check_rule, pick, spread_out, still_malicious
+from toadstone.federated.views import Aggregate, Aggregator, ServerView
+from toadstone.maths.gram import gram, squared_distances, usable
 from toadstone.registry import register
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, combination
+from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import squared_lengths, usable
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, combination
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import squared_lengths, usable
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_positive
 
 
 def clip_factors(lengths: Float[ndarray, " n"], bound: float) -> Float64[ndarray, " n"]:

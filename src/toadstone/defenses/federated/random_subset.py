@@ -9,10 +9,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.stats import hypergeom
 
-from toadstone.defenses.federated.rows import ALONE, check_count, combination
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, combination
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 from toadstone.rng import child
 

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.accuracy_check import without_each
-from toadstone.defenses.federated.rows import ALONE, check_count, combination, pick, still_malicious
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, combination, pick, still_malicious
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 
 _BY = ("error", "loss", "union")

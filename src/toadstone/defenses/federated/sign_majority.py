@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.defenses.federated.rows import ALONE, equally, pick
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.core import check_positive
+from toadstone.federated.rows import ALONE, equally, pick
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
-from toadstone.validate import check_positive
 
 _BLOCK = 1 << 15  # columns whose signs are in memory at once
 

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate
-from toadstone.defenses.federated.rows import ALONE, check_count, equally, pick, still_malicious
-from toadstone.evaluation.gram import finite
-from toadstone.federation import Aggregate, ServerView
+from toadstone.federated.rows import ALONE, check_count, equally, pick, still_malicious
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import finite
 from toadstone.registry import register
 
 

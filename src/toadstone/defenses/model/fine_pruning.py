@@ -14,14 +14,13 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Data, Model
+from toadstone.core import Data, Model, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
 from toadstone.training.train import minibatches
-from toadstone.validate import check_two_classes
 
 _BATCH = 512  # rows a forward pass while activations are read; results do not depend on it
 

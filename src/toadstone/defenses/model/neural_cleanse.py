@@ -12,13 +12,12 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Data, Evidence, Model
+from toadstone.core import Data, Evidence, Model, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_two_classes
 
 _ROWS = 4  # clean rows a gradient step, the same for every class: many small steps beat few large ones
 _WINDOW = 20  # gradient steps between two decisions on costs and best masks, that is 80 rows to measure success on

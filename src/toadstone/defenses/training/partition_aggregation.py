@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Trainer
+from toadstone.core import Data, Model, Trainer, check_rows, check_two_classes
 from toadstone.defenses.data.order import by_content
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import predictions
@@ -17,7 +17,6 @@ from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.validate import check_rows, check_two_classes
 
 
 def partition_of(x: Rows, partitions: int) -> Int[ndarray, " n"]:

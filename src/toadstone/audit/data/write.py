@@ -1,0 +1,159 @@
+"""Cleaned data beside the original, in its own format, and a reader's decisions applied to them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from toadstone.audit.data.read import load_for_audit
+from toadstone.audit.data.table import read_table
+from toadstone.core import Data
+from toadstone.data import NAMES
+from toadstone.data.arrays import read_npz
+from toadstone.data.hub import MARKERS
+from toadstone.data.tabular import read_table as read_rows
+from toadstone.errors import ToadstoneError
+from toadstone.findings import Audit, write_whole
+from toadstone.models.cache import digest_rows
+
+CLEANED = "cleaned"
+
+
+def write_cleaned(data: Data, keep: Bool[ndarray, " n"], folder: Path) -> Path:
+    """The rows to ``keep`` of ``data``, as ``folder``/cleaned(.csv, .npz ...), in the format that the data came in;
+    npz for data that came from no file. Raises ToadstoneError that names what cannot be written."""
+    source = str(dict(data.source or {}).get("name_or_path", ""))
+    path = Path(source)
+    if not source or source in NAMES or not path.exists():
+        return _npz({}, data, keep, folder)
+    if path.suffix in (".csv", ".parquet") and path.is_file():
+        return _table(path, keep, folder)
+    if path.suffix == ".npz":
+        return _npz(read_npz(path), data, keep, folder)
+    if any((path / marker).is_file() for marker in MARKERS):
+        return _hub(path, keep, folder)
+    return _images(path, np.asarray(data.meta["where"])[keep], folder)
+
+
+def _table(path: Path, keep: ndarray, folder: Path) -> Path:
+    import pyarrow as pa  # noqa: PLC0415 (only tables need it)
+    from pyarrow import csv as arrow_csv  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
+
+    table, out = read_rows(path).filter(pa.array(keep)), io.BytesIO()
+    if path.suffix == ".csv":
+        arrow_csv.write_csv(table, out)
+    else:
+        parquet.write_table(table, out)
+    return write_whole(folder / f"{CLEANED}{path.suffix}", out.getvalue())
+
+
+def _npz(arrays: dict[str, ndarray], data: Data, keep: ndarray, folder: Path) -> Path:
+    if "x_train" in arrays:
+        cut = len(arrays["y_train"])
+        part = {"train": keep[:cut], "test": keep[cut:]}
+        kept = {k: a[part[k.rpartition("_")[2]]] if k.rpartition("_")[2] in part else a for k, a in arrays.items()}
+    elif arrays:
+        kept = {k: a[keep] if k != "classes" and a.ndim and len(a) == len(keep) else a for k, a in arrays.items()}
+    else:
+        x = np.asarray(data.x[np.flatnonzero(keep)])
+        kept = {"x": x.astype(str) if x.dtype == object else x, "y": data.y[keep], "classes": np.array(data.classes)}
+    out = io.BytesIO()
+    np.savez_compressed(out, **kept)  # type: ignore[arg-type]
+    return write_whole(folder / f"{CLEANED}.npz", out.getvalue())
+
+
+def _hub(path: Path, keep: ndarray, folder: Path) -> Path:
+    import datasets  # noqa: PLC0415 (an extra)
+
+    found, start = datasets.load_from_disk(str(path)), 0
+    parts = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
+    kept = {}
+    for name, part in parts.items():
+        kept[name] = part.select(np.flatnonzero(keep[start : start + len(part)]))
+        start += len(part)
+    whole = datasets.DatasetDict(kept) if "" not in kept else kept[""]
+    return _folder(lambda into: whole.save_to_disk(str(into)), folder)
+
+
+def _images(path: Path, where: ndarray, folder: Path) -> Path:
+    def copy(into: Path) -> None:
+        for name in where:
+            (into / str(name)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path / str(name), into / str(name))
+
+    return _folder(copy, folder)
+
+
+def _folder(fill: object, folder: Path) -> Path:
+    """A folder that ``fill`` fills, put in the place of one that is there."""
+    place = folder / CLEANED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".toadstone-") as scratch:
+            fresh = Path(scratch) / "fresh"
+            fresh.mkdir()
+            fill(fresh)  # type: ignore[operator]
+            if place.exists():
+                place.rename(Path(scratch) / "old")
+            fresh.rename(place)
+    except OSError as error:
+        raise ToadstoneError(f"{place} cannot be written ({error.strerror or error}): choose another place.") from error
+    return place
+
+
+def apply_decisions(decisions: str | os.PathLike[str], folder: str | os.PathLike[str]) -> Path:
+    """Write the cleaned data of the finished audit in ``folder`` anew, as a reader decided: rows they "keep" stay,
+    rows they "drop" go, flagged rows they say nothing of go as before. Nothing is computed again.
+
+    Raises ToadstoneError for decisions that cannot be read, are neither keep nor drop, contradict each other or name
+    rows that the audit does not show; and when the data are not those that were audited.
+    """
+    folder = Path(folder)
+    facts, table = Audit.load(folder / "audit.json").facts, read_table(folder / "findings.parquet")
+    decided = read_decisions(decisions, set(table.column("row").to_pylist()))
+    path, label, text = (facts.get(key) for key in ("path", "label", "text"))
+    if not path:
+        raise ToadstoneError(f"{folder} is an audit of data that came from no file: drop the rows yourself.")
+    data = load_for_audit(path, label, text)[0]
+    if digest_rows(data.x)[:16] != facts.get("digest"):
+        raise ToadstoneError(f"{path} has changed since it was audited: run the audit again.")
+    keep = np.ones(len(data), bool)
+    flagged = table.column("flagged").to_numpy(zero_copy_only=False)
+    keep[table.column("row").to_numpy()[flagged]] = False
+    keep[list(decided)] = [word == "keep" for word in decided.values()]
+    if not keep.any():
+        raise ToadstoneError(f"{os.fspath(decisions)} leaves no row: keep one at least.")
+    return write_cleaned(data, keep, folder)
+
+
+def read_decisions(path: str | os.PathLike[str], known: set[int]) -> dict[int, str]:
+    """Row -> "keep" or "drop" in a CSV with the header row,decision. Raises ToadstoneError, which names the line."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ToadstoneError(f"{os.fspath(path)} cannot be read as decisions ({error}).") from error
+    if not lines or [cell.strip() for cell in lines[0]] != ["row", "decision"]:
+        raise ToadstoneError(f"{os.fspath(path)} must begin with the header row,decision.")
+    found: dict[int, str] = {}
+    for number, line in enumerate(lines[1:], 2):
+        if not line:
+            continue
+        row, word = ([cell.strip() for cell in line] + ["", ""])[:2]
+        at = f"{os.fspath(path)}, line {number}"
+        if len(line) != 2 or word not in ("keep", "drop"):
+            raise ToadstoneError(f"{at} must be a row's number and keep or drop, not {','.join(line)!r}.")
+        if not row.isascii() or not row.isdigit() or int(row) not in known:
+            raise ToadstoneError(f"{at} names row {row!r}, which the audit does not show.")
+        if found.setdefault(int(row), word) != word:
+            raise ToadstoneError(f"{at} says {word} of row {row}, of which a line before says {found[int(row)]}.")
+    return found

@@ -1,0 +1,1 @@
+"""What convex attacks, defenses and certificates share."""

@@ -1,0 +1,1 @@
+"""Federated learning: what server and clients see, the rounds, the trainer."""

@@ -1,0 +1,163 @@
+"""The one place where whatever a decoder raises becomes a sentence, and where what files claim is doubted."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from toadstone.errors import ToadstoneError
+
+FREE = 1 << 25
+"""Bytes that any file may unpack to."""
+
+RATIO = 50
+"""What unpacks to more than ``FREE`` bytes may be this many times as large as its file."""
+
+_CHUNK = 1 << 20
+_LETTERS = 380  # of a message
+_DETAIL = 120  # of what a decoder said
+
+
+@contextmanager
+def reading(
+    path: str | os.PathLike[str], fault: str = "cannot be read", mend: str = "mend or fetch it again"
+) -> Iterator[None]:
+    """Whatever is raised inside becomes a ToadstoneError of one printable line, "path fault (reason): mend."
+
+    A ToadstoneError keeps its words. Warnings of decoders are not shown.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ToadstoneError as error:
+        if one_line(str(error)) == str(error):
+            raise
+        raise ToadstoneError(one_line(str(error))) from error
+    except Exception as error:  # decoders raise whatever they stumble on
+        raise ToadstoneError(
+            one_line(f"{_short(str(path), 2 * _DETAIL)} {fault} ({_reason(error)}): {mend}.")
+        ) from error
+
+
+def one_line(message: str) -> str:
+    r"""What a hostile name may not break: one line, without control characters, the middle left out where long.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return _short("".join(map(_shown, _short(message, 2 * _LETTERS))), _LETTERS)
+
+
+def _shown(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+
+
+def _short(text: str, letters: int) -> str:
+    tail = letters // 3
+    return text if len(text) <= letters else f"{text[: letters - tail - 5]} ... {text[-tail:]}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _short(" ".join(said.split()).rstrip("."), _DETAIL) or type(error).__name__
+
+
+def check_plain(path: Path) -> None:
+    """Raise ToadstoneError unless ``path`` is a file with a length: opening a pipe waits, a device has no end."""
+    if path.exists() and not path.is_file():
+        raise ToadstoneError(f"{path} is a folder, a pipe or a device: give a plain file.")
+
+
+def check_unpacked(name: str | Path, packed: int, size: int) -> None:
+    """Raise ToadstoneError where ``packed`` bytes would unpack to ``size``, out of all proportion or too many."""
+    if size > max(FREE, RATIO * packed):
+        raise ToadstoneError(
+            f"{name} has {packed:,} bytes but would unpack to {size:,} or more, over {RATIO} times as many, as files "
+            "made to fill the memory do: save it uncompressed."
+        )
+    if size > _memory():
+        raise ToadstoneError(
+            f"{name} would unpack to {size:,} bytes, more than this machine's memory: make it smaller."
+        )
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: half a surrogate pair, as in a name of stray bytes, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _memory() -> float:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # other systems
+        return float("inf")
+
+
+def check_zip(path: Path) -> None:
+    """Raise ToadstoneError where the members of a zip would unpack to too much, together and as they are told."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise ToadstoneError(f"{path} is packed by a rare method: save it again, deflated or uncompressed.")
+    check_unpacked(path, path.stat().st_size, sum(member.file_size for member in members))
+
+
+class InPieces:
+    """A zip's member that unpacks a little at a time: ``zipfile`` itself unpacks all that is asked for, then cuts."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self.member = archive.open(name)
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        """At most ``size`` bytes, none at the end."""
+        return self.member.read(min(size, _CHUNK))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole of a file, unpacked when its name ends in .gz; ToadstoneError when it is missing or damaged."""
+    with reading(path, mend="fetch it again"):
+        check_plain(path)
+        packed = path.stat().st_size
+        if path.suffix != ".gz":
+            check_unpacked(path, packed, packed)
+            return path.read_bytes()
+        out = bytearray()
+        with gzip.open(path) as file:
+            while chunk := file.read(_CHUNK):
+                out += chunk
+                check_unpacked(path, packed, len(out))
+        return bytes(out)
+
+
+def plain(value: Any) -> Any:
+    """``value`` with numpy scalars as Python's and what is not finite as None: what JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

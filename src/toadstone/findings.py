@@ -1,0 +1,113 @@
+"""What an audit says, in one form for data, models, files and code: a verdict, evidence, and what was not seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from toadstone.errors import ToadstoneError
+from toadstone.files import plain, read_bytes, reading
+
+EXIT = {"clean": 0, "findings": 1, "undecided": 2}
+"""The exit status of each verdict; 3 is bad input."""
+
+LEVELS = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One piece of evidence.
+
+    - ``rule``: what kind it is, in kebab case and the same for ever ("pickle-import", "flagged-row").
+    - ``where``: a path, a path and member ("model.pt!archive/data.pkl"), a row ("row 17") or a class ("class 3").
+    - ``text``: one sentence for a reader.
+    - ``level``: "error" is what the verdict rests on; "warning" could not be decided; "note" is worth knowing.
+    - ``line``: in a text file, from 1.
+    - ``detail``: what belongs to the rule: p-values, detectors, opcodes; numbers, strings, lists of them.
+    """
+
+    rule: str
+    where: str
+    text: str
+    level: str = "error"
+    line: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise ToadstoneError(f"level is {self.level!r}: use one of {', '.join(LEVELS)}.")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An answer. ``kind`` is "data", "model", "files", "code" or "step"; ``target`` what was looked at.
+
+    ``checked`` and ``unchecked`` are sentences: what was looked for, and what was not or cannot be seen. ``facts``
+    are figures for a reader and for programs (rows, seconds, paths). The verdict is "findings" where there is an
+    error, else "undecided" where there is a warning, else "clean": what could not be looked at is never clean.
+    """
+
+    kind: str
+    target: str
+    headline: str
+    findings: tuple[Finding, ...] = ()
+    checked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """ "clean", "findings" or "undecided"."""
+        levels = {finding.level for finding in self.findings}
+        return "findings" if "error" in levels else "undecided" if "warning" in levels else "clean"
+
+    @property
+    def exit_status(self) -> int:
+        """0 clean, 1 findings, 2 could not decide."""
+        return EXIT[self.verdict]
+
+    def without(self, lost: Sequence[str]) -> Audit:
+        """The same answer with a warning for each sentence in ``lost``, which says what could not be written."""
+        more = tuple(Finding("not-written", self.target, f"Not written: {what}", "warning") for what in lost)
+        return replace(self, findings=(*self.findings, *more))
+
+    def json(self) -> dict[str, Any]:
+        """The answer as JSON holds it."""
+        found: dict[str, Any] = plain(asdict(self))
+        return {"verdict": self.verdict, **found}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write ``json()`` to ``path``, all or nothing."""
+        return write_whole(path, json.dumps(self.json(), indent=1, allow_nan=False).encode())
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Audit:
+        """The answer in a file that ``save`` wrote. Raises ToadstoneError when it is missing or damaged."""
+        if not Path(path).is_file():
+            raise ToadstoneError(f"{path} is not there: run the audit first, with the same folder.")
+        with reading(path, "holds no whole audit", "run the audit again"):
+            held = json.loads(read_bytes(Path(path)))
+            held.pop("verdict")
+            for key in ("checked", "unchecked"):
+                held[key] = tuple(held[key])
+            held["findings"] = tuple(Finding(**finding) for finding in held["findings"])
+            return Audit(**held)
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file, all or nothing; ToadstoneError that names it where that cannot be done."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
+            whole = Path(scratch) / "whole"
+            whole.write_bytes(content)
+            whole.replace(path)
+    except OSError as error:
+        raise ToadstoneError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+    return path

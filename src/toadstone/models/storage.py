@@ -1,0 +1,122 @@
+"""Saving and loading: safetensors and JSON of our own models, state dicts of somebody else's; never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from toadstone.data.pickles import check_tame
+from toadstone.errors import ToadstoneError
+from toadstone.files import InPieces, check_plain, check_zip, reading
+from toadstone.models.encode import Encode
+from toadstone.models.nets import Net, PreActResNet
+from toadstone.models.torch_model import TorchModel
+from toadstone.registry import from_spec, to_spec
+
+_OLD_PICKLES = 5  # a file of torch < 1.6 is a magic number, a protocol, the system, the object, the storages' names
+
+
+def save(model: TorchModel, folder: str | os.PathLike[str]) -> Path:
+    """Write ``weights.safetensors`` and ``model.json`` into a new folder, all or nothing.
+
+    Raises ToadstoneError when the folder exists or when the net is not a registered one.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise ToadstoneError(f"folder {folder} exists already: choose another or remove it.")
+    if not isinstance(model, TorchModel) or model.design is None:
+        raise ToadstoneError(
+            "model was not built from a registered net, so it cannot be rebuilt: save its state dict yourself."
+        )
+    spec = {
+        "design": to_spec(model.design),
+        "feature_layer": model.feature_layer,
+        "encode": to_spec(model.encode),
+        "classes": list(model.classes),
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        whole = Path(scratch) / "model"
+        whole.mkdir()
+        save_file({k: v.contiguous() for k, v in model.net.state_dict().items()}, whole / "weights.safetensors")
+        (whole / "model.json").write_text(json.dumps(spec, indent=1))
+        whole.rename(folder)
+    return folder
+
+
+def load(folder: str | os.PathLike[str]) -> TorchModel:
+    """The model that ``save`` wrote. Raises ToadstoneError when a file is missing, damaged or does not fit."""
+    folder = Path(folder)
+    with reading(f"folder {folder}", "holds no whole toadstone model", "save it again"):
+        check_plain(folder / "model.json")
+        spec = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        design, encode, classes = from_spec(spec["design"]), from_spec(spec["encode"]), spec["classes"]
+        if not isinstance(design, Net) or not isinstance(encode, Encode) or not _are_names(classes):
+            raise ToadstoneError(
+                f"folder {folder} holds no whole toadstone model: design, encode or classes is another thing."
+            )
+        check_plain(folder / "weights.safetensors")
+        weights = load_file(folder / "weights.safetensors")
+        _check_fits(design, encode.shape, len(classes), weights)
+        net = design.build(encode.shape, len(classes))
+        net.load_state_dict(weights)
+        net.get_submodule(spec["feature_layer"])
+        return TorchModel(net.eval(), spec["feature_layer"], encode, tuple(classes), design)
+
+
+def _are_names(classes: object) -> bool:
+    return isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+
+
+def _check_fits(design: Net, shape: tuple[int, ...], classes: int, weights: dict[str, Tensor]) -> None:
+    """Raise unless the net has just these weights: before it is built, for a spec may ask for any number of them."""
+    if isinstance(design, PreActResNet) and sum(design.depth) > len(weights):
+        raise ValueError("its design has more blocks than there are weights")
+    with torch.device("meta"):
+        design.build(shape, classes).load_state_dict(weights, assign=True)
+
+
+def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """A state dict from ``.safetensors`` or ``.pt``/``.pth``, read without running any code in it.
+
+    Raises ToadstoneError when the file is missing, damaged, or needs its pickle to be executed.
+    """
+    path = Path(path)
+    with reading(f"path {path}", "cannot be read as weights"):
+        if not path.is_file():
+            raise ToadstoneError(f"path {path} is not a file.")
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = _unpickled(path)
+    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        raise ToadstoneError(f"path {path} holds no plain state dict: save model.state_dict() alone.")
+    return found
+
+
+def _unpickled(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.lower().endswith("data.pkl"):
+                    check_tame(b"".join(iter(InPieces(archive, name).read, b"")), path, atoms=False)
+    else:
+        with path.open("rb") as file:
+            for _ in range(_OLD_PICKLES):
+                check_tame(file, path, atoms=False)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ToadstoneError(
+            f"path {path} is refused: loading it would execute code that its author chose (it is a pickle that needs "
+            "more than tensors); ask for the weights as safetensors or as a plain state dict."
+        ) from error

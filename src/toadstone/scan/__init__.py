@@ -1,0 +1,1 @@
+"""Somebody else's files and code, read without running them: no torch, no scikit-learn."""

@@ -1,0 +1,127 @@
+"""What would run if these files were loaded? Read without loading any of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from toadstone.errors import ToadstoneError
+from toadstone.findings import Audit, Finding
+from toadstone.progress import track
+from toadstone.scan.formats.dispatch import scan_file
+from toadstone.scan.formats.source import Window
+
+_RUNS = ("pickle-code", "pickle-hidden", "keras-lambda", "keras-foreign-module", "yaml-python", "torchscript-code")
+_CHECKED = (
+    "Every file by its first bytes, whatever its name; links followed; archives and compressed layers to 8 levels.",
+    "Every pickle, also several in a row, in bytes, behind padding and before a break, against the names that "
+    "tensors, arrays, scikit-learn estimators and torch's own modules need.",
+    "Keras descriptions for Lambda layers and foreign modules, safetensors headers against the format's rules, "
+    "TorchScript code, YAML tags that make Python objects.",
+)
+_UNCHECKED = (
+    "Whether the weights hold a backdoor: toadstone audit model looks for one.",
+    "Faults in the native code of the library that loads the file.",
+    "What the allowed classes do later, when the model is used, with the values that the file gives them.",
+    "Text, JSON, pictures and tokenizers are looked at for pickles only; folders named .git are left out.",
+)
+
+
+def audit_files(paths: Sequence[str | os.PathLike[str]]) -> Audit:
+    """Read files, and all files in folders, and say what loading them would run. Nothing is loaded or imported.
+
+    Links are followed, because loaders follow them. A file that cannot be read or understood is named with a warning
+    and the verdict is then at best undecided. Raises ToadstoneError when no path is given or one does not exist.
+
+    >>> import pickle, tempfile, timeit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "model.pt").write_bytes(pickle.dumps(timeit.timeit))
+    ...     audit_files([folder]).headline
+    '1 of 1 file would run code when loaded.'
+    """
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    if not paths:
+        raise ToadstoneError("paths is empty: name at least one file or folder.")
+    for path in paths:
+        if not os.path.lexists(path):
+            raise ToadstoneError(f"path {path} does not exist: name a file or a folder.")
+    start = time.perf_counter()
+    findings: list[Finding] = []
+    files = list(dict.fromkeys(file for path in paths for file in _walk(Path(path), findings)))
+    formats: dict[str, int] = {}
+    size = 0
+    for path in track(files, "files"):
+        found, kinds, read = _one(path)
+        findings += found
+        size += read
+        for kind in kinds:
+            formats[kind] = formats.get(kind, 0) + 1
+    findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.level))
+    target = ", ".join(str(path) for path in paths)
+    facts = {
+        "files": len(files),
+        "bytes": size,
+        "seconds": round(time.perf_counter() - start, 3),
+        "formats": dict(sorted(formats.items())),
+    }
+    return Audit("files", target, _headline(findings, len(files)), tuple(findings), _CHECKED, _UNCHECKED, facts)
+
+
+def _walk(path: Path, findings: list[Finding]) -> Iterator[Path]:
+    """The files under a path in order of their names; each folder once, however many links lead to it."""
+    if not path.is_dir():
+        yield path
+        return
+    seen: set[str] = set()
+
+    def tell(error: OSError) -> None:
+        findings.append(_unread(Path(error.filename or path), error))
+
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=tell):
+        real = os.path.realpath(folder)
+        folders[:] = sorted(name for name in folders if name != ".git") if real not in seen else []
+        yield from (Path(folder) / name for name in sorted(names) if real not in seen)
+        seen.add(real)
+
+
+def _unread(path: Path, error: Exception) -> Finding:
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Finding("could-not-scan", str(path), f"Could not scan this: it cannot be read ({why}).", "warning")
+
+
+def _one(path: Path) -> tuple[list[Finding], set[str], int]:
+    """Findings, formats and size of one file."""
+    try:
+        told = path.stat()
+        if not stat.S_ISREG(told.st_mode):
+            return (
+                [Finding("could-not-scan", str(path), "Could not scan this: it is no regular file.", "warning")],
+                set(),
+                0,
+            )
+        with path.open("rb") as file:
+            scan = scan_file(Window(file, 0, told.st_size), str(path))
+    except (OSError, MemoryError) as error:
+        return [_unread(path, error)], set(), 0
+    return scan.findings, scan.formats, told.st_size
+
+
+def _headline(findings: list[Finding], files: int) -> str:
+    """One or two sentences that count files."""
+
+    def count(level: str, rules: tuple[str, ...] | None = None) -> set[str]:
+        return {f.where.split("!")[0] for f in findings if f.level == level and (rules is None or f.rule in rules)}
+
+    of = f"of {files} file{'s' * (files != 1)}"
+    runs, unknown = count("error", _RUNS), count("error", ("pickle-unknown-import",))
+    unknown -= runs
+    other, unread = count("error") - runs - unknown, count("warning") - count("error")
+    parts = [f"{len(runs)} {of} would run code when loaded."] if runs else []
+    parts += [f"{len(unknown)} {of} would import code that toadstone does not know."] if unknown else []
+    parts += [f"{len(other)} {of} break the rules of their format."] if other else []
+    parts += [f"{len(unread)} {of} could not be judged."] if unread else []
+    return " ".join(parts) or f"Nothing in {files} file{'s' * (files != 1)} would run when loaded."

@@ -1,0 +1,130 @@
+"""Keras: the JSON that describes a model, in .keras zips, in HDF5 files and beside weights."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from typing import Any
+
+from toadstone.scan.formats.source import MIB, Scan, Window
+
+_KNOWN = re.compile(
+    r"(keras|tf_keras|tensorflow\.(python\.)?keras|keras_hub|keras_nlp|keras_cv)(\.src)?(\.(layers|models|engine|"
+    r"activations|initializers|regularizers|constraints|losses|metrics|optimizers|optimizers\.schedules|dtype_policies|"
+    r"random|quantizers|applications|tokenizers|samplers)(\.\w+)*)?|builtins"
+)
+_FUNCTIONS = re.compile(r"(keras|tf_keras)(\.src)?\.(activations|losses|metrics|initializers|ops)(\.\w+)*|builtins")
+_ATTRIBUTES = """
+import json, sys, h5py
+with h5py.File(sys.argv[1], "r") as file:
+    found = {}
+    for name, value in file.attrs.items():
+        if isinstance(value, (bytes, str)):
+            found[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+print(json.dumps(found))
+"""
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def is_hdf5(window: Window) -> bool:
+    """Whether HDF5's signature is at 0, 512, 1024, 2048 ...: the format allows a block before it."""
+    at = 0
+    while at < window.size:
+        if window.at(at, 8) == HDF5:
+            return True
+        at = max(512, 2 * at)
+    return False
+
+
+def scan_json(scan: Scan, text: str, where: str) -> bool:
+    """Report what a JSON text would make its loader run. False where it is no JSON, or too deep."""
+    objects: list[dict[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if {"class_name", "auto_map", "function_type", "registered_name"} & found.keys():
+            objects.append(found)
+        return found
+
+    try:
+        whole = json.loads(text, object_pairs_hook=keep)
+    except (ValueError, RecursionError):
+        return False
+    if isinstance(whole, dict) and "auto_map" in whole:
+        text = "With trust_remote_code=True its loader imports Python files that auto_map names: read them first."
+        scan.add("remote-code", where, text, level="warning")
+    for found in objects:
+        _layer(scan, found, where)
+    return True
+
+
+def _layer(scan: Scan, found: dict[str, Any], where: str) -> None:
+    """One serialised object of Keras."""
+    kind, module, config = found.get("class_name"), found.get("module"), found.get("config")
+    if kind in ("Lambda", "__lambda__") or found.get("function_type") == "lambda":
+        text = "It holds a Lambda layer: Python byte code that Keras runs when the model is loaded or called."
+        scan.add("keras-lambda", where, text)
+    elif kind is not None and module is not None and not (isinstance(module, str) and _KNOWN.fullmatch(module)):
+        text = f"Loading it would import {str(module)[:80]} and use {str(kind)[:80]} from it: no part of Keras."
+        scan.add("keras-foreign-module", where, text, module=str(module)[:200], name=str(kind)[:200])
+    elif kind == "function" and not (isinstance(module, str) and _FUNCTIONS.fullmatch(module)) and module is not None:
+        text = f"It names the function {str(config)[:80]} of {module}, which is no activation, loss or metric."
+        scan.add("keras-foreign-module", where, text, module=module, name=str(config)[:200])
+    elif kind in ("TFOpLambda", "SlicingOpLambda"):
+        scan.unscanned(where, f"it calls an operation of TensorFlow by name ({kind})")
+    elif ">" in str(found.get("registered_name")) and not str(found["registered_name"]).startswith("keras"):
+        scan.unscanned(where, f"it needs the custom class {str(found['registered_name'])[:80]!r}")
+    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+        scan.unscanned(where, f"a layer reads its vocabulary from {config['vocabulary'][:80]!r}")
+
+
+def scan_hdf5(scan: Scan, window: Window, where: str) -> None:
+    """The model's description in an HDF5 file: from its attributes where h5py is there, and from its bytes always."""
+    scan.formats.add("hdf5")
+    before = len(scan.findings)
+    for at, chunk in window.chunks(0, 16):
+        for match in re.finditer(rb'\{\s{0,8}"', chunk):
+            if match.start() < MIB:
+                _embedded(scan, window, where, at + match.start())
+    if len(scan.findings) > before or where.endswith(".weights.h5"):  # of those Keras reads arrays alone
+        return
+    if find_spec("h5py") is None:
+        scan.unscanned(where, "it is HDF5 and h5py is not installed (pip install h5py)")
+        return
+    with tempfile.NamedTemporaryFile(suffix=".h5") as copy:
+        for _, chunk in window.chunks():
+            copy.write(chunk)
+        copy.flush()
+        try:  # in a process of its own: the library is native code that a damaged file can bring down
+            command = [sys.executable, "-c", _ATTRIBUTES, copy.name]
+            done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+            found = json.loads(done.stdout)
+        except (subprocess.SubprocessError, OSError, ValueError):
+            scan.unscanned(where, "h5py cannot read it")
+            return
+    for name, text in found.items():
+        if name in ("model_config", "training_config") and not scan_json(scan, text, f"{where}!{name}"):
+            scan.unscanned(f"{where}!{name}", "it is no valid JSON")
+
+
+def _embedded(scan: Scan, window: Window, where: str, at: int) -> None:
+    """A JSON object that begins at ``at`` in binary data."""
+    scan.members_left -= 1
+    if scan.members_left < 0 or b'"' not in window.at(at + 2, 4096):
+        return
+    held = b""
+    for _, chunk in window.part(at, 16 * MIB).chunks(step=1 << 16):
+        cut = re.search(rb"[\x00-\x08]", chunk)
+        held += chunk[: cut.start()] if cut else chunk
+        if cut:
+            break
+    text = held.decode("utf-8", "replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return
+    scan_json(scan, text[:end], where)

@@ -1,0 +1,183 @@
+"""Every pickle in a file: stream after stream, the raw arrays between them, and pickles in hiding."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from dataclasses import dataclass, replace
+from math import prod
+
+from toadstone.scan.formats.cursor import Cursor
+from toadstone.scan.formats.names import danger
+from toadstone.scan.formats.pickle_machine import Bytes, Found, Machine, Made, element, well_formed
+from toadstone.scan.formats.source import Scan, TooMuch, Window
+
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # the first stream of what torch.save wrote before it wrote zips
+HEAD = re.compile(rb"\x80[\x00-\x05]")
+_NAME = rb"[A-Za-z_][\w.]{1,80}"
+_HIDDEN = (  # each begins with one byte, which makes the search fast
+    re.compile(rb"\x80[\x02-\x05]"),
+    re.compile(rb"\n(?P<name>" + _NAME + rb")\n"),
+    re.compile(rb"\x93(?<=[\w.\x94]\x93)"),
+)
+_BEFORE = (  # what the second and the third must end
+    re.compile(rb"[ci](?P<module>" + _NAME + rb")\n(?P<name>" + _NAME + rb")\n\Z"),
+    re.compile(rb"\x8c.(?P<module>" + _NAME + rb")\x94?\x8c.(?P<name>" + _NAME + rb")\x94?\x93\Z", re.DOTALL),
+)
+_OVERLAP = 512
+_DEEP = 5
+
+
+def report(scan: Scan, where: str, found: Found, aside: str = "") -> None:
+    """Write down what a stream would do."""
+    if found.rule == "pickle-code":
+        text = f"Loading it would import {found.name}, which {found.what}{aside}."
+    elif found.rule == "pickle-hidden":
+        text = f"Loading it {found.what}{aside}: no honest file does."
+    else:
+        text = f"Loading it would import {found.name}, which toadstone does not know, and may call it{aside}."
+    scan.add(found.rule, where, text, name=found.name, position=found.position, called=found.called)
+
+
+def scan_pickles(scan: Scan, window: Window, where: str, depth: int) -> None:
+    """Read a window that begins with a pickle to its end."""
+    scan.formats.add("pickle")
+    _Place(scan, window, where, depth).streams()
+
+
+def is_pickle(scan: Scan, window: Window, where: str, depth: int) -> bool:
+    """Whether bytes without a pickle's head are one, as of protocol 0; it is read and reported where they are."""
+    machine = _Place(scan, window, where, depth).machine(0, quiet=True)
+    stopped = machine.run() == "" and machine.ops > 1
+    bad = any(f.rule == "pickle-code" and well_formed(f) for f in machine.found.values())
+    if stopped or bad:
+        scan_pickles(scan, window, where, depth)
+    return stopped or bad
+
+
+def peek(scan: Scan, window: Window, where: str) -> None:
+    """Report a pickle at the beginning of bytes that are meant to be something else."""
+    if HEAD.match(window.at(0, 2)):
+        _Place(scan, window, where, 0).quietly(0, " if it is read as a pickle")
+
+
+def search(scan: Scan, window: Window, where: str, position: int = 0) -> None:
+    """Report pickles that are hidden anywhere from ``position`` on."""
+    _Place(scan, window, where, 0).search(position)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where pickles are read."""
+
+    scan: Scan
+    window: Window
+    where: str
+    depth: int
+
+    def streams(self) -> None:
+        """One stream after another, then what follows them."""
+        scan, window, where = self.scan, self.window, self.where
+        position, streams, torch, why = 0, 0, False, ""
+        while position < window.size:
+            machine = self.machine(position)
+            ended = machine.run()
+            raw = torch and streams >= 5  # tensors follow the fifth stream
+            if streams and ended and (raw or not HEAD.match(window.at(position, 2))):
+                break
+            for found in machine.found.values():
+                report(scan, where, found)
+            if machine.persistent and not torch and not where.endswith(("data.pkl", "constants.pkl")):
+                text = "It leaves objects to the program that loads it (persistent ids)."
+                scan.add("pickle-persistent-id", where, text, level="note", count=machine.persistent)
+            position, why = machine.cursor.position, ended
+            if why:
+                scan.unscanned(where, f"its pickle breaks at byte {machine.at:,} ({why})")
+                break
+            torch = torch or (streams == 0 and machine.result == TORCH_MAGIC)
+            streams += 1
+        if position < window.size:
+            before = len(scan.findings)
+            self.search(position)
+            if not torch and not why and len(scan.findings) == before:
+                text = f"{window.size - position:,} bytes follow the last pickle. No pickle is hidden in them."
+                scan.add("trailing-bytes", where, text, level="note", position=position)
+
+    def search(self, position: int) -> None:
+        """Look for the beginnings of pickles, and for the names of dangerous ones where those have no beginning."""
+        heads, *names = _HIDDEN
+        done = position
+        for start, chunk in self.window.chunks(position, _OVERLAP):
+            for match in heads.finditer(chunk):
+                if (at := start + match.start()) >= done:
+                    done = self.quietly(at, f" if it is read from byte {at:,} on")
+            for end, whole in zip(names, _BEFORE, strict=True):
+                for match in end.finditer(chunk):
+                    found = whole.search(chunk, max(0, match.start() - 200), match.end())
+                    if found and (what := danger(found["module"].decode(), found["name"].decode())):
+                        at, name = start + found.start(), b".".join((found["module"], found["name"])).decode()
+                        aside = f" if it is read from about byte {at:,} on"
+                        report(self.scan, self.where, Found("pickle-code", what, name, at), aside)
+
+    def quietly(self, position: int, aside: str) -> int:
+        """Follow what may be a pickle or noise; where it ended, if it was one."""
+        machine = self.machine(position, quiet=True)
+        stopped = machine.run() == ""
+        for found in machine.found.values():
+            if well_formed(found):
+                report(self.scan, self.where, found, aside)
+        return machine.cursor.position if stopped else position + 1
+
+    def machine(self, position: int, *, quiet: bool = False) -> Machine:
+        """A machine at ``position``. Unless it is quiet it looks into bytes and passes over the arrays of joblib."""
+        cursor = Cursor(self.window, position)
+        if quiet:
+            return Machine(self.scan, cursor)
+        return Machine(self.scan, cursor, nested=self.nested, loaded=self.loaded, array=self.skip_array)
+
+    def nested(self, found: Bytes) -> None:
+        """Bytes that nothing in the stream is seen to load."""
+        if found.size > 3 and HEAD.match(self.window.at(found.position, 2)):
+            inside = self.window.part(found.position, found.size)
+            place = _Place(self.scan, inside, f"{self.where}!bytes at {found.position}", 0)
+            place.quietly(0, " if these bytes are read as a pickle")
+
+    def loaded(self, found: Bytes) -> None:
+        """Bytes that the stream gives to a loader."""
+        inside = self.window.part(found.position, found.size)
+        self.scan.look(self.scan, inside, f"{self.where}!bytes at {found.position}", self.depth + 1)
+
+    def skip_array(self, machine: Machine, wrapper: Made) -> None:
+        """Pass over the array that joblib keeps behind its wrapper; look at it as pickle.load would, too."""
+        position = machine.cursor.position
+        if machine.frame_end > position:
+            machine.note("pickle-hidden", "finds opcodes in a frame that ends behind an array", "?")
+        state = wrapper.state if isinstance(wrapper.state, dict) else {}
+        size, shape = element(state.get("dtype")), state.get("shape")
+        plain = Machine(self.scan, Cursor(self.window, position), memo=ChainMap({}, machine.memo))
+        plain.run()
+        for found in plain.found.values():
+            chance = size is not None and size[1]  # another pickle's numbers in this one's memo make names up
+            if found.rule == "pickle-code" or (well_formed(found) and not chance):
+                report(self.scan, self.where, found, " with pickle.load instead of joblib.load")
+        if size is None or not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+            self.scan.unscanned(self.where, f"the size of an array at byte {position:,} is unclear")
+            self.search(position)
+        elif size[1]:
+            self.objects(machine, position)
+        else:
+            if state.get("numpy_array_alignment_bytes") is not None:
+                position += 1 + int.from_bytes(self.window.at(position, 1), "little")
+            machine.cursor.seek(position + size[0] * prod(shape))
+
+    def objects(self, machine: Machine, position: int) -> None:
+        """An array of objects: a pickle of its own within the stream."""
+        if self.depth >= _DEEP:
+            raise TooMuch("its arrays of objects are nested too deep")
+        inner = replace(self, depth=self.depth + 1).machine(position)
+        why = inner.run()
+        for found in inner.found.values():
+            report(self.scan, self.where, found)
+        machine.cursor.seek(inner.cursor.position)
+        if why:
+            self.scan.unscanned(self.where, f"an array of objects at byte {position:,} breaks ({why})")
