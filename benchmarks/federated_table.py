@@ -28,9 +28,9 @@ from toadstone import load, split
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.federated import IID, Dirichlet, Federated
 from toadstone.federated.views import Aggregator, ClientAttack
 from toadstone.models import MLP
-from toadstone.training import IID, Dirichlet, Federated
 
 FOLDER, F, SEEDS = Path("build/federated"), 10, 1
 PARTITIONS = {"iid": IID(), "dirichlet": Dirichlet(0.5)}

@@ -16,8 +16,8 @@ import numpy as np
 
 from toadstone import load, split
 from toadstone.attacks.federated.ada import ADA, attacking_distances
+from toadstone.federated import Federated
 from toadstone.models import MLP
-from toadstone.training import Federated
 
 SOURCE, ROUNDS = 4, 10
 

@@ -17,8 +17,8 @@ from toadstone import load, split
 from toadstone.attacks import SignFlip
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.federated import Federated
 from toadstone.models import MLP
-from toadstone.training import Federated
 
 RULES = {
     "mean": (lambda f: d.Mean(), "#999999"),

@@ -15,8 +15,8 @@ import altair as alt
 
 from toadstone import load, split
 from toadstone.attacks import Backdoor, DataPoisoning, DistributedBackdoor
+from toadstone.federated import Federated
 from toadstone.models import MLP
-from toadstone.training import Federated
 from toadstone.triggers import Distributed, Patch
 
 SQUARE, EPOCHS, LR = Distributed(Patch(4), 4), 3, 0.1

@@ -25,9 +25,10 @@ from toadstone.defenses import (
     StripRows,
     Trim,
 )
+from toadstone.federated import Federated
 from toadstone.models.nets import MLP
 from toadstone.registry import Entry, entries
-from toadstone.training import Adam, Federated, Pretrained, Resized, SpamBayes, Train, Transfer
+from toadstone.training import Adam, Pretrained, Resized, SpamBayes, Train, Transfer
 from toadstone.triggers import (
     Accessory,
     Additive,

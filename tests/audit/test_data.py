@@ -18,13 +18,14 @@ from sklearn.pipeline import make_pipeline
 
 from toadstone import Data, load, split
 from toadstone.attacks.data.backdoor import Backdoor
-from toadstone.audit import Precomputed, audit_data, load_for_audit
+from toadstone.audit import audit_data, load_for_audit
 from toadstone.audit.data.read import read_row_numbers
 from toadstone.audit.data.write import apply_decisions, read_decisions
 from toadstone.checkpoints import Stages
 from toadstone.errors import ToadstoneError
 from toadstone.findings import Audit
 from toadstone.models.nets import MLP
+from toadstone.training import Precomputed
 from toadstone.training.train import Adam, Train
 from toadstone.triggers.patch import Patch
 

@@ -1,24 +1,5 @@
 """Models: torch modules and scikit-learn estimators behind one contract, reference nets, safe files."""
 
-from toadstone._lazy import lazy
+from lazy_loader import attach_stub
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "TorchModel": "toadstone.models.torch_model",
-        "SklearnModel": "toadstone.models.sklearn_model",
-        "Pixels": "toadstone.models.encode",
-        "Columns": "toadstone.models.encode",
-        "Words": "toadstone.models.encode",
-        "Logistic": "toadstone.models.nets",
-        "MLP": "toadstone.models.nets",
-        "SmallCNN": "toadstone.models.nets",
-        "PreActResNet": "toadstone.models.nets",
-        "BagOfEmbeddings": "toadstone.models.nets",
-        "TextCNN": "toadstone.models.nets",
-        "cached": "toadstone.models.cache",
-        "save": "toadstone.models.storage",
-        "load": "toadstone.models.storage",
-        "load_weights": "toadstone.models.storage",
-    },
-)
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

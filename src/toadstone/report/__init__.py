@@ -1,13 +1,5 @@
 """Reports: records in, one self-contained HTML page or single figures out. Reads records and nothing else."""
 
-from toadstone._lazy import lazy
+from lazy_loader import attach_stub
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "write": "toadstone.report.page",
-        "write_audit": "toadstone.report.audit",
-        "write_federated": "toadstone.report.federated",
-        "figures": "toadstone.report.plots",
-    },
-)
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -6,9 +6,9 @@ from toadstone import load, split
 from toadstone.attacks import SameValue
 from toadstone.defenses.federated.foolsgold import FoolsGold, foolsgold_weights
 from toadstone.errors import ToadstoneError
+from toadstone.federated import Dirichlet, Federated
 from toadstone.federated.views import ServerView
 from toadstone.models import MLP
-from toadstone.training import Dirichlet, Federated
 
 
 def sent(seed, n=9, e=6):

@@ -1,12 +1,5 @@
 """Flower apps: the library's rules as server strategies, its attacks as client mods and grids (extra ``flower``)."""
 
-from toadstone._lazy import lazy
+from lazy_loader import attach_stub
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "ToadstoneStrategy": "toadstone.federated.flower.strategy",
-        "UpdateAttackMod": "toadstone.federated.flower.mods",
-        "ColludingGrid": "toadstone.federated.flower.grid",
-    },
-)
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,0 +1,11 @@
+from .adapt import Precomputed as Precomputed
+from .fit import Fit as Fit
+from .linear_regression import FitRegression as FitRegression
+from .norm_svm import NormSVM as NormSVM
+from .pretrained import Pretrained as Pretrained
+from .resized import Resized as Resized
+from .spam_bayes import SpamBayes as SpamBayes
+from .train import SGD as SGD
+from .train import Adam as Adam
+from .train import Train as Train
+from .transfer import Transfer as Transfer
