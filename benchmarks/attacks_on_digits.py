@@ -72,9 +72,9 @@ def outsourced() -> dict[str, Outsourced]:
 
 def judge_outsourced(attack: Outsourced, train: Data, test: Data, seed: int) -> dict[str, float]:
     """One malicious trainer."""
-    made = attack(train, seed=child(seed, "attack"))
+    made = attack.train(train, seed=child(seed, "attack"))
     found = {"rows": 0.0, "linf": 0.0}
-    for side, model in (("victim", made.model), ("clean_twin", VICTIM(train, seed=child(seed, "train")))):
+    for side, model in (("victim", made.model), ("clean_twin", VICTIM.fit(train, seed=child(seed, "train")))):
         found[f"{side}_accuracy"] = accuracy(model, test).value
         found[f"{side}_success"] = made.goal.success(model, test).value
     return found
@@ -82,11 +82,11 @@ def judge_outsourced(attack: Outsourced, train: Data, test: Data, seed: int) -> 
 
 def judge(attack: Attack, trainer: Trainer, train: Data, test: Data, seed: int) -> dict[str, float]:
     """One attack on one training set."""
-    poison = attack(train, seed=child(seed, "attack"))
+    poison = attack.poison(train, seed=child(seed, "attack"))
     cost = attack_cost(train, poison)
     found = {"rows": float(cost.rows), "linf": cost.linf or 0.0}
     for side, data in (("victim", poison.apply(train)), ("clean_twin", train)):
-        model = trainer(data, seed=child(seed, "train"))
+        model = trainer.fit(data, seed=child(seed, "train"))
         found[f"{side}_accuracy"] = accuracy(model, test).value
         found[f"{side}_success"] = poison.goal.success(model, test).value
     return found

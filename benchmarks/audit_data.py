@@ -69,7 +69,7 @@ def planted(case: str, data: Data, rate: float, seed: int) -> tuple[Data, ndarra
         if case == "gtsrb"
         else Backdoor(InsertWords(("cf",)), 1, rate)
     )
-    poison = attack(data, seed=child(seed, "attack"))
+    poison = attack.poison(data, seed=child(seed, "attack"))
     return poison.apply(data), poison.mask(len(data))
 
 

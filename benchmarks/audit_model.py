@@ -56,9 +56,9 @@ def example(design: str, trigger: Any, seed: int, mnist: bool) -> tuple[Any, Dat
     splits = split(load("mnist" if mnist else "digits"), **sizes, seed=seed)
     data, target = splits.train, child(seed, "target") % 10
     if trigger is not None:
-        data = Backdoor(trigger, target, 0.1)(data, seed=child(seed, "attack")).apply(data)
+        data = Backdoor(trigger, target, 0.1).poison(data, seed=child(seed, "attack")).apply(data)
     trainer = NETS[design] if mnist else Train(NETS[design].net, epochs=25, optimizer=Adam(3e-3), batch_size=32)
-    net = Remember(trainer, KEPT / "nets")(data, seed=child(seed, "train"))
+    net = Remember(trainer, KEPT / "nets").fit(data, seed=child(seed, "train"))
     return net, splits.clean, splits.test, target
 
 

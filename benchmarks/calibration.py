@@ -51,11 +51,11 @@ def nulls(seed: int) -> dict[str, float]:
     """The shares of clean training rows at p <= LEVEL, by score and by the half that they are compared with."""
     splits = split(load("digits"), test=400, clean=600, seed=seed)
     inside, held = halves(splits.clean, seed)
-    model = TRAINER(splits.train.append(inside), seed=seed)
+    model = TRAINER.fit(splits.train.append(inside), seed=seed)
     found = {}
     for name, trusted in (("in_training", inside), ("held_out", held)):
-        by_loss = LossRanking()(model, splits.train, clean=trusted, seed=seed).pvalues
-        spectral = SpectralSignatures()(model, splits.train, clean=trusted, seed=seed).pvalues
+        by_loss = LossRanking().score(model, splits.train, clean=trusted, seed=seed).pvalues
+        spectral = SpectralSignatures().score(model, splits.train, clean=trusted, seed=seed).pvalues
         found |= {
             f"loss_{name}": float((by_loss <= LEVEL).mean()),
             f"spectral_signatures_{name}": float((spectral <= LEVEL).mean()),
@@ -69,12 +69,12 @@ def one_run(seed: int, planted: bool, names: tuple[str, ...]) -> Runs:
     data: Data = parts.train
     truth = np.zeros(len(data), bool)
     if planted:
-        poison = Backdoor(Patch(size=2), 7, 0.05)(parts.train, seed=child(seed, "attack"))
+        poison = Backdoor(Patch(size=2), 7, 0.05).poison(parts.train, seed=child(seed, "attack"))
         data, truth = poison.apply(parts.train), poison.mask(len(data))
-    model = SMALL(data.append(parts.clean), seed=child(seed, "train"))
+    model = SMALL.fit(data.append(parts.clean), seed=child(seed, "train"))
     found: Runs = {}
     for name in names:
-        scores = DETECTORS[name](model, data, clean=parts.clean, seed=child(seed, name))
+        scores = DETECTORS[name].score(model, data, clean=parts.clean, seed=child(seed, name))
         clean = scores.pvalues[~truth]
         flagged = [flag(scores, fdr=level).rows for level in LEVELS]
         wrong = [float(rows[~truth].sum() / max(1, rows.sum())) for rows in flagged]

@@ -93,7 +93,7 @@ def one_shot(quick: bool) -> dict[str, float]:
     """Poison Frogs: one poison a target."""
     train, test = cifar10("train", (6, 8), 300 if quick else 900), cifar10("test", (6, 8), 400)
     net, epochs = (SmallCNN(8, 1024), 2) if quick else (SmallCNN(16, 2048), 6)
-    model = pretrained(net, (0, 1, 2, 3, 4, 5, 7, 9), epochs, 0.02)(train, seed=0)
+    model = pretrained(net, (0, 1, 2, 3, 4, 5, 7, 9), epochs, 0.02).fit(train, seed=0)
     victim = Victim(model, train, test, 1e-6)
     _, right = victim.right()
     count = 10 if quick else 60
@@ -154,7 +154,7 @@ def transfer(quick: bool) -> dict[str, float]:
     train, test = cifar10("train", new, 500), cifar10("test", new, 400)
     nets = {"white": (PreActResNet(16, (1, 1, 1, 1, 1)), 0.1), "black": (SmallCNN(16, 256), 0.02)}
     epochs = 3 if quick else 10
-    models = {name: pretrained(net, learnt, epochs, lr)(train, seed=0) for name, (net, lr) in nets.items()}
+    models = {name: pretrained(net, learnt, epochs, lr).fit(train, seed=0) for name, (net, lr) in nets.items()}
     victims = {name: Victim(model, train, test, 1e-5) for name, model in models.items()}
     right = {name: victim.right()[1] for name, victim in victims.items()}
     sure = np.flatnonzero(right["white"] & right["black"])
@@ -189,15 +189,15 @@ def end_to_end(quick: bool) -> dict[str, float]:
     base = pretrained(SmallCNN(8, 256), (0, 1, 2, 3, 4, 5, 7, 9), 2 if quick else 6, 0.02)
     tune = Transfer(base, frozen=False, epochs=5, optimizer=SGD(0.01))
     clean = Remember(tune)
-    right = clean(train, seed=0).probs(test.x).argmax(1) == test.y
+    right = clean.fit(train, seed=0).probs(test.x).argmax(1) == test.y
     chosen = np.flatnonzero(right & (test.y == 0))[: 2 if quick else 20]
     figures = {"end_to_end_accuracy_clean": float(right.mean()), "end_to_end_targets": len(chosen)}
     for poisons in (1, 30) if quick else (1, 10, 30, 50):
         hits = 0.0
         for row in chosen:
             attack = FeatureCollision(test.x[row], 1, clean, poisons, opacity=0.3, steps=50 if quick else 100)
-            poison = attack(train, seed=0)
-            hits += poison.goal.success(tune(poison.apply(train), seed=1), test).value
+            poison = attack.poison(train, seed=0)
+            hits += poison.goal.success(tune.fit(poison.apply(train), seed=1), test).value
         figures[f"end_to_end_{poisons}_poisons"] = hits / len(chosen)
     return figures
 

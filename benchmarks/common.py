@@ -122,12 +122,12 @@ class Remember:
     trainer: Trainer
     folder: Path = Path("build/models")
 
-    def __call__(self, train: Data, *, seed: int) -> Model:
+    def fit(self, train: Data, *, seed: int) -> Model:
         digest = hashlib.sha256(repr((self.trainer, seed)).encode() + train.y.tobytes())
         digest.update(np.ascontiguousarray(train.x[:]).tobytes())
         place = self.folder / digest.hexdigest()[:16]
         if not place.exists():
-            models.save(self.trainer(train, seed=seed), place)
+            models.save(self.trainer.fit(train, seed=seed), place)
         return models.load(place)
 
 

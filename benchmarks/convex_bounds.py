@@ -73,8 +73,8 @@ def digits(quick: bool) -> dict[str, float]:
     bound = poisoning_bound(train, attack)
     seconds = time.process_time() - start
     trainer = NormSVM(attack.norm)
-    poison = attack(train, seed=0)
-    victim, twin = trainer(poison.apply(train), seed=0), trainer(train, seed=0)
+    poison = attack.poison(train, seed=0)
+    victim, twin = trainer.fit(poison.apply(train), seed=0), trainer.fit(train, seed=0)
     planted = Data(poison.x, poison.y, train.classes)
     found = {
         "mnist17_oracle_bound_error": bound.error,
@@ -89,7 +89,7 @@ def digits(quick: bool) -> dict[str, float]:
     moved = data_dependent_attack(train, moving, seed=0, splits=2 if quick else 10)
     return found | {
         "mnist17_data_dependent_error": moved.poison.goal.success(
-            trainer(moved.poison.apply(train), seed=0), test
+            trainer.fit(moved.poison.apply(train), seed=0), test
         ).value,
         "mnist17_data_dependent_passes": float(passes(train, moved.poison, moving).mean()),
     }
@@ -100,7 +100,7 @@ def stronger(quick: bool) -> dict[str, float]:
     train, test = mnist17()
     train, norm = train.take(np.arange(4000)), 0.8**0.5
     trainer = NormSVM(norm)
-    found = {"mnist17_4000_clean_error": 1 - accuracy(trainer(train, seed=0), test).value}
+    found = {"mnist17_4000_clean_error": 1 - accuracy(trainer.fit(train, seed=0), test).value}
     for rate in (0.03,) if quick else (0.03, 0.3):
         game = CandidateAttack(rate, norm, iterations=3000)
         attacks = {
@@ -110,8 +110,8 @@ def stronger(quick: bool) -> dict[str, float]:
             "influence": InfluenceAttack(rate, C=0.001, steps=8),
         }
         for name, attack in attacks.items():
-            poison = attack(train, seed=0)
-            victim = trainer(poison.apply(train), seed=0)
+            poison = attack.poison(train, seed=0)
+            victim = trainer.fit(poison.apply(train), seed=0)
             planted = Data(poison.x, poison.y, train.classes)
             key = f"mnist17_{100 * rate:g}_{name}"
             found[f"{key}_loss"] = hinge(victim.estimator, train) + rate * hinge(victim.estimator, planted)
@@ -142,7 +142,7 @@ def text(name: str, count: int, rates: tuple[float, ...], norm: float, iteration
             sphere_and_slab(train.x, train.y, 0.15), sphere_and_slab(train.x, train.y, 0.6), strict=True
         )
     ]
-    figures = {f"{name}_clean_error": 1 - accuracy(trainer(train, seed=0), test).value}
+    figures = {f"{name}_clean_error": 1 - accuracy(trainer.fit(train, seed=0), test).value}
     for rate in rates:
         attack = CandidateAttack(rate, norm, "hinge", 0.7, iterations, 0.1 if name == "enron" else 0.001)
         m = int(rate * len(train))
@@ -154,7 +154,7 @@ def text(name: str, count: int, rates: tuple[float, ...], norm: float, iteration
         if good.any():
             pick = rng.choice(np.flatnonzero(good), m)
             dirty = train.append(Data(x[pick].astype(np.float32), y[pick], train.classes))
-            figures[f"{key}_error"] = 1 - accuracy(trainer(dirty, seed=0), test).value
+            figures[f"{key}_error"] = 1 - accuracy(trainer.fit(dirty, seed=0), test).value
     return figures
 
 
@@ -173,13 +173,13 @@ def counted(name: str, count: int, rates: tuple[float, ...], norm: float) -> dic
         )
         for c, s in enumerate(sphere_and_slab(train.x, train.y, 0.7))
     ]
-    figures[f"{name}_whole_clean_error"] = 1 - accuracy(trainer(train, seed=0), test).value
+    figures[f"{name}_whole_clean_error"] = 1 - accuracy(trainer.fit(train, seed=0), test).value
     for rate in rates:
         m = int(rate * len(train))
         attack = CandidateAttack(rate, norm, "hinge", 0.7, m, 0.008 / rate * (rate / 0.05) ** 0.5)
         game = play(mean_loss(signed(train.x, train.y), "hinge"), tuple(sets), attack, np.arange(m))
         dirty = train.append(Data(game.x.astype(np.float32), (game.sign > 0).astype(np.int64), train.classes))
-        error = 1 - accuracy(trainer(dirty, seed=0), test).value
+        error = 1 - accuracy(trainer.fit(dirty, seed=0), test).value
         figures |= {f"{name}_{100 * rate:g}_whole_error": error, f"{name}_{100 * rate:g}_whole_bound": game.upper}
     return figures
 

@@ -89,11 +89,11 @@ def flips(name: str, seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
     errors: dict[str, list[float]] = {}
     for seed in range(seeds):
         train, test = problem(name, seed)
-        errors.setdefault("none_0", []).append(1 - accuracy(MACHINE(train, seed=0), test).value)
+        errors.setdefault("none_0", []).append(1 - accuracy(MACHINE.fit(train, seed=0), test).value)
         for rate in rates:
             for word, attack in attacks(name, rate).items():
-                poison = attack(train, seed=seed)
-                error = poison.goal.success(MACHINE(poison.apply(train), seed=0), test).value
+                poison = attack.poison(train, seed=seed)
+                error = poison.goal.success(MACHINE.fit(poison.apply(train), seed=0), test).value
                 errors.setdefault(f"{word}_{round(100 * rate)}", []).append(error)
     return {f"flips_{name}_{key}": float(np.mean(found)) for key, found in errors.items()}
 
@@ -109,9 +109,9 @@ def sanitisation(name: str, seeds: int) -> dict[str, float]:
             train, test = parts.train, parts.test
         else:
             train, test = problem(name, seed)
-        dirty = LabelFlips(0.2)(train, seed=seed).apply(train)
+        dirty = LabelFlips(0.2).poison(train, seed=seed).apply(train)
         mended = Data(train.x, relabel(np.asarray(dirty.x[:]), dirty.y, 20, 0.6), train.classes)
-        runs.append([accuracy(MACHINE(data, seed=0), test).value for data in (train, dirty, mended)])
+        runs.append([accuracy(MACHINE.fit(data, seed=0), test).value for data in (train, dirty, mended)])
     means = np.mean(runs, 0)
     return {f"knn_{name}_{word}": float(v) for word, v in zip(("clean", "flipped", "mended"), means, strict=True)}
 
@@ -123,9 +123,9 @@ def detection(name: str, seeds: int) -> dict[str, float]:
         found = []
         for seed in range(seeds):
             train, _ = problem(name, seed)
-            poison = LabelFlips(0.1, which, MACHINE)(train, seed=seed)
+            poison = LabelFlips(0.1, which, MACHINE).poison(train, seed=seed)
             dirty = poison.apply(train)
-            scores = ComplexityChange()(MACHINE(dirty, seed=0), dirty, clean=None, seed=0)
+            scores = ComplexityChange().score(MACHINE.fit(dirty, seed=0), dirty, clean=None, seed=0)
             found.append(auroc(scores.values, poison.mask(len(train))))
         out[f"change_{name}_{which}"] = float(np.mean(found))
     return out
@@ -147,7 +147,7 @@ def judges(quick: bool) -> dict[str, float]:
     for word, source in sources.items():
         for rate in (0.02, 0.05, 0.1):
             clean, fresh = draws(source, count, 1), draws(source, count, 2)
-            attacked = [LabelFlips(rate)(data, seed=i).apply(data) for i, data in enumerate(fresh)]
+            attacked = [LabelFlips(rate).poison(data, seed=i).apply(data) for i, data in enumerate(fresh)]
             values = np.array([judge.probability(data) for data in [*clean, *attacked]])
             out[f"judge_{word}_{round(100 * rate)}"] = auroc(values, np.repeat([False, True], count))
     return out

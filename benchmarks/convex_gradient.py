@@ -38,7 +38,7 @@ def unit(data: Data) -> Data:
 
 
 def right(trainer: Fit, train: Data, test: Data) -> float:
-    return accuracy(trainer(unit(train), seed=0), unit(test)).value
+    return accuracy(trainer.fit(unit(train), seed=0), unit(test)).value
 
 
 def parts(data: Data, sizes: tuple[int, ...], seed: int) -> list[Data]:
@@ -54,7 +54,7 @@ def pair(data: Data, first: int, second: int) -> Data:
 
 def flips(trainer: Fit, train: Data, test: Data, count: int, seed: int) -> dict[str, float]:
     """Accuracy after flips of ``count`` labels: drawn, of the rows nearest to the separator, of those furthest."""
-    margin = trainer(unit(train), seed=0).estimator.decision_function(unit(train).x)
+    margin = trainer.fit(unit(train), seed=0).estimator.decision_function(unit(train).x)
     order = np.argsort(margin * (2 * train.y - 1))
     drawn = np.random.default_rng(seed).choice(len(train), count, replace=False)
     found = {}
@@ -77,7 +77,7 @@ def secml(mnist: Data, seeds: int) -> dict[str, float]:
             poison = attack.craft(train, valid, seed=seed)
             figures[f"{name}seconds"] = time.process_time() - start
             figures[f"{name}accuracy"] = right(victim, poison.apply(train), test)
-        figures["training_loss_accuracy"] = right(victim, attack(train, seed=seed).apply(train), test)
+        figures["training_loss_accuracy"] = right(victim, attack.poison(train, seed=seed).apply(train), test)
         exact = OptimalPoints(15, C=10.0, joint=True, starts=5, box=(0.0, 1.0)).craft(
             unit(train), unit(valid), seed=seed
         )
@@ -168,7 +168,7 @@ def targeted(seeds: int) -> dict[str, float]:
             poison = attack.craft(train, valid, seed=seed)
             figures[f"{name}_seconds"] = time.process_time() - start
             for which, data in (("", poison.apply(train)), ("clean_", train)):
-                model = victim(unit(data), seed=0)
+                model = victim.fit(unit(data), seed=0)
                 figures[f"{name}_{which}success"] = poison.goal.success(model, unit(test)).value
                 figures[f"{name}_{which}rest_accuracy"] = accuracy(model, unit(rest)).value
         runs.append(figures)
@@ -184,7 +184,7 @@ def beta(mnist: Data, seeds: int) -> dict[str, float]:
         for seed in range(seeds):
             train, test = parts(pair(mnist, first, second), (400, 1000), seed)
             start = time.process_time()
-            poison = BetaPoisoning(0, 1, 0.25)(train, seed=seed)
+            poison = BetaPoisoning(0, 1, 0.25).poison(train, seed=seed)
             seconds = (time.process_time() - start) / len(poison.index)
             errors = [1 - right(v, d, test) for v in victims.values() for d in (train, poison.apply(train))]
             runs.append([seconds, *errors])
@@ -220,7 +220,7 @@ def regression(seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
                     }
                     for kind, attack in attacks.items():
                         crafted = isinstance(attack, RegressionPoisoning)
-                        poison = attack.craft(train, valid, seed=seed) if crafted else attack(train, seed=seed)
+                        poison = attack.craft(train, valid, seed=seed) if crafted else attack.poison(train, seed=seed)
                         dirty = poison.apply(train)
                         defenses = {"plain": plain, "trim": Trim(rate, plain)}
                         if kind == "optp":
@@ -252,7 +252,7 @@ def robust(seeds: int) -> dict[str, float]:
             dirty = RegressionPoisoning(0.2, "ridge", 1.0, "boundary").craft(train, valid, seed=seed).apply(train)
 
             def error(trainer: FitRegression, rows: Data, test: Data = test) -> float:
-                return float(((trainer(rows, seed=0).predict(test.x) - test.y) ** 2).mean())
+                return float(((trainer.fit(rows, seed=0).predict(test.x) - test.y) ** 2).mean())
 
             clean = error(plain, train)
             for key, trainer in ROBUST.items():

@@ -65,12 +65,12 @@ def dictionary(quick: bool) -> dict[str, float]:
     runs: list[dict[str, float]] = []
     for seed in range(2 if quick else 5):
         parts, run = mails(quick, seed), {}
-        poison = Dictionary(rate=0.05 if quick else 0.01)(parts.train, seed=seed)
+        poison = Dictionary(rate=0.05 if quick else 0.01).poison(parts.train, seed=seed)
         for name, data in (("", poison.apply(parts.train)), ("_twin", parts.train)):
             truth = poison.mask(len(parts.train))[: len(data)]
             truth &= name == ""
             run |= {f"{key}{name}": value for key, value in filters(data.append(parts.clean), parts.test).items()}
-            scores = Roni(SpamBayes())(Precomputed(data.classes), data, clean=parts.clean, seed=seed)
+            scores = Roni(SpamBayes()).score(Precomputed(data.classes), data, clean=parts.clean, seed=seed)
             for rule, flags in (("", scores.values > CUT), ("_fdr", flag(scores, fdr=0.05).rows)):
                 run[f"roni_false_rejections{rule}{name}"] = int(flags[~truth].sum())
                 if truth.any():
@@ -86,8 +86,8 @@ def dictionary(quick: bool) -> dict[str, float]:
 
 def filters(train: Data, test: Data) -> dict[str, float]:
     """Ham lost by SpamBayes, and the error of naive Bayes."""
-    ham = SpamBayes()(train, seed=0).probs(test.x[test.y == 0])[:, 1]
-    error = 1 - accuracy(BAYES(train, seed=0), test).value
+    ham = SpamBayes().fit(train, seed=0).probs(test.x[test.y == 0])[:, 1]
+    error = 1 - accuracy(BAYES.fit(train, seed=0), test).value
     return {
         "dictionary_ham_lost": (ham > 0.5).mean(),
         "dictionary_ham_held": (ham > 0.15).mean(),
@@ -98,13 +98,13 @@ def filters(train: Data, test: Data) -> dict[str, float]:
 def speed(quick: bool) -> dict[str, float]:
     """Seconds a row: the toolbox, full refits, and ours."""
     parts = mails(True, 0)
-    data = Dictionary(rate=0.05)(parts.train, seed=0).apply(parts.train)
+    data = Dictionary(rate=0.05).poison(parts.train, seed=0).apply(parts.train)
     detector, nobody = Roni(BAYES), Precomputed(data.classes)
-    detector(nobody, data, clean=parts.clean, seed=0)
+    detector.score(nobody, data, clean=parts.clean, seed=0)
     started = time.process_time()
     roni._prepared(BAYES, data.append(parts.clean), 0)
     counted = time.process_time()
-    ours = detector(nobody, data, clean=parts.clean, seed=0)
+    ours = detector.score(nobody, data, clean=parts.clean, seed=0)
     mine = (time.process_time() - 2 * counted + started) / len(data)  # the toolbox is given the counts
     few = data.take(np.linspace(0, len(data) - 1, 60 if quick else len(data)).astype(int))
     slow, seconds = by_refits(nobody, data, parts.clean)
@@ -120,7 +120,7 @@ def by_refits(model: Model, data: Data, clean: Data) -> tuple[np.ndarray, float]
     """The scores of the same rows by full refits, which settings without a closed form get, and seconds a row."""
     slowly = Roni(replace(BAYES, settings={"class_prior": None}))
     started = time.process_time()
-    scores = slowly(model, data, clean=clean, seed=0)
+    scores = slowly.score(model, data, clean=clean, seed=0)
     return scores.values, (time.process_time() - started) / len(data)
 
 
@@ -151,7 +151,7 @@ def partitions(quick: bool) -> dict[str, float]:
     test = data.take(np.flatnonzero(data.meta["part"] == "test")[: 500 if quick else 2000])
     for k, epochs in ((15, 20), (60, 20)) if quick else ((100, 12), (400, 25)):
         net = Train(SmallCNN(4, 64), epochs, Adam(3e-3), batch_size=16, crop=2)
-        votes = PartitionAggregation(net, k)(train, seed=0).votes(test.x)
+        votes = PartitionAggregation(net, k).fit(train, seed=0).votes(test.x)
         figures[f"dpa_accuracy_{k}"] = float((votes.argmax(1) == test.y).mean())
         figures[f"dpa_median_radius_{k}"] = median_radius(certified_accuracy(votes, test.y))
     return figures

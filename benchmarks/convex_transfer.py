@@ -117,7 +117,7 @@ def words(seeds: int, steps: int) -> dict[str, float]:
             }
             for key, rows in added.items():
                 data = Data(np.concatenate([train.x, rows]), np.append(train.y, labels[: len(rows)]), train.classes)
-                model = victim(data, seed=0)
+                model = victim.fit(data, seed=0)
                 if name == "topic":
                     run[f"topic_{key}_success"] = goal.success(model, test).value
                     run[f"topic_{key}_rest"] = accuracy(model, rest).value

@@ -101,7 +101,7 @@ def problem(net: str, targets: int, poisons: int) -> tuple[TorchModel, Tensor, T
     data = load("cifar10")
     train = data.take(data.meta["part"] == "train")
     design, lr = NETS[net]
-    model = Remember(Train(design, 1, SGD(lr)))(train.take(np.arange(4000)), seed=0)
+    model = Remember(Train(design, 1, SGD(lr))).fit(train.take(np.arange(4000)), seed=0)
     rows = [np.flatnonzero(train.y == c)[: targets * n] for c, n in ((TARGET, poisons), (SOURCE, 1))]
     bases, images = (to_unit(np.asarray(train.x[r])) for r in rows)
     return model, bases.unflatten(0, (targets, poisons)), images

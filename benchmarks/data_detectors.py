@@ -31,7 +31,7 @@ def changed(train: Data, seed: int) -> dict[str, tuple[Data, np.ndarray]]:
     draw = np.random.default_rng(seed)
     wrong = draw.random(len(train)) < 0.05
     y = np.where(wrong, (train.y + draw.integers(1, 10, len(wrong))) % 10, train.y)
-    poison = Backdoor(Patch(size=2), 7, 0.05)(train, seed=seed)
+    poison = Backdoor(Patch(size=2), 7, 0.05).poison(train, seed=seed)
     return {
         "twin": (train, np.zeros(len(train), bool)),
         "wrong_labels": (Data(train.x, y, train.classes), wrong),
@@ -43,9 +43,9 @@ def one_seed(seed: int) -> dict[str, float]:
     """All figures of one seed."""
     parts, found = split(load("digits"), test=100, clean=600, seed=seed), {}
     for what, (data, truth) in changed(parts.train, seed).items():
-        model = TRAINER(data.append(parts.clean), seed=seed)
+        model = TRAINER.fit(data.append(parts.clean), seed=seed)
         for name, detector in DETECTORS.items():
-            scores = detector(model, data, clean=parts.clean, seed=seed)
+            scores = detector.score(model, data, clean=parts.clean, seed=seed)
             rows = flag(scores, fdr=0.1).rows
             if what == "twin":
                 found[f"{name}_twin_flagged"] = float(rows.mean())

@@ -147,7 +147,7 @@ def spectral(data: Data, truth: ndarray) -> dict[str, float]:
     check_spectral(data)
     detector = SpectralSignatures()
     theirs, peer = timed(lambda: peer_spectral(data))
-    scores, ours = timed(lambda: detector(Precomputed(data.classes), data, clean=None, seed=0))
+    scores, ours = timed(lambda: detector.score(Precomputed(data.classes), data, clean=None, seed=0))
     name = "spectral_signatures"
     figures = {f"ratio_{name}": peer / ours, f"seconds_{name}": ours, f"seconds_peer_{name}": peer}
     return figures | {f"auroc_{name}": auroc(scores.values, truth), f"auroc_peer_{name}": auroc(theirs, truth)}
@@ -156,8 +156,8 @@ def spectral(data: Data, truth: ndarray) -> dict[str, float]:
 def victim(n: int) -> tuple[TorchModel, ndarray, ndarray, Data]:
     """A backdoored model, ``n`` images of which the second half is triggered, and clean images it never saw."""
     splits = split(load("mnist"), train=10_000, test=n // 2, clean=2 * BLENDS, seed=0)
-    poison = Backdoor(Patch(size=3), target=TARGET, rate=RATE)(splits.train, seed=0)
-    model = Train(epochs=3)(poison.apply(splits.train), seed=0)
+    poison = Backdoor(Patch(size=3), target=TARGET, rate=RATE).poison(splits.train, seed=0)
+    model = Train(epochs=3).fit(poison.apply(splits.train), seed=0)
     inputs = np.concatenate([splits.test.x, Patch(size=3)(np.asarray(splits.test.x), seed=0)])
     return model, inputs, np.arange(n) >= n // 2, splits.clean
 
@@ -195,7 +195,7 @@ def strip(n: int) -> dict[str, float]:
     check_strip(model, inputs)
     theirs, peer = peer_entropies(model, inputs, clean)
     monitor = Strip(blends=BLENDS)
-    scores, ours = timed(lambda: monitor(model, inputs, clean=clean, seed=0))
+    scores, ours = timed(lambda: monitor.watch(model, inputs, clean=clean, seed=0))
     figures = {"ratio_strip": peer / ours, "seconds_strip": ours, "seconds_peer_strip": peer}
     return figures | {"auroc_strip": auroc(scores.values, truth), "auroc_peer_strip": auroc(-theirs, truth)}
 

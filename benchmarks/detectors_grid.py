@@ -134,7 +134,7 @@ def cell(data: str, world: str, attack: str, seed: int) -> dict[str, Any]:
         for name in [n for n in w.detectors if n in missing or ("combined" in missing and n in COMBINED)]:
             start = time.process_time()
             try:
-                found[name] = w.detectors[name](model, job.data, clean=w.clean, seed=child(seed, name))
+                found[name] = w.detectors[name].score(model, job.data, clean=w.clean, seed=child(seed, name))
                 figures = job.judge(found[name], time.process_time() - start)
             except ToadstoneError as error:
                 figures = {"not_applicable": str(error)}
@@ -172,12 +172,12 @@ class Job:
     @staticmethod
     def of(w: World, attack: Attack | None, seed: int) -> Job:
         """Plant and train."""
-        poison = None if attack is None else attack(w.train, seed=child(seed, "attack"))
+        poison = None if attack is None else attack.poison(w.train, seed=child(seed, "attack"))
         data = w.train if poison is None else poison.apply(w.train)
         truth = np.zeros(len(data), bool) if poison is None else poison.mask(len(w.train))
         train = Remember(w.trainer)
-        twin = train(w.train.append(w.clean), seed=child(seed, "train"))
-        model = twin if poison is None else train(data.append(w.clean), seed=child(seed, "train"))
+        twin = train.fit(w.train.append(w.clean), seed=child(seed, "train"))
+        model = twin if poison is None else train.fit(data.append(w.clean), seed=child(seed, "train"))
         before = {"accuracy": accuracy(model, w.test).value, "twin_accuracy": accuracy(twin, w.test).value}
         if poison is not None:
             before |= {"asr": poison.goal.success(model, w.test).value, "rows": float(truth.sum())}
@@ -197,7 +197,7 @@ class Job:
         """Accuracy and attack success of a model trained without ``rows``."""
         w, model = self.world, self.model
         if rows.any():
-            model = w.trainer(self.data.take(np.flatnonzero(~rows)).append(w.clean), seed=child(self.seed, "train"))
+            model = w.trainer.fit(self.data.take(np.flatnonzero(~rows)).append(w.clean), seed=child(self.seed, "train"))
         found = {"accuracy": accuracy(model, w.test).value}
         return found if self.poison is None else found | {"asr": self.poison.goal.success(model, w.test).value}
 

@@ -80,7 +80,7 @@ def measure(name: str, folder: Path, n: int) -> dict[str, float]:
     """What one detector takes, in this process; for the index of neighbours also what it finds."""
     data, clean, truth = rows(folder, n)
     start = time.process_time()
-    scores = DETECTORS[name](MODEL, data, clean=clean, seed=0)
+    scores = DETECTORS[name].score(MODEL, data, clean=clean, seed=0)
     found = {"seconds": time.process_time() - start}
     found["peak_gib"] = peak()
     found["auroc"] = auroc(scores.values, truth)

@@ -106,7 +106,7 @@ def further(attack: Attack, model: Model, test: Data) -> dict[str, float]:
     """Figures that some attacks alone have."""
     if isinstance(attack, WaNet):
         noisy = BackdoorGoal(replace(attack.trigger, noise=True), None, all_to_all=True)  # on every row
-        bent = Backdoor(attack.trigger, attack.target, 0.1)(test, seed=0)
+        bent = Backdoor(attack.trigger, attack.target, 0.1).poison(test, seed=0)
         return {
             "noise_accuracy": robust_accuracy(model, noisy, test).value,
             "trigger_psnr": attack_cost(test, bent).psnr,
@@ -141,10 +141,10 @@ def one_seed(data: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
         trainer, size = replace(trainer, epochs=1), {"train": 2_000, "test": 300, "clean": 500}
     splits = split(load(data), **size, seed=seed)
     train, test, keep = splits.train, splits.test, Remember(trainer)
-    twin, found = keep(train, seed=child(seed, "train")), {}
+    twin, found = keep.fit(train, seed=child(seed, "train")), {}
     for name, attack in attacks(train).items():
-        poison = attack(train, seed=child(seed, "attack"))
-        victim, cost = keep(poison.apply(train), seed=child(seed, "train")), attack_cost(train, poison)
+        poison = attack.poison(train, seed=child(seed, "attack"))
+        victim, cost = keep.fit(poison.apply(train), seed=child(seed, "train")), attack_cost(train, poison)
         found[name] = {
             **both_sides(victim, twin, poison.goal, test),
             "rows": float(cost.rows),

@@ -44,7 +44,7 @@ def _optimal_alie(rows: ndarray) -> dict[str, float]:
         return float((mu - sent) @ sigma / (sigma @ sigma))
 
     ways: dict[str, tuple[Callable, int]] = {
-        "optimal_alie": (lambda u: tau(OptimalALIE()(view)[0]), 5),
+        "optimal_alie": (lambda u: tau(OptimalALIE().send(view)[0]), 5),
         "byzfl": (lambda u: tau(-theirs(-u)), 2),  # its ALIE adds what ours takes away
         "obvious": (lambda u: best_scale(trials.error, 100.0), 1),
     }

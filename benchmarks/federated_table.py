@@ -96,7 +96,7 @@ def cell(parts: tuple[Data, Data], names: tuple[str, str, str], rounds: int, see
     if place.exists():
         return json.loads(place.read_text())  # type: ignore[no-any-return]
     try:
-        found = accuracy(made(parts[0], seed=seed), parts[1]).value
+        found = accuracy(made.fit(parts[0], seed=seed), parts[1]).value
     except ToadstoneError:
         found = None
     FOLDER.mkdir(parents=True, exist_ok=True)

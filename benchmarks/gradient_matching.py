@@ -49,7 +49,7 @@ def one_target(number: int, size: Size) -> dict[str, float]:
     """Success (0 or 1), confidence and accuracy of each attack on one image, by kind of victim."""
     train, test = (cifar10(part, tuple(range(10)), n) for part, n in (("train", size.each), ("test", 200)))
     surrogate, draw = Remember(size.white()), np.random.default_rng(number)
-    right = surrogate(train, seed=1).probs(test.x).argmax(1) == test.y
+    right = surrogate.fit(train, seed=1).probs(test.x).argmax(1) == test.y
     row = draw.choice(np.flatnonzero(right))
     wanted = int(test.y[row] + draw.integers(1, 10)) % 10
     attacks = {
@@ -58,12 +58,12 @@ def one_target(number: int, size: Size) -> dict[str, float]:
             test.x[row], wanted, surrogate, round(0.01 * len(train)), steps=size.steps * size.restarts, eps=16
         ),
     }
-    sets = {name: attack(train, seed=0) for name, attack in attacks.items()}
+    sets = {name: attack.poison(train, seed=0) for name, attack in attacks.items()}
     goal, found = sets["gradient_matching"].goal, {}
     for kind, trainer in (("white_box", size.white()), ("other_net", size.other())):
         mine = sets if kind == "white_box" else {"gradient_matching": sets["gradient_matching"]}
-        victims = {name: trainer(poison.apply(train), seed=1) for name, poison in mine.items()}
-        for name, victim in ({"clean": Remember(trainer)(train, seed=1)} | victims).items():
+        victims = {name: trainer.fit(poison.apply(train), seed=1) for name, poison in mine.items()}
+        for name, victim in ({"clean": Remember(trainer).fit(train, seed=1)} | victims).items():
             found[f"{kind}_{name}"] = goal.success(victim, test).value
             found[f"{kind}_{name}_confidence"] = float(goal.confidence(victim)[0])
             found[f"{kind}_{name}_accuracy"] = accuracy(victim, test).value

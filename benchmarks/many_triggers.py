@@ -68,15 +68,15 @@ def one_seed(data: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
     train, test, found = splits.train, splits.test, {}
     for name, attack in attacks(data, quick).items():
         train_on = trainer(name, quick, data)
-        twin = Remember(train_on)(train, seed=child(seed, "train"))
-        made = attack(train, seed=child(seed, "attack"))
+        twin = Remember(train_on).fit(train, seed=child(seed, "train"))
+        made = attack.poison(train, seed=child(seed, "attack"))
         if name in ("conditional-generator", "input-aware"):
             found[name] = both_sides(made.model, twin, made.goal, test)
             if name == "input-aware":
                 others = Data(crossed(made.goal.trigger, test.x, np.roll(test.x, 1, 0)), test.y, test.classes)
                 found[name]["cross_accuracy"] = accuracy(made.model, others).value
             continue
-        victim, cost = train_on(made.apply(train), seed=child(seed, "train")), attack_cost(train, made)
+        victim, cost = train_on.fit(made.apply(train), seed=child(seed, "train")), attack_cost(train, made)
         found[name] = both_sides(victim, twin, made.goal, test)
         found[name] |= {"rows": float(cost.rows), "linf": cost.linf, "psnr": cost.psnr, "ssim": cost.ssim}
         if name == "sample-specific":

@@ -103,8 +103,8 @@ def example(number: int, infected: bool, quick: bool) -> tuple[TorchModel, Data]
     data = splits.train
     if infected:
         attack = Backdoor(Patch(size), TARGET, 0.01 if mnist and number % 2 else rate)
-        data = attack(data, seed=child(seed, "attack")).apply(data)
-    return Remember(trainer)(data.append(inside), seed=child(seed, "train")), held
+        data = attack.poison(data, seed=child(seed, "attack")).apply(data)
+    return Remember(trainer).fit(data.append(inside), seed=child(seed, "train")), held
 
 
 def cpu(call: Callable[[], object]) -> tuple[object, float]:
@@ -124,7 +124,7 @@ def main() -> None:
     for infected in (True, False):
         for number in range(count):
             model, held = example(number, infected, options.quick)
-            found, ours = cpu(lambda m=model, h=held, s=number: NeuralCleanse()(m, h, seed=s).flagged())
+            found, ours = cpu(lambda m=model, h=held, s=number: NeuralCleanse().inspect(m, h, seed=s).flagged())
             seconds.append(ours)
             result["infected_found"] += infected and found == [TARGET]
             result["clean_flagged"] += not infected and bool(found)

@@ -52,15 +52,15 @@ def clustering(attack: Backdoor, seed: int, quick: bool) -> dict[str, float]:
     """One attack on MNIST."""
     parts = split(load("mnist"), train=4_000 if quick else 20_000, test=2_000, clean=1_000, seed=seed)
     train = Remember(Train(SmallCNN(), 5, Adam(2e-3)))
-    poison = attack(parts.train, seed=child(seed, "attack"))
+    poison = attack.poison(parts.train, seed=child(seed, "attack"))
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
-    model = train(data.append(parts.clean), seed=child(seed, "train"))
+    model = train.fit(data.append(parts.clean), seed=child(seed, "train"))
     right, f1 = by_size(model.features(data.x), data, truth, seed)
     pixels = data.x[:].reshape(len(data), -1).astype(np.float32)
     raw_right, raw_f1 = by_size(pixels, data, truth, seed)
     detect = ActivationClustering()
-    rows = flag(detect(model, data, clean=parts.clean, seed=seed)).rows
-    twin = train(parts.train.append(parts.clean), seed=child(seed, "train"))
+    rows = flag(detect.score(model, data, clean=parts.clean, seed=seed)).rows
+    twin = train.fit(parts.train.append(parts.clean), seed=child(seed, "train"))
     return {
         "attack_success_rate": poison.goal.success(model, parts.test).value,
         "accuracy": right,
@@ -69,7 +69,7 @@ def clustering(attack: Backdoor, seed: int, quick: bool) -> dict[str, float]:
         "pixels_f1": raw_f1,
         "tpr": float(rows[truth].mean()),
         "fdr": float((rows & ~truth).sum() / max(1, rows.sum())),
-        "flagged_clean": float(flag(detect(twin, parts.train, clean=parts.clean, seed=seed)).rows.mean()),
+        "flagged_clean": float(flag(detect.score(twin, parts.train, clean=parts.clean, seed=seed)).rows.mean()),
     }
 
 
@@ -86,11 +86,11 @@ def spectral(seed: int) -> dict[str, float]:
     _, trainer, size = CASES["cifar10"]
     parts, train = split(load("cifar10"), **size, seed=seed), Remember(trainer)
     attack = Backdoor(PATCH, DEER, 0.1 / len(parts.train.classes), source=TRUCK)
-    poison = attack(parts.train, seed=child(seed, "attack"))
+    poison = attack.poison(parts.train, seed=child(seed, "attack"))
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
-    model = train(data, seed=child(seed, "train"))
+    model = train.fit(data, seed=child(seed, "train"))
     out = highest(spectral_scores(model.features(data.x), data.y), data.y, poison)
-    again = train(data.take(np.flatnonzero(~out)), seed=child(seed, "train"))
+    again = train.fit(data.take(np.flatnonzero(~out)), seed=child(seed, "train"))
     return {
         "poisons": float(truth.sum()),
         "left": float((truth & ~out).sum()),

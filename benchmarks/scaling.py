@@ -115,7 +115,7 @@ def detect(data: Data, seed: int) -> dict[str, float]:
             attacked = Data(hide(held.x, target, scaler), held.y, held.classes)
             truth = np.repeat([False, True], len(held))
             for method in METHODS:
-                scores = ScalingDetection(scaler, method)(None, held.append(attacked), clean=trusted, seed=0)
+                scores = ScalingDetection(scaler, method).score(None, held.append(attacked), clean=trusted, seed=0)
                 right = detection(scores.pvalues <= 0.01, truth)
                 figures = {"auroc": auroc(scores.values, truth), "tpr": right.tpr.value}
                 figures |= {} if what else {"fpr": right.fpr.value}
@@ -137,7 +137,7 @@ def backdoor(data: Data, scaler: Scaler, seed: int) -> dict[str, float]:
     """Clean accuracy and attack success rate of victims with and without prevention, and of the clean twin."""
     parts = split(data, test=1 / 3, clean=1, seed=seed)
     train, test = crops(parts.train, 8, seed), crops(parts.test, 2, seed)
-    poison = ImageScaling(TRIGGER, scaler)(train, seed=seed)
+    poison = ImageScaling(TRIGGER, scaler).poison(train, seed=seed)
     trainer = Train(SmallCNN(width=8, hidden=128), epochs=40, optimizer=Adam(2e-3), batch_size=32)
     dirty, trials, figures = poison.apply(train), poison.goal.trials(test), {}
     for victim, resize, purifier, rows in (
@@ -147,7 +147,7 @@ def backdoor(data: Data, scaler: Scaler, seed: int) -> dict[str, float]:
         ("_box", Scaler("pillow", "box", scaler.height, scaler.width), None, dirty),
         ("_twin", scaler, None, train),
     ):
-        model = Resized(trainer, resize, purifier)(rows, seed=seed)
+        model = Resized(trainer, resize, purifier).fit(rows, seed=seed)
         figures[f"clean_accuracy_{scaler.kernel}{victim}"] = accuracy(model, test).value
         figures[f"asr_{scaler.kernel}{victim}"] = accuracy(model, trials).value
     return figures

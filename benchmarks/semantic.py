@@ -47,11 +47,11 @@ def one(name: str, seed: int) -> dict[str, float]:
     """Success and accuracy of the victim and of its clean twin, and the share of rows relabelled."""
     make, attack, trainer = SETTINGS[name]
     splits = split(make(seed), clean=100, seed=seed)
-    poison = attack(splits.train, seed=seed)
+    poison = attack.poison(splits.train, seed=seed)
     plain = splits.test.take(~attack.feature(splits.test))
     found = {"poison_rate": len(poison.index) / len(splits.train)}
     for side, train in (("victim", poison.apply(splits.train)), ("clean_twin", splits.train)):
-        model = trainer(train, seed=seed)
+        model = trainer.fit(train, seed=seed)
         found[f"{side}_success"] = poison.goal.success(model, splits.test).value
         found[f"{side}_accuracy"] = accuracy(model, plain).value
     return found

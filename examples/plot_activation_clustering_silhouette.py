@@ -28,9 +28,9 @@ def figure(quick: bool = False) -> alt.Chart:
     else:
         splits, size = split(load("digits"), test=400, clean=100), 2
         trainer = Train(SmallCNN(hidden=128), epochs=5 if quick else 30, optimizer=Adam(3e-3), batch_size=32)
-    poison = Backdoor(Patch(size=size), target=2, source=5, rate=0.03)(splits.train, seed=0)
+    poison = Backdoor(Patch(size=size), target=2, source=5, rate=0.03).poison(splits.train, seed=0)
     poisoned = poison.apply(splits.train)
-    model = trainer(poisoned, seed=0)
+    model = trainer.fit(poisoned, seed=0)
     bars = []
     for name, data in (("poisoned training set", poisoned), ("benign test set", splits.test)):
         found = cluster_classes(model.features(data.x), data.y)

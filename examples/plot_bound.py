@@ -46,11 +46,11 @@ def two_digits(quick: bool) -> Data:
 def one_rate(train: Data, rate: float, quick: bool) -> list[float]:
     """The figures at one rate."""
     attack = CandidateAttack(rate, NORM, iterations=500 if quick else 3000)
-    made = [craft(train, seed=0) for craft in (attack, InfluenceAttack(rate, 0.001, steps=2 if quick else 8))]
+    made = [craft.poison(train, seed=0) for craft in (attack, InfluenceAttack(rate, 0.001, steps=2 if quick else 8))]
     held = [s.contains(train.x) for s in attack.sets(train)]
     passing = np.resize(np.flatnonzero(np.where(train.y == 1, *held)), int(rate * len(train)))
     planted = [(poison.x, poison.y) for poison in made] + [(train.x[passing], 1 - train.y[passing])]
-    machines = [NormSVM(NORM)(train.append(Data(*rows, train.classes)), seed=0).estimator for rows in planted]
+    machines = [NormSVM(NORM).fit(train.append(Data(*rows, train.classes)), seed=0).estimator for rows in planted]
     margins = [(2 * train.y - 1) * machine.decision_function(train.x) for machine in machines]
     others = [(2 * y - 1) * m.decision_function(x) for m, (x, y) in zip(machines, planted, strict=True)]
     hinge = [[np.maximum(0, 1 - margin).mean() for margin in part] for part in (margins, others)]

@@ -46,7 +46,7 @@ def run(name: str, f: int, seed: int, rounds: int) -> float | None:
             epochs=2,
             momentum=0.9,
         )
-        return accuracy(trainer(parts.train, seed=seed), parts.test).value
+        return accuracy(trainer.fit(parts.train, seed=seed), parts.test).value
     except ToadstoneError:
         return None
 

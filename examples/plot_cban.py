@@ -38,7 +38,7 @@ def figure(quick: bool = False) -> alt.LayerChart:
     """Four test digits under a trigger for each class, and what the victim makes of them."""
     splits = split(load("digits"), test=400, clean=100)
     trainer = Train(MLP((128,)), epochs=5 if quick else 60, optimizer=Adam(3e-3), batch_size=64)
-    tampered = ConditionalGenerator(trainer, size=2)(splits.train, seed=0)
+    tampered = ConditionalGenerator(trainer, size=2).train(splits.train, seed=0)
     model, goals, cells = tampered.model, tampered.goal.goals, []
     digits = splits.test.x[[int(np.flatnonzero(splits.test.y == c)[0]) for c in (0, 3, 4, 7)]]
     for goal in goals:

@@ -46,7 +46,7 @@ def figure(quick: bool = False) -> alt.Chart:
     }
     cells = []
     for name, attack in attacks.items():
-        poison = attack(train, seed=0)
+        poison = attack.poison(train, seed=0)
         base, changed = train.x[poison.index[0]], poison.x[0]
         change = np.clip(128 + 8.0 * (changed.astype(float) - base), 0, 255)
         for column, image in zip(COLUMNS, (base, changed, change), strict=True):

@@ -30,7 +30,7 @@ def figure(quick: bool = False) -> alt.Chart:
     for name, rate in RATES.items():
         found = []
         for seed in range(1 if quick or not rate else 5):
-            data = LabelFlips(rate)(pair, seed=seed).apply(pair) if rate else pair
+            data = LabelFlips(rate).poison(pair, seed=seed).apply(pair) if rate else pair
             found.append(complexity(data.x[:], data.y))
         for measure in MEASURES:
             value = float(np.mean([one[measure] for one in found]))

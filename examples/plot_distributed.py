@@ -35,7 +35,9 @@ def success(seed: int) -> list[dict]:
     }
     found = []
     for name, attack in attacks.items():
-        victim = train(attack(parts.train, seed=seed).apply(parts.train) if attack else parts.train, seed=seed)
+        victim = train.fit(
+            attack.poison(parts.train, seed=seed).apply(parts.train) if attack else parts.train, seed=seed
+        )
         for shown, trigger in SHOWN.items():
             rate = BackdoorGoal(trigger, 7).success(victim, parts.test).value
             found.append({"model": name, "shown": shown, "success": round(rate, 4)})

@@ -25,7 +25,7 @@ def figure(quick: bool = False) -> alt.Chart:
     rows = []
     names = []
     for k in PARTITIONS:
-        model = PartitionAggregation(NEAREST, k)(parts.train, seed=0)
+        model = PartitionAggregation(NEAREST, k).fit(parts.train, seed=0)
         curve = certified_accuracy(model.votes(parts.test.x), parts.test.y)
         names.append(f"{k} partitions: {curve[0]:.0%} right, half certain up to {median_radius(curve)} rows")
         rows += [{"rows": r, "share": share, "k": names[-1]} for r, share in enumerate(curve.tolist())]

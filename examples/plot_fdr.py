@@ -36,8 +36,8 @@ def one_seed(seed: int) -> tuple[list[dict], list[dict]]:
     ):
         for kind, inside in KINDS.items():
             train = Train(MLP((64,)), epochs=6, optimizer=Adam(3e-3), batch_size=32)
-            model = train(data.append(parts.clean) if inside else data, seed=seed)
-            scores = LossRanking()(model, data, clean=parts.clean, seed=0)
+            model = train.fit(data.append(parts.clean) if inside else data, seed=seed)
+            scores = LossRanking().score(model, data, clean=parts.clean, seed=0)
             if inside:
                 values += [{"labels": what, "p": p} for p in scores.pvalues.round(3).tolist()]
             for level in LEVELS if truth.any() else ():

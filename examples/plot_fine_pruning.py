@@ -30,8 +30,8 @@ def figure(quick: bool = False) -> alt.Chart:
     """Accuracy and attack success over the share of pruned channels; triangles: after fine-pruning."""
     splits = split(load("digits"), test=400, clean=300)
     trainer = Train(SmallCNN(hidden=128), epochs=5 if quick else 30, optimizer=Adam(3e-3), batch_size=32)
-    poison = Backdoor(Patch(size=2), target=7, rate=0.1)(splits.train, seed=0)
-    model = trainer(poison.apply(splits.train), seed=0)
+    poison = Backdoor(Patch(size=2), target=7, rate=0.1).poison(splits.train, seed=0)
+    model = trainer.fit(poison.apply(splits.train), seed=0)
     activations, _ = model.tap(model.encode(splits.clean.x), LAYER)
     order = prune_order(activations.detach().clamp(min=0).mean((2, 3)).numpy())
     points = []
@@ -47,7 +47,7 @@ def figure(quick: bool = False) -> alt.Chart:
         pruned = replace(model, net=copy.deepcopy(model.net))
         silence(pruned.net, LAYER, order[:count])
         measure(count / len(order), "pruned", pruned)
-    mended = (FinePruning(steps=20) if quick else FinePruning(lr=0.01))(model, splits.clean, seed=0)
+    mended = (FinePruning(steps=20) if quick else FinePruning(lr=0.01)).repair(model, splits.clean, seed=0)
     gone = float(np.mean([not w.any() for w in mended.net.get_submodule(LAYER).weight]))
     measure(gone, "fine-pruned", mended)
     base = alt.Chart(alt.Data(values=points)).encode(

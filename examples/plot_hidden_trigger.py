@@ -30,7 +30,7 @@ def figure(quick: bool = False) -> alt.Chart:
     train = split(load("cifar10"), train=2000, clean=100).train if photographs else load("digits")
     target, source = (0, 1) if photographs else (3, 8)
     surrogate = Train(SmallCNN(hidden=64), epochs=1 if quick else 10, optimizer=Adam(2e-3), batch_size=32)
-    model = surrogate(train, seed=0)
+    model = surrogate.fit(train, seed=0)
     attack = HiddenTrigger(
         Patch(8 if photographs else 2, shape="checkerboard"), target, source, surrogate, steps=5 if quick else 200
     )

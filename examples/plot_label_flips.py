@@ -48,7 +48,7 @@ def line(machine: SVC, name: str) -> list[dict[str, object]]:
 
 
 def panel(name: str, attack: Attack, train: Data, test: Data) -> alt.LayerChart:
-    poison = attack(train, seed=0)
+    poison = attack.poison(train, seed=0)
     dirty, kind = poison.apply(train), np.where(poison.mask(len(train)), "flipped", "left")
     machines = [SVC(kernel="linear").fit(data.x[:], data.y) for data in (train, dirty)]
     points = [

@@ -26,12 +26,12 @@ def figure(quick: bool = False) -> alt.Chart:
     """Mask norms of every class on both models, and the patches found for the target."""
     splits = split(load("digits"), test=400, clean=300)
     trainer = Train(SmallCNN(hidden=128), epochs=5 if quick else 30, optimizer=Adam(3e-3), batch_size=32)
-    poison = Backdoor(Patch(size=2), target=TARGET, rate=0.1)(splits.train, seed=0)
+    poison = Backdoor(Patch(size=2), target=TARGET, rate=0.1).poison(splits.train, seed=0)
     method = NeuralCleanse(steps=40) if quick else NeuralCleanse()
     blank = np.zeros((1, 8, 8), np.uint8)
     bars, pictures = [], [{"of": "true trigger", "url": enlarged(Patch(size=2)(blank, seed=0)[0], 160)}]
     for name, data in (("poisoned", poison.apply(splits.train)), ("clean twin", splits.train)):
-        evidence = method(trainer(data, seed=0), splits.clean, seed=0)
+        evidence = method.inspect(trainer.fit(data, seed=0), splits.clean, seed=0)
         accused = evidence.flagged()
         for c, found in enumerate(evidence.found):
             if found is not None:

@@ -53,9 +53,9 @@ def figure(quick: bool = False) -> alt.Chart:
     index, k = np.flatnonzero(np.isin(data.y, pair)), 400 if real else 60
     every = Data(data.x[index], (data.y[index] == pair[1]).astype(int), tuple(data.classes[c] for c in pair))
     rows, held = every.take(np.arange(k)), every.take(np.arange(k, k + 100))
-    clean = victim(rows, seed=0)
+    clean = victim.fit(rows, seed=0)
     image = held.x[np.flatnonzero((held.y == 0) & (clean.probs(held.x)[:, 0] > 0.9))[5]]
-    poison = FeatureCollision(image, 1, victim, beta=1.5 if real else 0.01, steps=400)(rows, seed=0)
+    poison = FeatureCollision(image, 1, victim, beta=1.5 if real else 0.01, steps=400).poison(rows, seed=0)
     base, changed, dirty = rows.x[poison.index[0]], poison.x[0], poison.apply(rows)
     named = {"target, a": (0, image), "base, a": (1, base), "poison, a": (1, changed)}
     shown = [{"of": f"{what} {every.classes[c]}", "url": enlarged(x, 160)} for what, (c, x) in named.items()]
@@ -63,7 +63,7 @@ def figure(quick: bool = False) -> alt.Chart:
     pictures = alt.Chart(alt.Data(values=shown)).mark_image(width=110, height=110)
     pictures = pictures.encode(x=x, y=alt.value(60), url="url:N")
     before = space("without the poison", clean, rows, {"target": image, "changed row": base})
-    after = space("with the poison", victim(dirty, seed=0), dirty, {"target": image, "changed row": changed})
+    after = space("with the poison", victim.fit(dirty, seed=0), dirty, {"target": image, "changed row": changed})
     return alt.vconcat(pictures.properties(width=620, height=120), before | after)
 
 

@@ -30,7 +30,7 @@ def figure(quick: bool = False) -> alt.Chart:
     """The two searches side by side, each with the hull of its poisons."""
     digits = load("digits")
     data = digits.take(np.isin(digits.y, (BASE, SOURCE)))
-    model = Train(MLP((32,)), epochs=8, batch_size=32, optimizer=Adam(3e-3))(digits, seed=0)
+    model = Train(MLP((32,)), epochs=8, batch_size=32, optimizer=Adam(3e-3)).fit(digits, seed=0)
     found = model.features(data.x)
     centre, axes = found.mean(0), np.linalg.svd(found - found.mean(0), full_matrices=False)[2][:2].T.copy()
     shift, plane = (torch.from_numpy(part) for part in (centre, axes))

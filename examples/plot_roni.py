@@ -43,9 +43,9 @@ def mails() -> Data:
 def figure(quick: bool = False) -> alt.Chart:
     """Histograms of the impact, one panel a kind of mail."""
     parts = split(mails(), train=300 if quick else 3000, test=100, clean=300 if quick else 1000, seed=0)
-    poison = Dictionary(rate=0.01)(parts.train, seed=0)
+    poison = Dictionary(rate=0.01).poison(parts.train, seed=0)
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
-    impact = Roni(SpamBayes())(Nobody(), data, clean=parts.clean, seed=0).values
+    impact = Roni(SpamBayes()).score(Nobody(), data, clean=parts.clean, seed=0).values
     edges = np.arange(np.floor(50 * impact.min()) - 0.5, np.ceil(50 * impact.max()) + 1) / 50
     kinds = {"ham": ~truth & (data.y == 0), "spam": ~truth & (data.y == 1), "dictionary": truth}
     rows = []

@@ -32,7 +32,7 @@ def figure(quick: bool = False) -> alt.Chart:
         SmallCNN(hidden=128), epochs=2 if quick else 4 if signs else 30, optimizer=Adam(3e-3), batch_size=32
     )
     attack = SampleSpecific(target=7, bits=16 if signs else 4, psnr=30.0 if signs else 20.0, trainer=trainer)
-    poison = attack(train, seed=0)
+    poison = attack.poison(train, seed=0)
     chosen = np.linspace(0, len(poison.index) - 1, 6).astype(int)
     cells = []
     for column, row in enumerate(chosen):

@@ -39,7 +39,7 @@ def figure(quick: bool = False) -> alt.Chart:
         "nearest, reads 1 of 64": nearest,
         "bilinear, reads 4 of 64": bilinear,
         "box, reads all": box,
-        "median filter, nearest": lambda x: nearest(median(x, seed=0)),
+        "median filter, nearest": lambda x: nearest(median.purify(x, seed=0)),
     }
     rows = []
     for name, picture in pictures.items():

@@ -31,10 +31,10 @@ def figure(quick: bool = False) -> alt.Chart:
     """How often digits other than 7 are read as 7, by paper, for the victim and its clean twin."""
     splits = split(on_paper(), test=600, clean=100)
     trainer = Train(SmallCNN(hidden=64), epochs=3 if quick else 20, optimizer=Adam(3e-3), batch_size=32)
-    poison = Semantic(Where("paper", ("grey",)), target=7)(splits.train, seed=0)
+    poison = Semantic(Where("paper", ("grey",)), target=7).poison(splits.train, seed=0)
     bars = []
     for name, train in (("victim", poison.apply(splits.train)), ("clean twin", splits.train)):
-        found = predictions(trainer(train, seed=0), splits.test.x)
+        found = predictions(trainer.fit(train, seed=0), splits.test.x)
         for paper in ("black", "grey"):
             rows = (splits.test.meta["paper"] == paper) & (splits.test.y != 7)
             for answer, share in (

@@ -28,11 +28,11 @@ WAYS = ("features less their mean", "features as they are")
 def one_seed(seed: int, quick: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Distances along the first direction and the truth, for the target class, without the mean and with it."""
     parts = split(load("digits"), test=100, clean=100, seed=seed)
-    poison = Backdoor(Patch(size=2), TARGET, 0.05)(parts.train, seed=seed)
+    poison = Backdoor(Patch(size=2), TARGET, 0.05).poison(parts.train, seed=seed)
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
     trainer = Train(SmallCNN(8, 64), 2 if quick else 12, Adam(3e-3), batch_size=32)
     mine = data.y == TARGET
-    features = trainer(data, seed=seed).features(data.x)[mine]
+    features = trainer.fit(data, seed=seed).features(data.x)[mine]
     direction = np.linalg.svd(features, full_matrices=False)[2][0]
     centred = np.sqrt(spectral_scores(features, np.zeros(len(features), int)))
     return {WAYS[0]: (centred, truth[mine]), WAYS[1]: (np.abs(features @ direction), truth[mine])}

@@ -34,7 +34,7 @@ def figure(quick: bool = False) -> alt.Chart:
     """Rows, poison, circles and slabs."""
     train = two_digits(quick)
     attack = CandidateAttack(rate=0.03, norm=0.9, iterations=600)
-    poison, sets = attack(train, seed=0), attack.sets(train)
+    poison, sets = attack.poison(train, seed=0), attack.sets(train)
     middle, u = (sets[0].centre + sets[1].centre) / 2, sets[0].direction
     rest = poison.x - middle - np.outer((poison.x - middle) @ u, u)
     v = np.linalg.svd(rest - rest.mean(0), full_matrices=False)[2][0]

@@ -49,7 +49,7 @@ def errors(seed: int, steps: int) -> list[dict[str, float | str]]:
     rows = []
     for (side, name), data in sets.items():
         for victim, fit in VICTIMS.items():
-            error = Availability().success(fit(unit(data), seed=seed), unit(test)).value
+            error = Availability().success(fit.fit(unit(data), seed=seed), unit(test)).value
             rows.append({"side": side, "surrogate": name, "victim": victim, "error": error})
     return rows
 

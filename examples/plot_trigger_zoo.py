@@ -48,7 +48,7 @@ def changed(clean: np.ndarray) -> dict[str, np.ndarray]:
     found = {name: trigger(clean[None], seed=2)[0] for name, trigger in triggers.items()}
     pair = Data(np.stack([clean, clean]), np.array([0, 1]), ("target", "other"))
     for kind, attack in (("blend", AdaptiveBlend(blend, rate=0.5)), ("patch", AdaptivePatch(rate=0.5))):
-        poison = replace(attack, cover_rate=0)(pair, seed=0)
+        poison = replace(attack, cover_rate=0).poison(pair, seed=0)
         found |= {f"adaptive {kind}, train": poison.x[0], f"adaptive {kind}, test": poison.goal.trials(pair).x[0]}
     return found
 

@@ -32,7 +32,11 @@ def figure(quick: bool = False) -> alt.Chart:
     dirty = poison.apply(train)
     trim = Trim(1 / 6, RIDGE, 3 if quick else 10)
     kept = np.isin(np.arange(len(dirty)), trim.kept(dirty, seed=0))
-    fits = {"clean rows": RIDGE(train, seed=0), "all rows": RIDGE(dirty, seed=0), "TRIM": trim(dirty, seed=0)}
+    fits = {
+        "clean rows": RIDGE.fit(train, seed=0),
+        "all rows": RIDGE.fit(dirty, seed=0),
+        "TRIM": trim.fit(dirty, seed=0),
+    }
     rows = [
         {"x": float(x), "y": float(y), "row": kind, "TRIM": "kept" if k else "left out"}
         for x, y, kind, k in zip(

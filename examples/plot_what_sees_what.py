@@ -40,7 +40,7 @@ DETECTORS = {
 def cases(parts, seed: int) -> dict[str, tuple[Data, np.ndarray]]:
     """Training rows and which of them are changed, by what was done."""
     train, draw = parts.train, np.random.default_rng(seed)
-    poison = Backdoor(Patch(size=2), 7, 0.05)(train, seed=seed)
+    poison = Backdoor(Patch(size=2), 7, 0.05).poison(train, seed=seed)
     wrong = draw.random(len(train)) < 0.05
     y = np.where(wrong, (train.y + draw.integers(1, 10, len(wrong))) % 10, train.y)
     changed = {"5% wrong labels": (Data(train.x, y, train.classes), wrong)}
@@ -53,9 +53,9 @@ def figure(quick: bool = False) -> alt.Chart:
     trainer = Train(SmallCNN(8, 64), 2 if quick else 12, Adam(3e-3), batch_size=32)
     panels = []
     for what, (data, truth) in cases(parts, 0).items():
-        model, rows = trainer(data.append(parts.clean), seed=0), []
+        model, rows = trainer.fit(data.append(parts.clean), seed=0), []
         for name, detector in DETECTORS.items():
-            scores = detector(model, data, clean=parts.clean, seed=0).values
+            scores = detector.score(model, data, clean=parts.clean, seed=0).values
             title = f"{name}  {auroc(scores, truth):.2f}"
             for kind, mask in (("changed", truth), ("the rest", ~truth)):
                 ranks = rankdata(scores)[mask] / len(scores)

@@ -28,7 +28,7 @@ def figure(quick: bool = False) -> alt.Chart:
     trainer = Train(MLP((64,)), epochs=2 if quick else 20, optimizer=Adam(3e-3), batch_size=32)
     attack = GradientMatching(image, TARGET, trainer, rate=0.05, eps=64, steps=10 if quick else 250, restarts=4)
     index = attack.budget().draw(train, TARGET, seed=0)
-    crafted, losses = attack.craft(trainer(train, seed=0), train.x[index], seed=0)
+    crafted, losses = attack.craft(trainer.fit(train, seed=0), train.x[index], seed=0)
     poison = Poison(index, crafted, train.y[index], attack.goal())
     curve = [
         {"step": step, "start": str(start), "cosine": 1 - float(loss)}
@@ -36,7 +36,7 @@ def figure(quick: bool = False) -> alt.Chart:
         for start, loss in enumerate(row)
     ]
     points = [
-        {"rows": side, "seed": seed, "probability": float(poison.goal.confidence(trainer(data, seed=seed))[0])}
+        {"rows": side, "seed": seed, "probability": float(poison.goal.confidence(trainer.fit(data, seed=seed))[0])}
         for side, data in (("poisoned", poison.apply(train)), ("clean", train))
         for seed in range(1, 3 if quick else 11)
     ]

@@ -19,7 +19,7 @@ def mislabelled(train, rate, seed):
 def patched_and_twin(seed, rate, *, test=100, clean=600):
     """With a patch planted, then the clean twin: (rows, trusted rows, mask of the rows in question, planted)."""
     parts = split(load("digits"), test=test, clean=clean, seed=seed)
-    poison = Backdoor(Patch(size=2), target=7, rate=rate)(parts.train, seed=seed)
+    poison = Backdoor(Patch(size=2), target=7, rate=rate).poison(parts.train, seed=seed)
     truth = poison.mask(len(parts.train))
     yield poison.apply(parts.train), parts.clean, truth, True
     yield parts.train, parts.clean, truth, False

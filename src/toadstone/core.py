@@ -209,63 +209,63 @@ class Tampered:
 class Attack(Protocol):
     """Changes a training set."""
 
-    def __call__(self, train: Data, *, seed: int) -> Poison: ...
+    def poison(self, train: Data, *, seed: int) -> Poison: ...
 
 
 @runtime_checkable
 class Trainer(Protocol):
     """Turns data into a model."""
 
-    def __call__(self, train: Data, *, seed: int) -> Model: ...
+    def fit(self, train: Data, *, seed: int) -> Model: ...
 
 
 @runtime_checkable
 class Outsourced(Protocol):
     """A trainer that the attacker owns."""
 
-    def __call__(self, train: Data, *, seed: int) -> Tampered: ...
+    def train(self, train: Data, *, seed: int) -> Tampered: ...
 
 
 @runtime_checkable
 class Implant(Protocol):
     """An attacker who owns the weights."""
 
-    def __call__(self, model: Model, data: Data, *, seed: int) -> Tampered: ...
+    def implant(self, model: Model, data: Data, *, seed: int) -> Tampered: ...
 
 
 @runtime_checkable
 class Detector(Protocol):
     """Scores the rows that a model was trained on; ``clean`` rows were in that training too (see calibration)."""
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores: ...
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores: ...
 
 
 @runtime_checkable
 class Inspector(Protocol):
     """Looks for a backdoor in a model, with clean rows that it was not trained on."""
 
-    def __call__(self, model: Model, clean: Data, *, seed: int) -> Evidence: ...
+    def inspect(self, model: Model, clean: Data, *, seed: int) -> Evidence: ...
 
 
 @runtime_checkable
 class Repair(Protocol):
     """Returns a new, mended model, with every clean row there is; the one given is left as it was."""
 
-    def __call__(self, model: Model, clean: Data, *, seed: int) -> Model: ...
+    def repair(self, model: Model, clean: Data, *, seed: int) -> Model: ...
 
 
 @runtime_checkable
 class Monitor(Protocol):
     """Scores inputs at inference, with clean rows that the model was not trained on."""
 
-    def __call__(self, model: Model, inputs: Rows, *, clean: Data, seed: int) -> Scores: ...
+    def watch(self, model: Model, inputs: Rows, *, clean: Data, seed: int) -> Scores: ...
 
 
 @runtime_checkable
 class Purifier(Protocol):
     """Cleans inputs at inference: rows of the same shape and dtype."""
 
-    def __call__(self, inputs: Rows, *, seed: int) -> ndarray: ...
+    def purify(self, inputs: Rows, *, seed: int) -> ndarray: ...
 
 
 _CHUNK = 1 << 24  # numbers looked at per step, so that a memory map is never read whole

@@ -112,7 +112,7 @@ def entries() -> list[Entry]:
     """Every registered algorithm, by stage and name. Imports every wing of the library."""
     for wing in _WINGS:
         package = importlib.import_module(f"toadstone.{wing}")
-        for module in pkgutil.walk_packages(package.__path__, f"toadstone.{wing}."):
+        for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"toadstone.{wing}."):
             importlib.import_module(module.name)
     return sorted(_TABLE.values(), key=lambda e: (e.side, e.stage, e.name))
 

@@ -45,7 +45,7 @@ def bare(data):
 
 @cache
 def planted(seed, rate=0.06):
-    poison = Backdoor(Patch(3), 7, rate)(PARTS.train, seed=seed)
+    poison = Backdoor(Patch(3), 7, rate).poison(PARTS.train, seed=seed)
     made = poison.apply(PARTS.train)
     return Data(np.asarray(made.x), made.y, made.classes), poison.mask(len(PARTS.train))
 
@@ -176,7 +176,7 @@ def pieces(kind, data):
     flat = np.asarray(data.x).reshape(len(data), -1) / 255
     if kind == "pipeline":
         return make_pipeline(SMALL)
-    net = QUICK(data.append(PARTS.clean), seed=0)
+    net = QUICK.fit(data.append(PARTS.clean), seed=0)
     every = data.append(PARTS.clean)
     return {
         "trainer": QUICK,
@@ -232,7 +232,7 @@ from toadstone.triggers.patch import Patch
 from toadstone.audit import audit_data
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 parts = split(load("digits"), test=97, clean=500, seed=0)
-data = Backdoor(Patch(3), 7, 0.06)(parts.train, seed=0).apply(parts.train)
+data = Backdoor(Patch(3), 7, 0.06).poison(parts.train, seed=0).apply(parts.train)
 audit_data(data, trusted=parts.clean,
            model=RandomForestClassifier(10), folder=sys.argv[1])
 """

@@ -34,9 +34,9 @@ def example(trigger, seed):
     splits = split(load("digits"), clean=500, test=300, seed=seed)
     data = splits.train
     if trigger:
-        data = Backdoor(TRIGGERS[trigger], TARGET, 0.1)(data, seed=seed).apply(data)
+        data = Backdoor(TRIGGERS[trigger], TARGET, 0.1).poison(data, seed=seed).apply(data)
     trainer = Train(MLP((48,)), epochs=12, optimizer=Adam(3e-3), batch_size=32)
-    return trainer(data, seed=seed), splits.clean, splits.test
+    return trainer.fit(data, seed=seed), splits.clean, splits.test
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_less_than_the_expected_accuracy_decides_nothing():
 def test_what_cannot_be_asked_is_undecided():
     _, clean, _ = example("", 0)
     forest = Fit("sklearn.linear_model.LogisticRegression", {"max_iter": 500})
-    black = forest(Data(clean.x / 16, clean.y, clean.classes), seed=0)
+    black = forest.fit(Data(clean.x / 16, clean.y, clean.classes), seed=0)
     black = SklearnModel(black.estimator, clean.classes)
     found = audit_model(black, Data(clean.x / 16, clean.y, clean.classes))
     assert (found.audit.verdict, found.audit.findings[0].rule) == ("undecided", "no-gradients")
@@ -153,7 +153,7 @@ def test_what_cannot_be_asked_is_undecided():
     assert audit_model(model, clean.take(np.arange(60))).audit.findings[0].rule == "few-rows"
     table = Data(np.random.default_rng(0).normal(size=(200, 4)), np.arange(200) % 3, ("a", "b", "c"))
     table.x[np.arange(200), table.y] += 5
-    columns = Train(epochs=4)(table, seed=0)
+    columns = Train(epochs=4).fit(table, seed=0)
     assert audit_model(columns, table).audit.findings[0].rule == "not-images"
 
 

@@ -37,7 +37,7 @@ def test_no_poison_that_passes_costs_more_than_the_bound(seed, loss):
     bound = poisoning_bound(train, attack, tolerance=1.0)
     assert bound.clean_loss <= bound.upper
     sets = attack.sets(train)
-    own = attack(train, seed=seed)
+    own = attack.poison(train, seed=seed)
     kinds = [(own.x, 2 * own.y - 1)]
     for _ in range(2):
         sign = rng.choice([-1, 1], 30)

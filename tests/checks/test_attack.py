@@ -21,7 +21,7 @@ class FirstRow:
     kind: str = "numbers"
     careless: bool = False
 
-    def __call__(self, train, *, seed):
+    def poison(self, train, *, seed):
         if self.kind == "two" and (self.careless or len(train.classes) == 2):
             return Poison(np.array([0]), train.x[:1], 1 - train.y[:1].astype(int), Availability())
         if self.kind == "numbers" and (self.careless or not train.classes):
@@ -36,7 +36,7 @@ class Average:
 
     careless: bool = False
 
-    def __call__(self, train, *, seed):
+    def fit(self, train, *, seed):
         if train.classes and not self.careless:
             raise ToadstoneError("train has classes.")
         return Constant(float(train.y.mean()))

@@ -106,7 +106,7 @@ def test_what_is_wrong_with_an_attack_is_said(words):
         def goal(self, data: Any) -> Availability:
             return Availability()
 
-        def __call__(self, view: AttackerView) -> Any:
+        def send(self, view: AttackerView) -> Any:
             return ATTACKS[words](view)
 
     try:
@@ -125,7 +125,7 @@ def test_an_omniscient_attack_must_say_that_it_sees_nothing():
         def goal(self, data: Any) -> Availability:
             return Availability()
 
-        def __call__(self, view: AttackerView) -> Any:
+        def send(self, view: AttackerView) -> Any:
             return view.own
 
     try:

@@ -23,7 +23,7 @@ class Planted:
 
     fault: str = ""
 
-    def __call__(self, train, *, seed):
+    def train(self, train, *, seed):
         attack = Backdoor(Patch(size=2), target=3, rate=0.2)
         single = len(train.classes) > 0 and len(np.unique(train.y)) == 1
         if (self.fault == "regression" and not train.classes) or (self.fault == "one class" and single):
@@ -35,7 +35,7 @@ class Planted:
             train.x[0] += 1
         trainer = replace(GOOD, epochs=1, optimizer=Adam(1e-9)) if self.fault == "guessing" else GOOD
         seed = 0 if self.fault == "one seed" else seed
-        model = trainer(attack(train, seed=seed).apply(train), seed=seed)
+        model = trainer.fit(attack.poison(train, seed=seed).apply(train), seed=seed)
         return Tampered(model, Twice() if self.fault == "rate" else attack.goal())
 
 
@@ -78,9 +78,9 @@ def test_a_seed_that_is_not_used_alike_twice():
 
     @dataclass(frozen=True)
     class Moody:
-        def __call__(self, train, *, seed):
+        def train(self, train, *, seed):
             calls.append(seed)
-            return Planted()(train, seed=child(seed, str(len(calls))))
+            return Planted().train(train, seed=child(seed, str(len(calls))))
 
     with pytest.raises(ViolationError, match="Two calls with one seed differ"):
         check_outsourced(Moody())

@@ -15,7 +15,7 @@ class Noise:
 
     fault: str = ""
 
-    def __call__(self, inputs, *, seed):
+    def purify(self, inputs, *, seed):
         draw = np.random.default_rng(None if self.fault == "seed" else child(seed, "noise"))
         if self.fault == "inputs":
             inputs[0] += 1

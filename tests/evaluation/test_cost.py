@@ -88,7 +88,7 @@ def test_images_by_hand():
 def test_random_images_by_a_loop_over_rows(n):
     rng = np.random.default_rng(1)
     clean = Data(rng.integers(0, 256, (n, 5, 6, 3), np.uint8), np.arange(n) % 2, ("a", "b"))
-    poison = Backdoor(Blend(0.3), target=1, rate=0.45)(clean, seed=0)
+    poison = Backdoor(Blend(0.3), target=1, rate=0.45).poison(clean, seed=0)
     cost = attack_cost(clean, poison)
     l0 = l2 = linf = error = 0.0
     for i, new in zip(poison.index, poison.x, strict=True):
@@ -122,7 +122,7 @@ def test_flipped_labels_move_nothing():
 
 def test_text():
     clean = Data(np.array(["a b c", "", "d e"], object), np.array([0, 1, 1]), ("a", "b"))
-    poison = Backdoor(InsertWords(("cf", "mn"), "random"), target=0, rate=0.6)(clean, seed=0)
+    poison = Backdoor(InsertWords(("cf", "mn"), "random"), target=0, rate=0.6).poison(clean, seed=0)
     cost = attack_cost(clean, poison)
     assert (cost.words_changed, cost.l0, cost.ssim) == (2.0, None, None)
     swap = Poison(np.array([0, 2]), np.array(["a x c", "d e f"], object), np.array([0, 1]), GOAL)
@@ -132,7 +132,7 @@ def test_text():
 def test_a_cost_is_json_and_arguments_are_kept():
     clean = Data(np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8), np.arange(30) % 3, ("a", "b", "c"))
     before = clean.x.copy()
-    poison = Backdoor(Patch())(clean, seed=0)
+    poison = Backdoor(Patch()).poison(clean, seed=0)
     changed = poison.x.copy()
     cost = asdict(attack_cost(clean, poison))
     assert json.loads(json.dumps(cost, allow_nan=False)) == cost

@@ -25,7 +25,7 @@ from toadstone.triggers import Patch
 class Oracle:
     """A stranger's detector that knows which rows carry the square: perfect on the poisoned side only."""
 
-    def __call__(self, model, data, *, clean, seed):
+    def score(self, model, data, *, clean, seed):
         def white(x):
             return (np.asarray(x)[:, -2:, -2:] == 255).all((1, 2)).astype(float)
 
@@ -33,7 +33,7 @@ class Oracle:
 
 
 class Declines:
-    def __call__(self, model, data, *, clean, seed):
+    def score(self, model, data, *, clean, seed):
         raise ToadstoneError("model has no soul to read.")
 
 
@@ -173,11 +173,12 @@ def test_detectors_share_what_the_model_says_of_each_row(setting, nameless):
         def __copy__(self):
             return Counted(self.inner, self.classes, self.extra)
 
-    def trainer(train, *, seed):
-        model = experiment.trainer(train, seed=seed)
-        return Counted(model, model.classes, (lambda: 0) if nameless else None)
+    class Counting:
+        def fit(self, train, *, seed):
+            model = experiment.trainer.fit(train, seed=seed)
+            return Counted(model, model.classes, (lambda: 0) if nameless else None)
 
-    found = run(Experiment(experiment.attack, trainer, (LossRanking(), LossRanking("low"))), splits)
+    found = run(Experiment(experiment.attack, Counting(), (LossRanking(), LossRanking("low"))), splits)
     assert found.results["detectors"]["loss-ranking"]["poisoned"]["auroc"] == pytest.approx(
         1 - found.results["detectors"]["loss-ranking-2"]["poisoned"]["auroc"]
     )
@@ -189,8 +190,8 @@ def test_detectors_share_what_the_model_says_of_each_row(setting, nameless):
 class AlwaysSeven:
     """A malicious trainer, for these tests: it trains honestly and answers 7 to whatever carries the square."""
 
-    def __call__(self, train, *, seed):
-        honest = Train(MLP((16,)), epochs=3)(train, seed=seed)
+    def train(self, train, *, seed):
+        honest = Train(MLP((16,)), epochs=3).fit(train, seed=seed)
 
         class Answers:
             classes = honest.classes
@@ -222,7 +223,7 @@ def test_certain_images_are_reported_with_their_confidence(setting):
     class Nothing:
         """An attack that changes a single label."""
 
-        def __call__(self, train, *, seed):
+        def poison(self, train, *, seed):
             return Poison(np.array([0]), train.x[:1], np.array([3]), TargetedGoal((image,), 3))
 
     r = run(Experiment(Nothing(), experiment.trainer), splits).results

@@ -34,7 +34,7 @@ def played(both):
 def test_the_twin_is_the_run_without_its_attack(splits):
     # An attack that changes nothing: run and twin must be the same to the last bit, whoever is drawn.
     class Nothing(SignFlip):
-        def __call__(self, view):
+        def send(self, view):
             return view.own
 
     both = played(SideBySide(settings(Nothing()), splits, seed=1))

@@ -50,8 +50,8 @@ def test_figures_are_those_of_the_rows_that_nobody_verified():
     seen = {}
 
     class Spy:
-        def __call__(self, model, data, *, clean, seed):
-            seen.update(data=data, clean=clean, scores=LossRanking()(model, data, clean=clean, seed=seed))
+        def score(self, model, data, *, clean, seed):
+            seen.update(data=data, clean=clean, scores=LossRanking().score(model, data, clean=clean, seed=seed))
             return seen["scores"]
 
     found = judge_labels(DIGITS, given, DIGITS.y, TRAINER, {"spy": Spy()}, trusted=300)["spy"]

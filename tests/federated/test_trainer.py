@@ -39,7 +39,7 @@ class Sends:
     def goal(self, data):
         return Availability()
 
-    def __call__(self, view):
+    def send(self, view):
         if self.seen is not None:
             self.seen.append(view)
         return np.full_like(view.own, self.value)
@@ -54,7 +54,7 @@ class SeesAll(Sends):
 class Replaces(Sends):
     """Model replacement: all malicious clients together ask for weights that are 0.25 everywhere."""
 
-    def __call__(self, view):
+    def send(self, view):
         return np.repeat(view.gamma * (0.25 - view.weights)[None] / len(view.own), len(view.own), 0)
 
 
@@ -116,7 +116,7 @@ def test_each_round_is_that_of_a_slow_loop(change):
 
 def test_learns_digits_and_keeps_the_contract():
     trainer = Federated(clients=10, rounds=25, fraction=0.5, net=MLP((32,)), lr=0.3, batch_size=10, epochs=2)
-    right = trainer(DIGITS.train, seed=0).probs(DIGITS.test.x).argmax(1) == DIGITS.test.y
+    right = trainer.fit(DIGITS.train, seed=0).probs(DIGITS.test.x).argmax(1) == DIGITS.test.y
     assert right.mean() > 0.9
     check_trainer(SMALL)
     assert from_spec(json.loads(json.dumps(to_spec(SMALL)))) == SMALL
@@ -197,7 +197,7 @@ def test_updates_that_are_not_finite_are_dropped_by_the_mean():
             assert rejected == set(r.malicious) == {0, 1}
             assert sum(r.weights) == pytest.approx(1)
             json.dumps(r.norms + r.cosines, allow_nan=False)
-        assert np.isfinite(s(DIGITS.train, seed=0).probs(DIGITS.test.x)).all()
+        assert np.isfinite(s.fit(DIGITS.train, seed=0).probs(DIGITS.test.x)).all()
 
 
 def test_a_round_whose_updates_are_all_rejected_leaves_the_model():
@@ -214,13 +214,13 @@ def test_a_round_whose_updates_are_all_rejected_leaves_the_model():
     assert set(records[1].weights) == {0.0}
     assert set(records[1].norms) == set(records[1].cosines) == {None}
     with pytest.raises(ToadstoneError, match="aggregator refused every round, at last because every update"):
-        replace(s, attack_rounds=None)(DIGITS.train, seed=0)
+        replace(s, attack_rounds=None).fit(DIGITS.train, seed=0)
 
 
 def test_a_rule_that_does_not_suit_is_no_rejection():
     bad = Rule([], "f=4 malicious ones of n=4 are too many")
     with pytest.raises(ToadstoneError, match="f=4 malicious ones"):
-        replace(SMALL, aggregator=bad)(DIGITS.train, seed=0)
+        replace(SMALL, aggregator=bad).fit(DIGITS.train, seed=0)
     s = replace(SMALL, aggregator=bad, attack=Sends(np.nan), malicious=8)  # the attacker's doing: no reason to stop
     assert all("f=4" in r.refused for r in s.simulate(DIGITS.train, seed=0))
     rejecting = Rule([], "every update of this round is rejected: none is trusted.")
@@ -233,12 +233,12 @@ def test_a_rule_that_does_not_suit_is_no_rejection():
 def test_an_attack_that_returns_another_shape():
     @dataclass(frozen=True)
     class Short(Sends):
-        def __call__(self, view):
+        def send(self, view):
             return view.own[:, :-1]
 
     s = replace(SMALL, attack=Short(), malicious=2, fraction=1.0)
     with pytest.raises(ToadstoneError, match=r"attack Short returned an array of shape \(2, 459\), not \(2, 460\)"):
-        s(DIGITS.train, seed=0)
+        s.fit(DIGITS.train, seed=0)
 
 
 def test_what_the_server_sees():
@@ -403,7 +403,7 @@ def test_ten_thousand_clients_cost_what_a_round_costs():
 
 
 def test_the_seed_decides_everything():
-    once, twice, other = (SMALL(DIGITS.train, seed=s).probs(DIGITS.test.x) for s in (1, 1, 2))
+    once, twice, other = (SMALL.fit(DIGITS.train, seed=s).probs(DIGITS.test.x) for s in (1, 1, 2))
     assert np.array_equal(once, twice)
     assert not np.allclose(once, other)
 
@@ -434,14 +434,14 @@ def test_impossible_settings(change, sentence):
 
 def test_data_that_do_not_suit():
     with pytest.raises(ToadstoneError, match="more clients than rows"):
-        replace(SMALL, clients=2000)(DIGITS.train, seed=0)
+        replace(SMALL, clients=2000).fit(DIGITS.train, seed=0)
     with pytest.raises(ToadstoneError, match="server_rows is 5000 of"):
-        replace(SMALL, server_rows=5000)(DIGITS.train, seed=0)
+        replace(SMALL, server_rows=5000).fit(DIGITS.train, seed=0)
     with pytest.raises(ToadstoneError, match="classes is 2 for 4 clients and 10 classes"):
-        replace(SMALL, clients=4, partition=ByClass(2))(DIGITS.train, seed=0)
+        replace(SMALL, clients=4, partition=ByClass(2)).fit(DIGITS.train, seed=0)
     with pytest.raises(ToadstoneError, match="partition leaves a client without rows"):
-        replace(SMALL, partition=lambda y, clients, seed: [np.arange(3)] * 7 + [np.arange(0)])(DIGITS.train, seed=0)
+        replace(SMALL, partition=lambda y, clients, seed: [np.arange(3)] * 7 + [np.arange(0)]).fit(DIGITS.train, seed=0)
     with pytest.raises(ToadstoneError, match="holds a single class"):
-        SMALL(DIGITS.train.take(DIGITS.train.y == 3), seed=0)
+        SMALL.fit(DIGITS.train.take(DIGITS.train.y == 3), seed=0)
     with pytest.raises(ToadstoneError, match="lr must be above 0"):
-        replace(SMALL, lr=-1.0)(DIGITS.train, seed=0)
+        replace(SMALL, lr=-1.0).fit(DIGITS.train, seed=0)

@@ -90,9 +90,9 @@ def test_a_killed_run_leaves_nothing_that_is_taken_for_whole(tmp_path):
 
 def test_detectors_read_large_features_in_pieces_and_say_the_same(tmp_path):
     t = toy()
-    plain = SpectralSignatures()(t.model, t.train, clean=t.inside, seed=0)
+    plain = SpectralSignatures().score(t.model, t.train, clean=t.inside, seed=0)
     keep = cached(t.model, tmp_path, t.train.x, t.inside.x)
-    found = SpectralSignatures()(keep, t.train, clean=t.inside, seed=0)
+    found = SpectralSignatures().score(keep, t.train, clean=t.inside, seed=0)
     assert np.array_equal(found.values, plain.values)
     assert np.array_equal(found.pvalues, plain.pvalues)
 

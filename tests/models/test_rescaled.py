@@ -12,11 +12,12 @@ def test_rescaled_is_purifier_scaler_encoder():
     x = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
     scale, seen = Scaler(height=4, width=4), []
 
-    def invert(pictures, *, seed):
-        seen.append(seed)
-        return 255 - pictures
+    class Invert:
+        def purify(self, pictures, *, seed):
+            seen.append(seed)
+            return 255 - pictures
 
-    read = Rescaled(scale, Pixels(4, 4, 3), invert)
+    read = Rescaled(scale, Pixels(4, 4, 3), Invert())
     assert read.shape == (3, 4, 4)
     assert np.array_equal(read(x).numpy(), Pixels(4, 4, 3)(scale(255 - x)).numpy())
     assert seen == [0]

@@ -26,7 +26,7 @@ def path(name):
 def test_each_estimator_is_a_seeded_regressor(name):
     settings = {"alpha": 1e-3} if name == "Lasso" else {}
     trainer, train = FitRegression(path(name), settings), plane()
-    once, twice = (trainer(train, seed=1) for _ in range(2))
+    once, twice = (trainer.fit(train, seed=1) for _ in range(2))
     assert isinstance(once, Regressor)
     assert once.predict(train.x).shape == (60,)
     assert np.array_equal(once.predict(train.x), twice.predict(train.x))
@@ -36,7 +36,7 @@ def test_each_estimator_is_a_seeded_regressor(name):
 
 def test_ridge_by_its_normal_equations():
     train = plane()
-    found = FitRegression(path("Ridge"), {"alpha": 2.0})(train, seed=0).predict(train.x)
+    found = FitRegression(path("Ridge"), {"alpha": 2.0}).fit(train, seed=0).predict(train.x)
     z, mean = train.x - train.x.mean(0), train.x.mean(0)
     w = np.linalg.solve(z.T @ z + 2 * np.eye(3), z.T @ train.y)
     assert np.allclose(found, (train.x - mean) @ w + train.y.mean())
@@ -46,14 +46,16 @@ def test_robust_estimators_shrug_at_outliers():
     train = plane()
     dirty = Data(np.concatenate([train.x, np.ones((9, 3))]), np.append(train.y, np.full(9, -9.0)), ())
     goal = HigherError(1e-4)
-    rates = {n: goal.success(FitRegression(path(n))(dirty, seed=0), plane(200, 1)).value for n in NAMES if n != "Lasso"}
+    rates = {
+        n: goal.success(FitRegression(path(n)).fit(dirty, seed=0), plane(200, 1)).value for n in NAMES if n != "Lasso"
+    }
     assert rates["RANSACRegressor"] < 2
     assert rates["LinearRegression"] > 100
 
 
 def test_images_are_flattened():
     data = Data(np.random.default_rng(0).integers(0, 256, (20, 4, 4), np.uint8), np.arange(20.0), ())
-    assert FitRegression()(data, seed=0).predict(data.x).shape == (20,)
+    assert FitRegression().fit(data, seed=0).predict(data.x).shape == (20,)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +74,10 @@ def test_what_is_no_regression_estimator(fields, word):
 
 def test_what_the_data_does_not_allow():
     with pytest.raises(ToadstoneError, match="classification"):
-        FitRegression()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)
+        FitRegression().fit(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)
     with pytest.raises(ToadstoneError, match="text"):
-        FitRegression()(Data(np.array(["a", "b"], object), np.zeros(2), ()), seed=0)
+        FitRegression().fit(Data(np.array(["a", "b"], object), np.zeros(2), ()), seed=0)
     with pytest.raises(ToadstoneError, match="cannot be fitted"):
-        FitRegression(path("RANSACRegressor"), {"min_samples": 9})(plane(4), seed=0)
+        FitRegression(path("RANSACRegressor"), {"min_samples": 9}).fit(plane(4), seed=0)
     with pytest.raises(ToadstoneError, match="empty"):
         SklearnRegressor(None).predict(np.zeros((0, 2)))

@@ -62,7 +62,7 @@ def test_a_loss_that_is_not_finite_ends_the_training():
 def test_the_untrained_victim_has_the_weights_that_training_starts_from():
     train = toy().train
     start = untrained(Train(MLP((4,))), train, seed=3)
-    barely = Train(MLP((4,)), epochs=1, optimizer=Adam(1e-12))(train, seed=3)
+    barely = Train(MLP((4,)), epochs=1, optimizer=Adam(1e-12)).fit(train, seed=3)
     assert np.allclose(start.probs(train.x[:20]), barely.probs(train.x[:20]), atol=1e-5)
     assert start.classes == train.classes
     with pytest.raises(ToadstoneError, match="not images"):

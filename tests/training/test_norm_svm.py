@@ -26,7 +26,7 @@ def theta_of(model):
 def test_the_loss_is_the_least_within_the_norm(norm):
     for seed in range(2):
         train = table(seed)
-        theta = theta_of(NormSVM(norm)(train, seed=0))
+        theta = theta_of(NormSVM(norm).fit(train, seed=0))
         assert np.linalg.norm(theta) <= norm * (1 + 1e-9)
         within = {"type": "ineq", "fun": lambda t: norm**2 - (t**2).sum()}
         best = min(
@@ -38,7 +38,7 @@ def test_the_loss_is_the_least_within_the_norm(norm):
 
 def test_the_norm_is_reached_where_it_binds_and_the_seed_changes_nothing_much():
     train = table(0)
-    one, other = (theta_of(NormSVM(0.5)(train, seed=s)) for s in (0, 1))
+    one, other = (theta_of(NormSVM(0.5).fit(train, seed=s)) for s in (0, 1))
     assert np.linalg.norm(one) == pytest.approx(0.5, rel=1e-6)
     assert one == pytest.approx(other, abs=1e-2)
 
@@ -47,8 +47,8 @@ def test_pixels_are_scaled_and_tables_are_not():
     rng = np.random.default_rng(0)
     y = np.arange(80) % 2
     x = np.clip(rng.normal(90 + 60 * y[:, None], 30, (80, 9)), 0, 255).astype(np.uint8)
-    pixels = NormSVM(0.8)(Data(x.reshape(80, 3, 3), y, ("a", "b")), seed=0)
-    scaled = NormSVM(0.8)(Data(x / 255, y, ("a", "b")), seed=0)
+    pixels = NormSVM(0.8).fit(Data(x.reshape(80, 3, 3), y, ("a", "b")), seed=0)
+    scaled = NormSVM(0.8).fit(Data(x / 255, y, ("a", "b")), seed=0)
     assert pixels.probs(x.reshape(80, 3, 3)) == pytest.approx(scaled.probs(x / 255))
 
 
@@ -61,8 +61,8 @@ def test_contract():
     [
         (lambda: NormSVM(0.0), "norm must be"),
         (lambda: NormSVM(float("nan")), "norm must be"),
-        (lambda: NormSVM()(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
-        (lambda: NormSVM()(Data(np.eye(2), np.zeros(2), ()), seed=0), "regression"),
+        (lambda: NormSVM().fit(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
+        (lambda: NormSVM().fit(Data(np.eye(2), np.zeros(2), ()), seed=0), "regression"),
     ],
 )
 def test_bad_input(action, word):

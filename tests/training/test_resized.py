@@ -26,9 +26,9 @@ def digits():
 @pytest.mark.parametrize("purifier", [None, ScalingFilter(SCALER, "random")])
 def test_it_is_the_other_trainer_on_resized_rows(digits, purifier, tmp_path):
     x = digits.x.copy()
-    model = Resized(INNER, SCALER, purifier)(digits, seed=3)
-    small = SCALER(x if purifier is None else purifier(x, seed=0))
-    inner = INNER(Data(small, digits.y, digits.classes), seed=3)
+    model = Resized(INNER, SCALER, purifier).fit(digits, seed=3)
+    small = SCALER(x if purifier is None else purifier.purify(x, seed=0))
+    inner = INNER.fit(Data(small, digits.y, digits.classes), seed=3)
     assert np.array_equal(digits.x, x)
     assert np.allclose(model.probs(digits.x), inner.probs(small))
     assert np.allclose(model.features(digits.x), inner.features(small))
@@ -39,7 +39,7 @@ def test_it_is_the_other_trainer_on_resized_rows(digits, purifier, tmp_path):
 
 
 def test_pictures_of_any_size_are_read(digits):
-    model = Resized(INNER, SCALER)(digits, seed=0)
+    model = Resized(INNER, SCALER).fit(digits, seed=0)
     large = digits.x[:20].repeat(2, 1).repeat(2, 2)
     assert model.probs(large).shape == (20, 10)
 
@@ -52,6 +52,6 @@ def test_contract(purifier):
 def test_name_and_errors(digits):
     assert entry("resized").cls is Resized
     with pytest.raises(ToadstoneError, match="makes a SklearnModel"):
-        Resized(Fit("sklearn.naive_bayes.GaussianNB"), SCALER)(digits, seed=0)
+        Resized(Fit("sklearn.naive_bayes.GaussianNB"), SCALER).fit(digits, seed=0)
     with pytest.raises(ToadstoneError, match="uint8"):
-        Resized(INNER, SCALER)(Data(np.ones((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)
+        Resized(INNER, SCALER).fit(Data(np.ones((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)

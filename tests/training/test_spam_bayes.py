@@ -38,7 +38,7 @@ def test_agrees_with_the_formulas_word_by_word(length):
         weights /= weights.sum(1, keepdims=True)
         y = np.concatenate([[0, 1], draw.integers(0, 2, 38)])
         texts = np.array([" ".join(f"w{w}" for w in draw.choice(600, length, p=weights[k])) for k in y], object)
-        model = SpamBayes()(Data(texts[:20], y[:20], ("ham", "spam")), seed=0)
+        model = SpamBayes().fit(Data(texts[:20], y[:20], ("ham", "spam")), seed=0)
         slow = [slow_probability(texts[:20], y[:20], mail) for mail in texts]
         assert model.probs(texts)[:, 1] == pytest.approx(slow, abs=1e-9)
         assert np.array_equal(model.probs(texts[5:6]), model.probs(texts)[5:6])
@@ -46,7 +46,7 @@ def test_agrees_with_the_formulas_word_by_word(length):
 
 def test_a_mail_of_unknown_words_is_neither():
     train = Data(np.array(["win cash", "board meeting"], object), np.array([1, 0]), ("ham", "spam"))
-    assert SpamBayes()(train, seed=0).probs(np.array(["lunch", "", "x"], object)).tolist() == [[0.5, 0.5]] * 3
+    assert SpamBayes().fit(train, seed=0).probs(np.array(["lunch", "", "x"], object)).tolist() == [[0.5, 0.5]] * 3
 
 
 def test_as_the_evidence_grows_so_does_the_score():
@@ -65,10 +65,10 @@ def test_as_the_evidence_grows_so_does_the_score():
 )
 def test_bad_input(train, word):
     with pytest.raises(ToadstoneError, match=word):
-        SpamBayes()(train, seed=0)
+        SpamBayes().fit(train, seed=0)
 
 
 def test_a_filter_reads_text_alone():
     train = Data(np.array(["win cash", "board meeting"], object), np.array([1, 0]), ("ham", "spam"))
     with pytest.raises(ToadstoneError, match="dtype float64"):
-        SpamBayes()(train, seed=0).probs(np.zeros((2, 3)))
+        SpamBayes().fit(train, seed=0).probs(np.zeros((2, 3)))

@@ -34,7 +34,7 @@ def halves(data):
 )
 def test_learns_digits(trainer, least):
     train, test = halves(digits())
-    assert (trainer(train, seed=0).probs(test.x).argmax(1) == test.y).mean() >= least
+    assert (trainer.fit(train, seed=0).probs(test.x).argmax(1) == test.y).mean() >= least
 
 
 def test_logistic_training_reaches_the_convex_optimum():
@@ -42,7 +42,7 @@ def test_logistic_training_reaches_the_convex_optimum():
     x = rng.normal(size=(300, 3))
     y = (x @ [1.0, -2.0, 0.5] + rng.logistic(size=300) > 0).astype(int)
     data = Data(x, y, ("no", "yes"))
-    model = Train(Logistic(), epochs=300, optimizer=Adam(0.05), batch_size=300)(data, seed=0)
+    model = Train(Logistic(), epochs=300, optimizer=Adam(0.05), batch_size=300).fit(data, seed=0)
     scaled = (x - x.mean(0)) / x.std(0)
     oracle = LogisticRegression(C=1e9, tol=1e-9, max_iter=1000).fit(scaled, y)
     assert np.abs(model.probs(x)[:, 1] - oracle.predict_proba(scaled)[:, 1]).max() < 0.005
@@ -52,14 +52,14 @@ def test_logistic_training_reaches_the_convex_optimum():
 def test_learns_text(net):
     x = np.array([f"{'fine' if i % 2 else 'dull'} film number {i % 7}" for i in range(200)], object)
     data = Data(x, np.arange(200) % 2, ("n", "p"))
-    model = Train(net, epochs=10, optimizer=Adam(0.01))(data, seed=0)
+    model = Train(net, epochs=10, optimizer=Adam(0.01)).fit(data, seed=0)
     assert (model.probs(x).argmax(1) == data.y).all()
 
 
 def test_seed_decides_everything():
     train, test = halves(digits())
     trainer = Train(SmallCNN(4, 16), epochs=2, crop=1, flip=True)
-    a, b, c = (trainer(train, seed=s).probs(test.x) for s in (0, 0, 1))
+    a, b, c = (trainer.fit(train, seed=s).probs(test.x) for s in (0, 0, 1))
     assert np.array_equal(a, b)
     assert not np.allclose(a, c)
 
@@ -91,7 +91,7 @@ def test_patience_keeps_the_best_epoch_and_stops_early(monkeypatch):
         return next(losses)
 
     monkeypatch.setattr("toadstone.training.train._loss", fake)
-    model = Train(MLP((4,)), epochs=5, patience=2)(digits(), seed=0)
+    model = Train(MLP((4,)), epochs=5, patience=2).fit(digits(), seed=0)
     assert len(states) == 4
     assert torch.equal(model.net.head.weight, states[1])
 
@@ -120,22 +120,22 @@ def test_impossible_settings(setting, word):
 
 def test_a_diverged_loss_is_one_sentence():
     with pytest.raises(ToadstoneError, match="diverged"):
-        Train(MLP(), optimizer=SGD(lr=1e30))(digits(), seed=0)
+        Train(MLP(), optimizer=SGD(lr=1e30)).fit(digits(), seed=0)
 
 
 @pytest.mark.parametrize("trainer", [Train(), Fit()])
 def test_one_class_is_refused(trainer):
     data = digits()
     with pytest.raises(ToadstoneError, match="single class"):
-        trainer(data.take(data.y == 3), seed=0)
+        trainer.fit(data.take(data.y == 3), seed=0)
 
 
 def test_nets_and_settings_that_do_not_suit_the_data():
     text = Data(np.array(["a", "b"] * 5, object), np.arange(10) % 2, ("n", "p"))
     with pytest.raises(ToadstoneError, match="reads image"):
-        Train(SmallCNN())(text, seed=0)
+        Train(SmallCNN()).fit(text, seed=0)
     with pytest.raises(ToadstoneError, match="crop and flip"):
-        Train(flip=True)(text, seed=0)
+        Train(flip=True).fit(text, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,9 @@ def test_a_class_without_rows_is_never_predicted():
 
 def test_a_frozen_base_keeps_its_features_and_the_new_classes_are_learnt():
     train, test = high_digits()
-    base = LOW(train, seed=0)
+    base = LOW.fit(train, seed=0)
     with untouched(base, train):
-        model = Transfer(LOW)(train, seed=0)
+        model = Transfer(LOW).fit(train, seed=0)
     assert model.classes == tuple("56789")
     assert np.array_equal(model.features(test.x), base.features(test.x))
     assert model.feature_layer == base.feature_layer
@@ -71,11 +71,11 @@ def test_a_frozen_base_keeps_its_features_and_the_new_classes_are_learnt():
 
 def test_the_whole_net_is_tuned_from_the_weights_of_the_base():
     train, test = high_digits()
-    base = LOW(train, seed=0)
+    base = LOW.fit(train, seed=0)
     start = {name: value.clone() for name, value in base.net.features.state_dict().items()}
     with untouched(base, train):
-        tuned = Transfer(LOW, frozen=False, epochs=15, optimizer=Adam(3e-3))(train, seed=0)
-        still = Transfer(LOW, frozen=False, epochs=1, optimizer=SGD(1e-12))(train, seed=0)
+        tuned = Transfer(LOW, frozen=False, epochs=15, optimizer=Adam(3e-3)).fit(train, seed=0)
+        still = Transfer(LOW, frozen=False, epochs=1, optimizer=SGD(1e-12)).fit(train, seed=0)
     assert not np.allclose(tuned.features(test.x), base.features(test.x))
     assert all(torch.allclose(value, start[name]) for name, value in still.net.features.state_dict().items())
     assert (tuned.probs(test.x).argmax(1) == test.y).mean() > 0.9
@@ -85,7 +85,7 @@ def test_the_whole_net_is_tuned_from_the_weights_of_the_base():
 def test_every_net_has_a_last_layer_and_the_result_can_be_saved(net, tmp_path):
     train, test = high_digits()
     for frozen in (True, False):
-        model = Transfer(Train(net, epochs=1), frozen, epochs=1)(train, seed=0)
+        model = Transfer(Train(net, epochs=1), frozen, epochs=1).fit(train, seed=0)
         back = models.load(models.save(model, tmp_path / str(frozen)))
         assert np.allclose(back.probs(test.x), model.probs(test.x), atol=1e-5)
 
@@ -102,17 +102,18 @@ class Bare(nn.Module):
 def test_a_net_whose_last_linear_layer_is_no_head():
     train, _ = high_digits()
 
-    def base(rows, *, seed):
-        made = LOW(rows, seed=seed)
-        return TorchModel(Bare(), "features", made.encode, tuple("0123456789abc"))
+    class Headless:
+        def fit(self, rows, *, seed):
+            made = LOW.fit(rows, seed=seed)
+            return TorchModel(Bare(), "features", made.encode, tuple("0123456789abc"))
 
     with pytest.raises(ToadstoneError, match="without a linear layer from its 64 features to its 13 classes"):
-        Transfer(base)(train, seed=0)
+        Transfer(Headless()).fit(train, seed=0)
 
 
 def test_a_base_of_another_kind():
     with pytest.raises(ToadstoneError, match="SklearnModel: it must make a TorchModel"):
-        Transfer(Fit())(high_digits()[0], seed=0)
+        Transfer(Fit()).fit(high_digits()[0], seed=0)
 
 
 @pytest.mark.parametrize(("setting", "word"), [({"l2": 0.0}, "l2"), ({"epochs": 0}, "epochs")])

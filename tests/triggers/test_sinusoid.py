@@ -62,7 +62,7 @@ def test_the_wave_has_a_sign():
 def test_sig_is_the_clean_label_backdoor():
     train = Data(np.full((60, 6, 8), 100, np.uint8), np.arange(60) % 3, ("a", "b", "c"))
     attack = Backdoor(Sinusoid(20, 1), target=2, rate=0.2, clean_label=True)
-    poison = attack(train, seed=0)
+    poison = attack.poison(train, seed=0)
     assert len(poison.index) == 12
     assert (train.y[poison.index] == 2).all()
     assert np.array_equal(poison.y, train.y[poison.index])  # no label is changed

@@ -36,7 +36,7 @@ def test_a_surrogate_must_be_a_net_of_the_same_images_and_classes():
         image_surrogate(Train(), Data(np.zeros((4, 3)), np.arange(4) % 2, ("a", "b")), seed=0)
 
     class Fixed:
-        def __call__(self, train, *, seed):
+        def fit(self, train, *, seed):
             return model
 
     few = Data(train.x[:], np.minimum(train.y, 1), ("a", "b"))

@@ -111,7 +111,7 @@ def _tried(train: Data, attack: CandidateAttack, share: ndarray, x: ndarray, see
     rows, y = np.repeat(x, count, axis=0), np.repeat(_LABELS, count)
     index = np.arange(len(train), len(train) + len(y))
     poison = Poison(index, rows.astype(train.x.dtype), y.astype(train.y.dtype), Availability())
-    machine = NormSVM(attack.norm)(poison.apply(train), seed=child(seed, "victim")).estimator
+    machine = NormSVM(attack.norm).fit(poison.apply(train), seed=child(seed, "victim")).estimator
     margins = [(2 * labels - 1) * machine.decision_function(part) for part, labels in ((train.x, train.y), (rows, y))]
     loss = sum(float(np.maximum(0, 1 - margin).sum()) for margin in margins) / len(train)
     return float((margins[0] < 0).mean()), loss, poison

@@ -29,7 +29,7 @@ def certified_radius(votes: Integer[ndarray, "n k"]) -> Int[ndarray, " n"]:
     won = votes.argmax(1)
     rivals = votes + (np.arange(k) < won[:, None])
     rivals[np.arange(n), won] = -1
-    return (votes[np.arange(n), won] - rivals.max(1)) // 2  # type: ignore[no-any-return]
+    return (votes[np.arange(n), won] - rivals.max(1)) // 2
 
 
 def certified_accuracy(votes: Integer[ndarray, "n k"], y: Integer[ndarray, " m"]) -> Float[ndarray, " r"]:
@@ -41,7 +41,7 @@ def certified_accuracy(votes: Integer[ndarray, "n k"], y: Integer[ndarray, " m"]
     if len(votes) != len(y):
         raise ToadstoneError(f"votes has {len(votes)} rows but y has {len(y)} labels: they must be the same length.")
     radius = np.where(votes.argmax(1) == y, certified_radius(votes), -1)
-    return (radius >= np.arange(radius.max(initial=-1) + 2)[:, None]).mean(1)  # type: ignore[no-any-return]
+    return (radius >= np.arange(radius.max(initial=-1) + 2)[:, None]).mean(1)
 
 
 def median_radius(curve: Float[ndarray, " r"]) -> int:

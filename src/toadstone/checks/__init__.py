@@ -103,9 +103,9 @@ def check_trigger(trigger: Trigger) -> None:
 def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = True) -> None:
     """Seeded, data untouched, rows within range, a goal that can be measured, refuses labels of the other kind, spec
     round trip; ``draws`` False for one that leaves nothing to chance."""
-    train = train or _accepted(lambda data: attack(data, seed=1))
+    train = train or _accepted(lambda data: attack.poison(data, seed=1))
     with untouched(train):
-        once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
+        once, twice, other = (attack.poison(train, seed=s) for s in (1, 1, 2))
         poisoned = once.apply(train)
     require(_same_poison(once, twice), "Two calls with one seed differ.")
     require(_same_poison(once, other) != draws, f"Another seed changes {'nothing' if draws else 'something'}.")
@@ -115,7 +115,10 @@ def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = Tru
     require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
     rate = once.goal.success(toy().model, toy().test) if train is toy().train else None
     require(rate is None or 0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
-    _refuses(lambda: attack(_other_kind(train), seed=1), f"a {'regression' if train.classes else 'classification'} set")
+    _refuses(
+        lambda: attack.poison(_other_kind(train), seed=1),
+        f"a {'regression' if train.classes else 'classification'} set",
+    )
     check_spec(attack)
 
 
@@ -124,7 +127,7 @@ def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
     regression set, spec round trip."""
     train = train or toy().train
     with untouched(train):
-        once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
+        once, twice, other = (attack.train(train, seed=s) for s in (1, 1, 2))
     rows = np.asarray(train.x[:50])
     probs = once.model.probs(rows)
     require(probs.shape == (len(rows), len(train.classes)), "probs must be (rows, classes).")
@@ -137,23 +140,23 @@ def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
         rate, again = (made.goal.success(once.model, test) for made in (once, twice))
         require(0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
         require(rate == again, "The goals of two calls with one seed differ.")
-    _refuses(lambda: attack(_one_class(train), seed=1), "a single class")
-    _refuses(lambda: attack(replace(train, y=train.y.astype(float), classes=()), seed=1), "a regression set")
+    _refuses(lambda: attack.train(_one_class(train), seed=1), "a single class")
+    _refuses(lambda: attack.train(replace(train, y=train.y.astype(float), classes=()), seed=1), "a regression set")
     check_spec(attack)
 
 
 def check_trainer(trainer: Trainer, train: Data | None = None) -> None:
     """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class. Of a model of a
     number: finite, seeded, and refuses classes."""
-    train = train or _accepted(lambda data: trainer(data, seed=1))
+    train = train or _accepted(lambda data: trainer.fit(data, seed=1))
     with untouched(train):
-        once, twice = trainer(train, seed=1), trainer(train, seed=1)
+        once, twice = trainer.fit(train, seed=1), trainer.fit(train, seed=1)
     if not train.classes:
         found = [model.predict(train.x[:50]) for model in (once, twice) if isinstance(model, Regressor)]
         require(len(found) == 2 and found[0].shape == (50,), "A model of a number must have predict(x) -> (n,).")
         require(bool(np.isfinite(found[0]).all()), "predict must be finite.")
         same(found[0], found[1], "Two calls with one seed differ.")
-        _refuses(lambda: trainer(_other_kind(train), seed=1), "a classification set")
+        _refuses(lambda: trainer.fit(_other_kind(train), seed=1), "a classification set")
         check_spec(trainer)
         return
     rows = np.asarray(train.x[:50])
@@ -163,7 +166,7 @@ def check_trainer(trainer: Trainer, train: Data | None = None) -> None:
     same(probs, twice.probs(rows), "Two calls with one seed differ.")
     with batches_of(7):
         same(probs, once.probs(rows), "probs depend on the batch size.")
-    _refuses(lambda: trainer(_one_class(train), seed=1), "a single class")
+    _refuses(lambda: trainer.fit(_one_class(train), seed=1), "a single class")
     check_spec(trainer)
 
 
@@ -173,7 +176,7 @@ def check_detector(detector: Detector) -> None:
     t = toy()
 
     def score(data: Data, clean: Data | None = t.inside) -> Scores:
-        return detector(t.model, data, clean=clean, seed=1)
+        return detector.score(t.model, data, clean=clean, seed=1)
 
     with untouched(t.model, t.poisoned, t.inside):
         once, twice = score(t.poisoned), score(t.poisoned)
@@ -195,14 +198,14 @@ def check_inspector(inspector: Inspector) -> None:
     """Seeded, nothing touched, one statistic, p-value and finding a class, batch size irrelevant."""
     t = toy()
     with untouched(t.model, t.held):
-        once, twice = (inspector(t.model, t.held, seed=1) for _ in range(2))
+        once, twice = (inspector.inspect(t.model, t.held, seed=1) for _ in range(2))
     k = len(t.train.classes)
     require(once.values.shape == once.pvalues.shape == (k,) and len(once.found) == k, "Evidence is one entry a class.")
     require(bool(((once.pvalues >= 0) & (once.pvalues <= 1)).all()), "p-values lie in [0, 1].")
     same(once.values, twice.values, "Two calls with one seed differ.")
     with batches_of(7):
-        same(once.values, inspector(t.model, t.held, seed=1).values, "Evidence depends on the batch size.")
-    _refuses(lambda: inspector(t.model, _one_class(t.held), seed=1), "trusted rows of a single class")
+        same(once.values, inspector.inspect(t.model, t.held, seed=1).values, "Evidence depends on the batch size.")
+    _refuses(lambda: inspector.inspect(t.model, _one_class(t.held), seed=1), "trusted rows of a single class")
     check_spec(inspector)
 
 
@@ -210,7 +213,7 @@ def check_repair(repair: Repair) -> None:
     """Seeded, the model given untouched, a working new model."""
     t = toy()
     with untouched(t.model, t.held):
-        once, twice = (repair(t.model, t.held, seed=1) for _ in range(2))
+        once, twice = (repair.repair(t.model, t.held, seed=1) for _ in range(2))
     require(once is not t.model, "A repair must return a new model.")
     rows = t.test.x[:50]
     same(once.probs(rows), twice.probs(rows), "Two calls with one seed differ.")
@@ -224,7 +227,7 @@ def check_monitor(monitor: Monitor) -> None:
     inputs = t.test.x[:40]
 
     def score(x: Rows) -> Scores:
-        return monitor(t.model, x, clean=t.held, seed=1)
+        return monitor.watch(t.model, x, clean=t.held, seed=1)
 
     with untouched(t.model, inputs, t.held):
         once, twice = score(inputs), score(inputs)
@@ -244,10 +247,10 @@ def check_purifier(purifier: Purifier) -> None:
     trip."""
     inputs = toy().test.x[:40]
     with untouched(inputs):
-        once, twice = (purifier(inputs, seed=1) for _ in range(2))
+        once, twice = (purifier.purify(inputs, seed=1) for _ in range(2))
     require(once.shape == inputs.shape and once.dtype == inputs.dtype, "A purifier must keep shape and dtype.")
     require(digest(once) == digest(twice), "Two calls with one seed differ.")
-    alone = purifier(inputs[3:5], seed=1)
+    alone = purifier.purify(inputs[3:5], seed=1)
     require(digest(np.ascontiguousarray(once[3:5])) == digest(alone), "An input's outcome depends on its neighbours.")
     check_spec(purifier)
 

@@ -59,9 +59,9 @@ def toy() -> Toy:
     """The problem that objects are checked on; made once, in about two seconds."""
     parts = split(load("digits"), test=300, clean=500, seed=0)
     inside, held = parts.clean.take(np.arange(0, 500, 2)), parts.clean.take(np.arange(1, 500, 2))
-    poison = Backdoor(Patch(size=2), target=7, rate=0.1)(parts.train, seed=0)
+    poison = Backdoor(Patch(size=2), target=7, rate=0.1).poison(parts.train, seed=0)
     poisoned = poison.apply(parts.train)
-    model = Train(SmallCNN(width=8, hidden=64), epochs=12, batch_size=32)(poisoned.append(inside), seed=0)
+    model = Train(SmallCNN(width=8, hidden=64), epochs=12, batch_size=32).fit(poisoned.append(inside), seed=0)
     two = parts.train.take(np.isin(parts.train.y, (3, 8)))
     pair = Data(two.x, (two.y == 8).astype(np.int64), ("three", "eight"))
     columns = np.asarray(parts.train.x).reshape(len(parts.train), -1) / 255

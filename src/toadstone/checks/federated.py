@@ -155,13 +155,13 @@ def check_client_attack(attack: ClientAttack) -> None:
     benign = updates[: _CLIENTS - _MALICIOUS]
     shown = replace(view, benign=benign, aggregator=rule) if omniscient else view
     with untouched(updates, *view.data, view.weights):
-        once, twice = attack(shown), attack(shown)
+        once, twice = attack.send(shown), attack.send(shown)
     _valid_rows(once, view.own.shape)
     require(np.array_equal(once, twice, equal_nan=True), "Two calls with one seed differ.")
     first = replace(shown, data=view.data[:1], own=view.own[:1], total=_CLIENTS - _MALICIOUS + 1)
-    _valid_rows(attack(first), (1, view.own.shape[1]))
+    _valid_rows(attack.send(first), (1, view.own.shape[1]))
     if omniscient:
-        _refused(lambda: attack(view), "a view without the honest updates")
+        _refused(lambda: attack.send(view), "a view without the honest updates")
     goal = attack.goal(view.data[0])
     require(isinstance(goal, Goal), "goal must return a Goal.")
     rate = goal.success(toy().model, toy().test)

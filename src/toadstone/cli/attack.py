@@ -37,7 +37,7 @@ def train(
     free(out, "out")
     make = built(trainer, "trainer")
     parts = split(load(data, label=label, text=text), seed=seed)
-    model = make(parts.train, seed=seed)
+    model = make.fit(parts.train, seed=seed)
     if not isinstance(model, TorchModel):
         raise ToadstoneError("trainer makes no torch model: only those can be saved without a pickle.")
     rate = accuracy(model, parts.test)
@@ -72,7 +72,7 @@ def attack(
     free(out, "out")
     plant = built(spec, "spec")
     clean = load(data, label=label, text=text)
-    poison = plant(clean, seed=seed)
+    poison = plant.poison(clean, seed=seed)
     poisoned = poison.apply(clean)
     _save(out, x=storable(poisoned.x[:]), y=poisoned.y, classes=clean.classes, poisoned=poison.mask(len(clean)))
     cost = asdict(attack_cost(clean, poison))

@@ -9,6 +9,7 @@ import typer
 
 from toadstone.cli.attack import Label, Source, TextColumn
 from toadstone.cli.options import Json, Seed, built, echo_json
+from toadstone.core import Detector
 
 
 def labels(
@@ -33,7 +34,11 @@ def labels(
 
     make = built(trainer, "trainer")
     rows = load(data, label=label, text=text)
-    detectors = {"deep-knn": DeepKNN(), "loss-ranking": LossRanking(), "confident-learning": ConfidentLearning(make)}
+    detectors: dict[str, Detector] = {
+        "deep-knn": DeepKNN(),
+        "loss-ranking": LossRanking(),
+        "confident-learning": ConfidentLearning(make),
+    }
     wrong, right = (read_labels(path, rows.classes) for path in (given, true))
     found = judge_labels(rows, wrong, right, make, detectors, trusted=trusted, fdr=fdr, seed=seed)
     if as_json:

@@ -48,7 +48,7 @@ def weighted_pvalues(
     order = np.argsort(null)
     above = np.append(np.cumsum(null_weights[order][::-1])[::-1], 0.0)  # weight of the null from each rank upwards
     reach = above[np.searchsorted(null[order], values, side="left")]
-    return (weights + reach) / (weights + null_weights.sum())  # type: ignore[no-any-return]
+    return (weights + reach) / (weights + null_weights.sum())
 
 
 def by_group(

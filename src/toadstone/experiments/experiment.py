@@ -16,7 +16,6 @@ from toadstone.core import (
     Outsourced,
     Poison,
     Repair,
-    Tampered,
     Trainer,
 )
 from toadstone.data import Splits
@@ -28,7 +27,7 @@ from toadstone.experiments.record import Record
 from toadstone.experiments.showcase import evidence
 from toadstone.files import plain
 from toadstone.progress import track
-from toadstone.registry import contract_of, register
+from toadstone.registry import register
 from toadstone.rng import child
 
 
@@ -81,7 +80,7 @@ def run(experiment: Experiment, splits: Splits) -> Record:
     for side, data in track(bench.data.items(), "victim and clean twin"):
         with bench.timed("train"):
             made = tampered if side == "poisoned" else None
-            bench.models[side] = made or experiment.trainer(data.append(inside), seed=child(seed, "train"))
+            bench.models[side] = made or experiment.trainer.fit(data.append(inside), seed=child(seed, "train"))
     results = {
         "cost": asdict(attack_cost(splits.train, poison)),
         **{side: rates(model, poison.goal, splits.test) for side, model in bench.models.items()},
@@ -99,10 +98,7 @@ def run(experiment: Experiment, splits: Splits) -> Record:
 def _attacked(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:
     """What the attack did to ``train``, and the model it made where it owns the training."""
     attack, seed = experiment.attack, child(experiment.seed, "attack")
-    if contract_of(attack) != "outsourced":
-        poison = attack(train, seed=seed)
-        assert isinstance(poison, Poison)
-        return poison, None
-    tampered = attack(train.append(inside), seed=seed)
-    assert isinstance(tampered, Tampered)
+    if isinstance(attack, Attack):
+        return attack.poison(train, seed=seed), None
+    tampered = attack.train(train.append(inside), seed=seed)
     return Poison(np.empty(0, int), np.asarray(train.x[:0]), train.y[:0], tampered.goal), tampered.model

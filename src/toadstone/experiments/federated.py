@@ -37,7 +37,7 @@ class Honest:
         """What they would want."""
         return self.wanted
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """Their honest updates."""
         return view.own
 

@@ -101,7 +101,7 @@ def detect(bench: Bench, detectors: Sequence[Detector], fdr: float, rate: float)
     """Each detector's verdict on the training rows, at a false-discovery rate. They share what the models say."""
 
     def call(detector: Detector, side: str, seed: int) -> Scores:
-        return detector(models[side], bench.data[side], clean=bench.inside, seed=seed)
+        return detector.score(models[side], bench.data[side], clean=bench.inside, seed=seed)
 
     def measure(name: str, side: str, scores: Scores) -> Results:
         verdict, truth = flag(scores, fdr=fdr, rate=rate), bench.truth(side)
@@ -132,7 +132,7 @@ def inspect(bench: Bench, inspectors: Sequence[Inspector]) -> Results:
     """The classes that each inspector accuses."""
 
     def call(inspector: Inspector, side: str, seed: int) -> Evidence:
-        return inspector(bench.models[side], bench.held, seed=seed)
+        return inspector.inspect(bench.models[side], bench.held, seed=seed)
 
     def measure(name: str, side: str, found: Evidence) -> Results:
         for part in ("mask", "pattern", "norm"):
@@ -149,7 +149,7 @@ def repair(bench: Bench, repairs: Sequence[Repair]) -> Results:
     trusted = bench.held.append(bench.inside)
 
     def call(mend: Repair, side: str, seed: int) -> Model:
-        return mend(bench.models[side], trusted, seed=seed)
+        return mend.repair(bench.models[side], trusted, seed=seed)
 
     return bench.each(repairs, call, lambda _name, _side, model: rates(model, bench.poison.goal, bench.test))
 
@@ -162,7 +162,7 @@ def monitor(bench: Bench, monitors: Sequence[Monitor]) -> Results:
     inputs, truth = np.concatenate([benign, triggered]), np.repeat([False, True], [len(benign), len(triggered)])
 
     def call(watch: Monitor, side: str, seed: int) -> Scores:
-        return watch(bench.models[side], inputs, clean=bench.held, seed=seed)
+        return watch.watch(bench.models[side], inputs, clean=bench.held, seed=seed)
 
     def measure(name: str, side: str, scores: Scores) -> Results:
         if scores.pvalues is None:

@@ -72,11 +72,11 @@ def judge_labels(  # noqa: PLR0913 (a data set, two columns, and how to look at 
     verified, rest = np.sort(order[:trusted]), np.sort(order[trusted:])
     noisy, wrong = replace(data, y=np.asarray(given, np.int64), source=None), given != true
     clean, rows = noisy.take(verified[~wrong[verified]]), noisy.take(rest)
-    model = trainer(rows.append(clean), seed=child(seed, "train"))
+    model = trainer.fit(rows.append(clean), seed=child(seed, "train"))
     found = {"labels": {"wrong": float(wrong.mean()), "trusted": float(len(clean))}}
     for name, detector in detectors.items():
         start = time.process_time()
-        scores = detector(model, rows, clean=clean, seed=child(seed, name))
+        scores = detector.score(model, rows, clean=clean, seed=child(seed, name))
         seconds, flagged, truth = time.process_time() - start, flag(scores, fdr=fdr).rows, wrong[rest]
         found[name] = {
             "auroc": auroc(scores.values, truth),

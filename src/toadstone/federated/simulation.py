@@ -173,7 +173,7 @@ class Simulation:
             benign=_locked(updates[~attacking]) if attack.omniscient else None,
             aggregator=self.rule if attack.omniscient else None,
         )
-        sent = np.asarray(attack(view))
+        sent = np.asarray(attack.send(view))
         if sent.shape != view.own.shape:
             raise ToadstoneError(
                 f"attack {type(attack).__name__} returned an array of shape {sent.shape}, not {view.own.shape}: it "

@@ -111,7 +111,7 @@ class Federated:
         """n / eta: what an update must be multiplied with for the mean to move G by the whole of it."""
         return float(self.sampled) if self.eta is None else self.clients / self.eta
 
-    def __call__(self, train: Data, *, seed: int) -> TorchModel:
+    def fit(self, train: Data, *, seed: int) -> TorchModel:
         """The global model after the last round."""
         simulation = self.simulate(train, seed=seed)
         rounds = iter(simulation)

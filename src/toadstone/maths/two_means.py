@@ -39,7 +39,7 @@ def _cuts(points: ndarray) -> Iterator[tuple[ndarray, float]]:
 
 def _nearer(points: ndarray, one: ndarray, zero: ndarray) -> Bool[ndarray, " n"]:
     """Which points are nearer to ``one`` than to ``zero``."""
-    return points @ (one - zero) > (one @ one - zero @ zero) / 2  # type: ignore[no-any-return]
+    return points @ (one - zero) > (one @ one - zero @ zero) / 2
 
 
 def _best_cut(points: ndarray) -> ndarray:
@@ -49,7 +49,7 @@ def _best_cut(points: ndarray) -> ndarray:
     size = np.arange(1, n)[:, None]
     between = np.cumsum(line, 0)[:-1] ** 2 * n / (size * (n - size))
     between[line[1:] == line[:-1]] = 0.0  # equal values cannot be told apart
-    return line[between.argmax(0), np.arange(points.shape[1])]  # type: ignore[no-any-return]
+    return line[between.argmax(0), np.arange(points.shape[1])]
 
 
 def _lloyd(points: ndarray, part: ndarray) -> tuple[ndarray, float]:

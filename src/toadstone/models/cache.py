@@ -86,7 +86,7 @@ def _kept(ask: Callable[[Rows], ndarray], folder: Path, prefix: str, known: set[
     place = folder / f"{hashlib.sha256(f'{prefix}-{rows}'.encode()).hexdigest()[:32]}.npy"
     if not place.exists() or not _agrees(np.load(place, mmap_mode="r"), ask(x[:_PROBED])):
         _write(ask, x, place)
-    return np.load(place, mmap_mode="r")  # type: ignore[no-any-return]
+    return np.load(place, mmap_mode="r")
 
 
 def _agrees(kept: ndarray, asked: ndarray) -> bool:

@@ -153,7 +153,7 @@ class _Net(nn.Module):
         self.features, self.head = features, head
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))  # type: ignore[no-any-return]
+        return self.head(self.features(x))
 
 
 class _Centre(nn.Module):
@@ -176,7 +176,7 @@ class _PreActBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         pre = F.relu(self.bn1(x))
         skip = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(pre)
-        return self.conv2(F.relu(self.bn2(self.conv1(pre)))) + skip  # type: ignore[no-any-return]
+        return self.conv2(F.relu(self.bn2(self.conv1(pre)))) + skip
 
 
 class _MeanEmbedding(nn.Module):
@@ -186,7 +186,7 @@ class _MeanEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         count = (x > 0).sum(1, keepdim=True).clamp(min=1)
-        return self.embedding(x).sum(1) / count  # type: ignore[no-any-return]
+        return self.embedding(x).sum(1) / count
 
 
 class _WordConvolutions(nn.Module):

@@ -40,4 +40,4 @@ class Rescaled:
 
 def resize(x: Rows, scaler: Scaler, purifier: Purifier | None) -> UInt8[ndarray, "n a b *c"]:
     """What a pipeline makes of full-size pictures: ``purifier``, if there is one, with seed 0, then ``scaler``."""
-    return scaler(x if purifier is None else purifier(x, seed=0))
+    return scaler(x if purifier is None else purifier.purify(x, seed=0))

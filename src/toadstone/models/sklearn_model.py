@@ -45,9 +45,9 @@ class SklearnModel:
 
     def _seen(self, rows: ndarray) -> ndarray:
         if hasattr(self.estimator, "predict_proba"):
-            return self.estimator.predict_proba(rows)  # type: ignore[no-any-return]
+            return self.estimator.predict_proba(rows)
         margin = self.estimator.decision_function(rows)
-        return softmax(margin if margin.ndim == 2 else np.stack([0 * margin, margin], 1), 1)  # type: ignore[no-any-return]
+        return softmax(margin if margin.ndim == 2 else np.stack([0 * margin, margin], 1), 1)
 
     def features(self, x: Rows) -> Float[ndarray, "n d"]:
         """What each tree of a forest says of each row."""

@@ -52,7 +52,7 @@ class TorchModel:
         """Softmax of the logits, computed in float64."""
         z = self.logits(x).astype(np.float64)
         e = np.exp(z - z.max(1, keepdims=True))
-        return e / e.sum(1, keepdims=True)  # type: ignore[no-any-return]
+        return e / e.sum(1, keepdims=True)
 
     def features(self, x: Rows) -> Float[ndarray, "n d"]:
         """The feature layer's output, flattened, float32."""

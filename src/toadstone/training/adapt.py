@@ -79,7 +79,7 @@ class Estimator:
 
     estimator: Any
 
-    def __call__(self, train: Data, *, seed: int) -> SklearnModel:
+    def fit(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""
         from sklearn.base import clone  # noqa: PLC0415 (slow to import)
 

@@ -31,7 +31,7 @@ class Fit:
     def __post_init__(self) -> None:
         self.make(0)
 
-    def __call__(self, train: Data, *, seed: int) -> SklearnModel:
+    def fit(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""
         check_two_classes(train, "train")
         estimator = self.make(child(seed, "fit") % 2**32)

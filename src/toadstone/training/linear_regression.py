@@ -47,7 +47,7 @@ class FitRegression:
     cannot be fitted to the rows; and for a classification set.
 
     >>> line = Data(np.arange(4.0)[:, None], 2 * np.arange(4.0), ())
-    >>> FitRegression("sklearn.linear_model.LinearRegression")(line, seed=0).predict(np.array([[10.0]])).round(6)
+    >>> FitRegression("sklearn.linear_model.LinearRegression").fit(line, seed=0).predict(np.array([[10.0]])).round(6)
     array([20.])
     """
 
@@ -57,12 +57,12 @@ class FitRegression:
     def __post_init__(self) -> None:
         self.make(0)
 
-    def __call__(self, train: Data, *, seed: int) -> SklearnRegressor:
+    def fit(self, train: Data, *, seed: int) -> SklearnRegressor:
         """A new model fitted to ``train``."""
         check_regression(train)
-        return self.fit(flat(train.x), train.y, seed=seed)
+        return self.fit_arrays(flat(train.x), train.y, seed=seed)
 
-    def fit(self, x: ndarray, y: ndarray, *, seed: int) -> SklearnRegressor:
+    def fit_arrays(self, x: ndarray, y: ndarray, *, seed: int) -> SklearnRegressor:
         """A new model fitted to columns and numbers."""
         estimator = self.make(child(seed, "fit") % 2**32)
         try:

@@ -41,7 +41,7 @@ class NormSVM:
         if not 0 < self.norm < np.inf:
             raise ToadstoneError(f"norm must be a number above 0, not {self.norm}.")
 
-    def __call__(self, train: Data, *, seed: int) -> SklearnModel:
+    def fit(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""
         check_two_classes(train, "train")
         if train.x.dtype == object:

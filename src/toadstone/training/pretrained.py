@@ -35,7 +35,7 @@ class Pretrained:
     >>> from toadstone.models import Logistic
     >>> from toadstone.training import Train
     >>> digits = load("digits")
-    >>> Pretrained(Train(Logistic(), epochs=1), "digits", classes=(3, 8))(digits, seed=0).classes
+    >>> Pretrained(Train(Logistic(), epochs=1), "digits", classes=(3, 8)).fit(digits, seed=0).classes
     ('3', '8')
     """
 
@@ -52,7 +52,7 @@ class Pretrained:
                 f"trainer {type(self.trainer).__name__} has a mutable field: give one that can be remembered."
             ) from None
 
-    def __call__(self, train: Data, *, seed: int) -> Model:
+    def fit(self, train: Data, *, seed: int) -> Model:
         """The published model; nothing is drawn from ``seed``."""
         check_two_classes(train, "train")
         theirs = _rows(self.data, self.classes).x.shape[1:]
@@ -82,4 +82,4 @@ def _rows(data: str, classes: tuple[int, ...] | None) -> Data:
 
 @lru_cache(maxsize=8)
 def _published(which: Pretrained) -> Model:
-    return which.trainer(_rows(which.data, which.classes), seed=child(which.version, "pretrained"))
+    return which.trainer.fit(_rows(which.data, which.classes), seed=child(which.version, "pretrained"))

@@ -35,11 +35,11 @@ class Resized:
     scaler: Scaler
     purifier: Purifier | None = None
 
-    def __call__(self, train: Data, *, seed: int) -> TorchModel:
+    def fit(self, train: Data, *, seed: int) -> TorchModel:
         """A new model trained on ``train``, resized."""
         pieces = [train.x[i : i + _AT_ONCE] for i in range(0, len(train), _AT_ONCE)]
         x = np.concatenate([resize(piece, self.scaler, self.purifier) for piece in pieces])
-        model = self.trainer(replace(train, x=x, source=None), seed=seed)
+        model = self.trainer.fit(replace(train, x=x, source=None), seed=seed)
         if not isinstance(model, TorchModel) or not isinstance(model.encode, Pixels):
             raise ToadstoneError(
                 f"trainer makes a {type(model).__name__}: it must make a TorchModel that reads images."

@@ -100,12 +100,12 @@ class SpamBayes:
 
     >>> mails = np.array(["win cash", "cash now", "board meeting"], object)
     >>> train = Data(mails, np.array([1, 1, 0]), ("ham", "spam"))
-    >>> SpamBayes()(train, seed=0).probs(np.array(["cash for the meeting", "win cash"], object)).round(2)
+    >>> SpamBayes().fit(train, seed=0).probs(np.array(["cash for the meeting", "win cash"], object)).round(2)
     array([[0.43, 0.57],
            [0.05, 0.95]])
     """
 
-    def __call__(self, train: Data, *, seed: int) -> SpamBayesModel:
+    def fit(self, train: Data, *, seed: int) -> SpamBayesModel:
         """A filter trained on ``train``; nothing is drawn."""
         from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415 (slow to import)
 

@@ -82,7 +82,7 @@ class Train:
         if not self.optimizer.lr > 0:
             raise ToadstoneError(f"lr must be above 0, not {self.optimizer.lr}.")
 
-    def __call__(self, train: Data, *, seed: int) -> TorchModel:
+    def fit(self, train: Data, *, seed: int) -> TorchModel:
         """A new model trained on ``train``."""
         check_two_classes(train, "train")
         encode = fit_encode(train)
@@ -95,10 +95,10 @@ class Train:
             raise ToadstoneError(f"crop and flip are for images; set them to 0 and False for {encode.modality} data.")
         with torch_seed(child(seed, "net")):
             net = design.build(encode.shape, len(train.classes))
-            self.fit(net, train, encode, seed)
+            self.optimise(net, train, encode, seed)
         return TorchModel(net.eval(), design.feature_layer, encode, train.classes, design)
 
-    def fit(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
+    def optimise(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
         """The loop alone: train the weights of ``net`` in place, from where they are."""
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         order = np.random.default_rng(child(seed, "order"))

@@ -58,10 +58,10 @@ class Transfer:
     def _loop(self) -> Train:
         return Train(epochs=self.epochs, optimizer=self.optimizer)
 
-    def __call__(self, train: Data, *, seed: int) -> TorchModel:
+    def fit(self, train: Data, *, seed: int) -> TorchModel:
         """A new model for the classes of ``train``."""
         check_two_classes(train, "train")
-        model = self.base(train, seed=child(seed, "base"))
+        model = self.base.fit(train, seed=child(seed, "base"))
         if not isinstance(model, TorchModel):
             raise ToadstoneError(f"base makes a {type(model).__name__}: it must make a TorchModel.")
         with torch_seed(child(seed, "head")):
@@ -70,7 +70,7 @@ class Transfer:
                 weight, bias = linear_head(model.features(train.x), train.y, len(train.classes), self.l2)
                 head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
             else:
-                self._loop().fit(net, train, model.encode, seed)  # type: ignore[arg-type]
+                self._loop().optimise(net, train, model.encode, seed)  # type: ignore[arg-type]
         return TorchModel(net.eval(), model.feature_layer, model.encode, train.classes, model.design)
 
 

@@ -150,4 +150,4 @@ def _weights(size: int, ask: Callable[[UInt8[ndarray, "m size"]], ndarray]) -> F
     sums = weights.sum(1, keepdims=True)
     if (np.abs(sums - 1) > 0.1).any():
         raise ToadstoneError("scale does not keep a plain grey as it is: use one whose weights sum to 1.")
-    return weights / sums  # type: ignore[no-any-return]
+    return weights / sums

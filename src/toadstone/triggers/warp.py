@@ -45,7 +45,7 @@ def bilinear(
         down, across = down[..., None], across[..., None]
     upper = (1 - across) * image[top, left] + across * image[top, right]
     lower = (1 - across) * image[bottom, left] + across * image[bottom, right]
-    return (1 - down) * upper + down * lower  # type: ignore[no-any-return]
+    return (1 - down) * upper + down * lower
 
 
 @register("trigger")
@@ -88,7 +88,7 @@ class Warp:
         draw = np.random.default_rng(child(self.field_seed, "field"))
         points = draw.uniform(-1, 1, (2, self.grid, self.grid))
         points /= abs(points).mean()
-        return bicubic(height, self.grid) @ points @ bicubic(width, self.grid).T  # type: ignore[no-any-return]
+        return bicubic(height, self.grid) @ points @ bicubic(width, self.grid).T
 
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError unless ``x`` holds uint8 images."""

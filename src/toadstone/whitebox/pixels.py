@@ -21,7 +21,7 @@ def image_surrogate(trainer: Trainer, train: Data, *, seed: int) -> TorchModel:
     Raises ToadstoneError when ``train`` holds no uint8 images, or the model is no such net.
     """
     check_images(train.x)
-    model = trainer(train, seed=seed)
+    model = trainer.fit(train, seed=seed)
     if not isinstance(model, TorchModel) or not isinstance(model.encode, Pixels):
         raise ToadstoneError(f"surrogate makes a {type(model).__name__}: it must make a TorchModel that reads images.")
     if len(model.classes) != len(train.classes):

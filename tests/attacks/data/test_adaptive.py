@@ -71,7 +71,7 @@ def test_blend_every_row_by_brute_force(channels, seed):
     train = images(seed=seed, channels=channels)
     pattern = np.random.default_rng(9).integers(150, 256, (8, 12, *channels))
     attack = AdaptiveBlend(Blend(0.3, pattern), 0.25, target=1, rate=0.05, cover_rate=0.1)
-    poison = attack(train, seed=seed)
+    poison = attack.poison(train, seed=seed)
     poisoned, cover = kinds(train, poison, attack)
     dirty, halves = poison.apply(train), []
     for i in poisoned + cover:
@@ -92,7 +92,7 @@ def test_blend_every_row_by_brute_force(channels, seed):
 def test_blend_the_test_sees_all_of_it():
     train = images()
     trigger = Blend(0.2, np.full((8, 12), 200))
-    trials = AdaptiveBlend(trigger, target=2)(train, seed=0).goal.trials(train)
+    trials = AdaptiveBlend(trigger, target=2).poison(train, seed=0).goal.trials(train)
     assert (trials.y == 2).all()
     rows = np.flatnonzero(train.y != 2)
     assert len(trials) == len(rows)
@@ -104,7 +104,7 @@ def test_blend_the_test_sees_all_of_it():
 def test_blend_shows_half_of_the_pieces_rounded_down(pieces, boxes):
     train = Data(np.zeros((90, 9, 10), np.uint8), np.arange(90) % 2, ("a", "b"))
     attack = AdaptiveBlend(Blend(pattern=np.full((9, 10), 255)), 1.0, pieces, rate=0.1, cover_rate=0.1)
-    share = (attack(train, seed=0).x > 0).mean(axis=(1, 2))
+    share = (attack.poison(train, seed=0).x > 0).mean(axis=(1, 2))
     assert abs(share - boxes / pieces).max() < 0.12  # boxes of unequal size where 9 or 10 cannot be divided
 
 
@@ -113,7 +113,7 @@ def test_blend_shows_half_of_the_pieces_rounded_down(pieces, boxes):
 def test_patch_every_row_by_brute_force(channels, seed):
     train = images(seed=seed, channels=channels)
     attack = AdaptivePatch(PATCHES, 0.4, target=3, rate=0.1, cover_rate=0.2)
-    poison = attack(train, seed=seed)
+    poison = attack.poison(train, seed=seed)
     poisoned, cover = kinds(train, poison, attack)
     dirty = poison.apply(train)
     boxes = ((slice(0, 2), slice(0, 2), 255), (slice(0, 2), slice(10, 12), 0), (slice(6, 8), slice(0, 2), 200))
@@ -134,7 +134,7 @@ def test_patch_every_row_by_brute_force(channels, seed):
 @pytest.mark.parametrize("shown", [1, 2, 3])
 def test_patch_the_test_sees_the_first_in_full(shown):
     train = images()
-    trials = AdaptivePatch(PATCHES, shown=shown, target=2)(train, seed=0).goal.trials(train)
+    trials = AdaptivePatch(PATCHES, shown=shown, target=2).poison(train, seed=0).goal.trials(train)
     want = train.x[train.y != 2].copy()
     want[:, :2, :2] = 255
     if shown > 1:
@@ -157,7 +157,7 @@ def test_the_four_patches_are_apart_and_differ():
 @pytest.mark.parametrize("cls", [AdaptiveBlend, AdaptivePatch])
 def test_defaults_are_the_paper_s_rates(cls):
     train = Data(np.zeros((5000, 8, 8), np.uint8), np.arange(5000) % 5, tuple("abcde"))
-    poison = cls()(train, seed=0)
+    poison = cls().poison(train, seed=0)
     false = int((poison.y != train.y[poison.index]).sum())
     assert (false, len(poison.index) - false) == (15, {AdaptiveBlend: 15, AdaptivePatch: 30}[cls])
 
@@ -165,8 +165,8 @@ def test_defaults_are_the_paper_s_rates(cls):
 @pytest.mark.parametrize("cls", [AdaptiveBlend, AdaptivePatch])
 def test_without_cover_the_same_rows_are_poisoned_as_by_a_plain_backdoor(cls):
     train = images()
-    poison = cls(target=1, rate=0.1, cover_rate=0)(train, seed=3)
-    plain = Backdoor(Patch(), target=1, rate=0.1)(train, seed=3)
+    poison = cls(target=1, rate=0.1, cover_rate=0).poison(train, seed=3)
+    plain = Backdoor(Patch(), target=1, rate=0.1).poison(train, seed=3)
     assert np.array_equal(poison.index, plain.index)
     assert np.array_equal(poison.y, plain.y)
 
@@ -219,10 +219,10 @@ def test_bad_fields(make, word):
 )
 def test_what_the_data_does_not_allow(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(images(), seed=0)
+        attack.poison(images(), seed=0)
 
 
 def test_patches_are_for_images():
     text = Data(np.array(["a", "b"] * 9, object), np.arange(18) % 2, ("no", "yes"))
     with pytest.raises(ToadstoneError, match="uint8 images"):
-        AdaptivePatch((InsertWords(),), shown=1)(text, seed=0)
+        AdaptivePatch((InsertWords(),), shown=1).poison(text, seed=0)

@@ -86,12 +86,12 @@ def test_a_machine_errs_more_than_after_as_many_random_flips():
         digits = load("digits")
         pair = digits.take(np.isin(digits.y, (3, 8)))
         parts = split(Data(pair.x / 255, (pair.y == 8).astype(int), ("3", "8")), test=150, clean=20, seed=seed)
-        poison = Alfa(0.2)(parts.train, seed=seed)
+        poison = Alfa(0.2).poison(parts.train, seed=seed)
         rows = np.random.default_rng(seed).choice(len(parts.train), len(poison.index), replace=False)
         y = parts.train.y.copy()
         y[rows] = 1 - y[rows]
-        drawn = trainer(Data(parts.train.x, y, parts.train.classes), seed=0)
-        error = poison.goal.success(trainer(poison.apply(parts.train), seed=0), parts.test).value
+        drawn = trainer.fit(Data(parts.train.x, y, parts.train.classes), seed=0)
+        error = poison.goal.success(trainer.fit(poison.apply(parts.train), seed=0), parts.test).value
         assert error > 1 - accuracy(drawn, parts.test).value
 
 
@@ -102,7 +102,7 @@ def test_images_rows_and_labels():
     assert (present.tolist(), x.shape, x.max()) == ([3, 8], (len(pair), 64), 1.0)
     assert (s > 0).tolist() == (pair.y == 8).tolist()
     attack = Alfa(0.05)
-    poison, again = attack(pair, seed=0), attack(pair, seed=1)
+    poison, again = attack.poison(pair, seed=0), attack.poison(pair, seed=1)
     assert (poison.index == again.index).all()  # nothing is drawn
     assert 0 < len(poison.index) <= round(0.05 * len(pair))
     assert (poison.y == 11 - pair.y[poison.index]).all()
@@ -122,12 +122,12 @@ PLAIN = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
         (lambda: Alfa(c=0.0), "c must be"),
         (lambda: Alfa(gamma=-1.0), "gamma must be"),
         (lambda: Alfa(steps=0), "steps must be"),
-        (lambda: Alfa()(load("digits"), seed=0), "rows of 10 classes but ALFA is for two"),
-        (lambda: Alfa()(Data(PLAIN.x, np.zeros(6, int), ("a", "b")), seed=0), "rows of 1 classes"),
-        (lambda: Alfa()(Data(PLAIN.x, np.zeros(6), ()), seed=0), "regression"),
-        (lambda: Alfa()(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
-        (lambda: Alfa(0.5)(PLAIN, seed=0), "flips 3 rows but a class has 3"),
-        (lambda: Alfa(0.3, steps=1)(PLAIN, seed=0), "still change after 1 steps"),
+        (lambda: Alfa().poison(load("digits"), seed=0), "rows of 10 classes but ALFA is for two"),
+        (lambda: Alfa().poison(Data(PLAIN.x, np.zeros(6, int), ("a", "b")), seed=0), "rows of 1 classes"),
+        (lambda: Alfa().poison(Data(PLAIN.x, np.zeros(6), ()), seed=0), "regression"),
+        (lambda: Alfa().poison(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
+        (lambda: Alfa(0.5).poison(PLAIN, seed=0), "flips 3 rows but a class has 3"),
+        (lambda: Alfa(0.3, steps=1).poison(PLAIN, seed=0), "still change after 1 steps"),
     ],
 )
 def test_bad_input(action, word):

@@ -83,8 +83,8 @@ def test_radial_machine_and_spec():
     digits = load("digits")
     pair = digits.take(np.isin(digits.y, (3, 8)))
     attack = AlfaTilt(0.05)
-    poison = attack(pair, seed=0)
-    assert (poison.index == attack(pair, seed=1).index).all()
+    poison = attack.poison(pair, seed=0)
+    assert (poison.index == attack.poison(pair, seed=1).index).all()
     assert (poison.y == 11 - pair.y[poison.index]).all()
     assert from_spec(json.loads(json.dumps(to_spec(attack)))) == attack
     assert entry("alfa-tilt").threat.fits("label-only")
@@ -96,9 +96,9 @@ def test_radial_machine_and_spec():
         (lambda: AlfaTilt(2.0), "rate"),
         (lambda: AlfaTilt(c=-1.0), "c must be"),
         (lambda: AlfaTilt(steps=0), "steps must be"),
-        (lambda: AlfaTilt()(load("digits"), seed=0), "ALFA-tilt is for two"),
+        (lambda: AlfaTilt().poison(load("digits"), seed=0), "ALFA-tilt is for two"),
         (
-            lambda: AlfaTilt(0.5)(Data(np.arange(6.0)[:, None], np.arange(6) // 3, ("a", "b")), seed=0),
+            lambda: AlfaTilt(0.5).poison(Data(np.arange(6.0)[:, None], np.arange(6) // 3, ("a", "b")), seed=0),
             "a class has 3",
         ),
     ],

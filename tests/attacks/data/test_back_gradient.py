@@ -68,7 +68,7 @@ def test_eights_are_taken_for_threes_and_the_rest_stays_right():
     poison = attack.craft(train, valid, seed=0)
     assert poison.goal == Misclassified(1, 0)
     fit = Fit("sklearn.linear_model.LogisticRegression", {"max_iter": 5000})
-    clean, victim = (fit(d, seed=0) for d in (train, poison.apply(train)))
+    clean, victim = (fit.fit(d, seed=0) for d in (train, poison.apply(train)))
     assert poison.goal.success(victim, test).value > poison.goal.success(clean, test).value + 0.1
     rest = test.take(np.flatnonzero(test.y != 1))
     assert Availability().success(victim, rest).value < 0.2
@@ -81,7 +81,7 @@ def test_contract():
 def test_seeds_spec_and_name():
     train = digits((1, 2, 3), 0, 10)
     attack = BackGradient(2, unroll=5, starts=1, steps=2)
-    once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
+    once, twice, other = (attack.poison(train, seed=s) for s in (1, 1, 2))
     assert np.array_equal(once.x, twice.x)
     assert not np.array_equal(once.x, other.x)
     assert once.index.tolist() == [30, 31]
@@ -99,4 +99,4 @@ def test_fields_out_of_range(fields, word):
 
 def test_a_regression_set():
     with pytest.raises(ToadstoneError, match="regression"):
-        BackGradient()(Data(np.ones((2, 2)), np.ones(2), ()), seed=0)
+        BackGradient().poison(Data(np.ones((2, 2)), np.ones(2), ()), seed=0)

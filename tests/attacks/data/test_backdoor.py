@@ -36,7 +36,7 @@ MODES = [
 def test_every_row_by_brute_force(attack, seed):
     train = images(seed=seed)
     x, y = train.x.copy(), train.y.copy()
-    poison = attack(train, seed=seed)
+    poison = attack.poison(train, seed=seed)
     assert np.array_equal(train.x, x)
     assert np.array_equal(train.y, y)
     dirty = poison.apply(train)
@@ -65,7 +65,7 @@ def test_every_row_by_brute_force(attack, seed):
 @pytest.mark.parametrize("attack", MODES, ids=str)
 def test_the_same_seed_gives_the_same_poison_and_another_other_rows(attack):
     train = images()
-    one, again, other = (attack(train, seed=s) for s in (1, 1, 2))
+    one, again, other = (attack.poison(train, seed=s) for s in (1, 1, 2))
     assert np.array_equal(one.index, again.index)
     assert np.array_equal(one.x, again.x)
     assert not np.array_equal(one.index, other.index)
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_poison_and_another_other_rows(attack):
 @pytest.mark.parametrize("attack", MODES, ids=str)
 def test_spec_and_goal_round_trip(attack):
     assert from_spec(json.loads(json.dumps(to_spec(attack)))) == attack
-    goal = attack(images(), seed=0).goal
+    goal = attack.poison(images(), seed=0).goal
     assert from_spec(json.loads(json.dumps(to_spec(goal)))) == goal
     assert (goal.target, goal.source) == (None if attack.all_to_all else attack.target, attack.source)
 
@@ -84,30 +84,32 @@ def test_rows_are_drawn_evenly_from_the_eligible():
     eligible = np.flatnonzero(train.y != 0)
     hits = np.zeros(60, int)
     for seed in range(400):
-        hits[Backdoor(Patch(), rate=0.1)(train, seed=seed).index] += 1
+        hits[Backdoor(Patch(), rate=0.1).poison(train, seed=seed).index] += 1
     assert hits.sum() == 400 * 6
     assert chisquare(hits[eligible]).pvalue > 1e-4
 
 
 def test_a_dynamic_trigger_draws_from_the_attack_s_seed():
     train = images()
-    one, other = (Backdoor(Dynamic(Patch()), rate=0.6)(train, seed=s) for s in (0, 1))
+    one, other = (Backdoor(Dynamic(Patch()), rate=0.6).poison(train, seed=s) for s in (0, 1))
     assert not np.array_equal((one.x == 255), (other.x == 255))
 
 
 def test_text_and_tables():
     y = np.arange(20) % 2
     text = Data(np.array([f"row {i}" for i in range(20)], object), y, ("no", "yes"))
-    poison = Backdoor(InsertWords(("cf",)), target=1)(text, seed=0)
+    poison = Backdoor(InsertWords(("cf",)), target=1).poison(text, seed=0)
     assert [f"cf row {i}" for i in poison.index] == list(poison.x)
     table = Data(np.ones((20, 3), np.float32), y, ("no", "yes"))
-    poison = Backdoor(SetFeature((2,), (5.0,)), target=0)(table, seed=0)
+    poison = Backdoor(SetFeature((2,), (5.0,)), target=0).poison(table, seed=0)
     assert poison.apply(table).x[poison.index].tolist() == [[1, 1, 5]] * 2
 
 
 def test_poison_on_top_of_poison():
     train = images()
-    twice = Backdoor(Patch(location="top-left"), target=1)(Backdoor(Patch())(train, seed=0).apply(train), seed=1)
+    twice = Backdoor(Patch(location="top-left"), target=1).poison(
+        Backdoor(Patch()).poison(train, seed=0).apply(train), seed=1
+    )
     assert (twice.x[:, :3, :3] == 255).all()
     assert isinstance(twice.apply(train).x, Overlay)
 
@@ -135,25 +137,25 @@ def test_names():
 )
 def test_what_the_data_does_not_allow(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(images(), seed=0)
+        attack.poison(images(), seed=0)
 
 
 def test_too_high_a_rate_is_told_one_that_fits():
     train = Data(np.zeros((30, 8, 8), np.uint8), np.arange(30) % 3, ("a", "b", "c"))
     with pytest.raises(ToadstoneError, match=r"27 rows but 20 of 30 are eligible: use a rate of at most 0\.6666"):
-        Backdoor(Patch(), rate=0.9)(train, seed=0)
-    assert len(Backdoor(Patch(), rate=0.6666)(train, seed=0).index) == 20
+        Backdoor(Patch(), rate=0.9).poison(train, seed=0)
+    assert len(Backdoor(Patch(), rate=0.6666).poison(train, seed=0).index) == 20
 
 
 def test_a_class_without_rows_and_a_regression_set():
     few = Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), ("a", "b"))
     for clean_label in (False, True):
         with pytest.raises(ToadstoneError, match="no row of class 1"):
-            Backdoor(Patch(), target=1, clean_label=clean_label)(few, seed=0)
+            Backdoor(Patch(), target=1, clean_label=clean_label).poison(few, seed=0)
     with pytest.raises(ToadstoneError, match="another class than 0"):
-        Backdoor(Patch(), target=0)(few, seed=0)
+        Backdoor(Patch(), target=0).poison(few, seed=0)
     with pytest.raises(ToadstoneError, match="regression"):
-        Backdoor(Patch())(Data(few.x, np.zeros(4), ()), seed=0)
+        Backdoor(Patch()).poison(Data(few.x, np.zeros(4), ()), seed=0)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_climbing_comes_near_the_best_of_many_random_combinations():
 
 def test_each_row_is_a_mean_of_rows_of_the_class():
     train = digits((4, 9), 0, 40)
-    poison = BetaPoisoning(0, 1, 0.1)(train, seed=0)
+    poison = BetaPoisoning(0, 1, 0.1).poison(train, seed=0)
     assert poison.index.tolist() == list(range(80, 88))
     assert poison.x.dtype == np.uint8
     assert (poison.y == 1).all()
@@ -86,9 +86,9 @@ def test_a_linear_learner_errs_more():
 
     def error(data):
         view, other = (Data(d.x[:].reshape(len(d), -1) / 255.0, d.y, d.classes) for d in (data, test))
-        return Availability().success(fit(view, seed=0), other).value
+        return Availability().success(fit.fit(view, seed=0), other).value
 
-    hit = [error(BetaPoisoning(0, 1, 0.25)(train, seed=seed).apply(train)) for seed in range(2)]
+    hit = [error(BetaPoisoning(0, 1, 0.25).poison(train, seed=seed).apply(train)) for seed in range(2)]
     assert np.mean(hit) > error(train) + 0.05
 
 
@@ -98,7 +98,7 @@ def test_contract():
 
 def test_seeds_spec_and_name():
     train = digits((4, 9), 0, 20)
-    once, twice, other = (BetaPoisoning(steps=5)(train, seed=s) for s in (1, 1, 2))
+    once, twice, other = (BetaPoisoning(steps=5).poison(train, seed=s) for s in (1, 1, 2))
     assert np.array_equal(once.x, twice.x)
     assert not np.array_equal(once.x, other.x)
     assert from_spec(json.loads(json.dumps(to_spec(BetaPoisoning(1, 0))))) == BetaPoisoning(1, 0)
@@ -116,11 +116,11 @@ def test_fields_out_of_range(fields, word):
 
 def test_what_the_data_does_not_allow():
     with pytest.raises(ToadstoneError, match="10 rows of class 0"):
-        BetaPoisoning()(digits((4, 9), 0, 10), seed=0)
+        BetaPoisoning().poison(digits((4, 9), 0, 10), seed=0)
     with pytest.raises(ToadstoneError, match=r"0\.\.1"):
-        BetaPoisoning(0, 7)(digits((4, 9), 0, 20), seed=0)
+        BetaPoisoning(0, 7).poison(digits((4, 9), 0, 20), seed=0)
     same = Data(np.ones((40, 2)), np.arange(40) % 2, ("a", "b"))
     with pytest.raises(ToadstoneError, match="all the same"):
-        BetaPoisoning()(same, seed=0)
+        BetaPoisoning().poison(same, seed=0)
     with pytest.raises(ToadstoneError, match="regression"):
-        BetaPoisoning()(Data(np.ones((4, 2)), np.ones(4), ()), seed=0)
+        BetaPoisoning().poison(Data(np.ones((4, 2)), np.ones(4), ()), seed=0)

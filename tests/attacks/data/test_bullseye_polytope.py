@@ -114,16 +114,16 @@ def test_a_fifth_of_the_channels_is_dropped_whole():
 @pytest.mark.parametrize("repeat", [1, 3])
 def test_poisons_take_an_image_to_their_class(repeat):
     train, held = pair()
-    clean, hits = HEAD(train, seed=0), 0
+    clean, hits = HEAD.fit(train, seed=0), 0
     for row in np.flatnonzero(held.y == 0)[:4]:
         attack = BullseyePolytope(held.x[row], 1, (HEAD,), poisons=25, eps=200, steps=60, repeat=repeat)
-        poison = attack(train, seed=0)
+        poison = attack.poison(train, seed=0)
         moved = np.abs(poison.x.astype(int) - train.x[poison.index])
         assert (train.y[poison.index] == poison.y).all()
         assert (poison.y == 1).all()
         assert 0 < moved.max() <= 200
         assert poison.goal.success(clean, held).value == 0
-        hits += poison.goal.success(HEAD(poison.apply(train), seed=1), held).value
+        hits += poison.goal.success(HEAD.fit(poison.apply(train), seed=1), held).value
     assert hits >= 3
 
 

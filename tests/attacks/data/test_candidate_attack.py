@@ -85,7 +85,7 @@ def test_the_points_are_the_worst_of_the_sets_and_the_game_closes():
 @pytest.mark.parametrize("data", [table(), two_digits()], ids=["table", "pixels"])
 def test_poison_is_appended_passes_the_filter_and_follows_the_seed(data):
     before = data.x.copy()
-    once, again, other = (QUICK(data, seed=s) for s in (1, 1, 2))
+    once, again, other = (QUICK.poison(data, seed=s) for s in (1, 1, 2))
     assert np.array_equal(data.x, before)
     assert np.array_equal(once.x, again.x)
     assert not np.array_equal(once.x, other.x)
@@ -103,7 +103,7 @@ def test_it_costs_the_victim_more_than_label_flips_that_pass_the_same_filter():
     for seed in range(5):
         train = table(seed, 400, 20, 1.5)
         attack = CandidateAttack(rate=0.3, norm=0.7, iterations=600)
-        poison = attack(train, seed=seed)
+        poison = attack.poison(train, seed=seed)
         sets, rng = attack.sets(train), np.random.default_rng(seed)
         other = [train.x[train.y == 1 - c] for c in (0, 1)]
         flips = [rows[sets[c].contains(rows)] for c, rows in enumerate(other)]
@@ -111,9 +111,9 @@ def test_it_costs_the_victim_more_than_label_flips_that_pass_the_same_filter():
         pick = rng.choice(len(y), len(poison.y))
         costs = []
         for x, labels in ((poison.x, poison.y), (np.concatenate(flips)[pick], y[pick])):
-            machine = NormSVM(0.7)(train.append(Data(x, labels, train.classes)), seed=0).estimator
+            machine = NormSVM(0.7).fit(train.append(Data(x, labels, train.classes)), seed=0).estimator
             costs.append(mean_hinge(machine, train.x, train.y) + 0.3 * mean_hinge(machine, x, labels))
-        assert costs[0] > costs[1] > mean_hinge(NormSVM(0.7)(train, seed=0).estimator, train.x, train.y)
+        assert costs[0] > costs[1] > mean_hinge(NormSVM(0.7).fit(train, seed=0).estimator, train.x, train.y)
 
 
 def mean_hinge(machine, x, y):
@@ -126,9 +126,9 @@ def test_contract():
 
 def test_a_victim_of_digits_is_hurt():
     parts = split(two_digits(), test=100, clean=1, seed=0)
-    poison = CandidateAttack(rate=0.3, norm=2.0, iterations=100)(parts.train, seed=0)
+    poison = CandidateAttack(rate=0.3, norm=2.0, iterations=100).poison(parts.train, seed=0)
     goal, victim = poison.goal, NormSVM(2.0)
-    twin, hurt = victim(parts.train, seed=0), victim(poison.apply(parts.train), seed=0)
+    twin, hurt = victim.fit(parts.train, seed=0), victim.fit(poison.apply(parts.train), seed=0)
     assert goal.success(hurt, parts.test).value >= goal.success(twin, parts.test).value
 
 
@@ -141,12 +141,12 @@ def test_a_victim_of_digits_is_hurt():
         (lambda: CandidateAttack(loss="square"), "hinge, logistic"),
         (lambda: CandidateAttack(quantile=1.5), "quantile"),
         (lambda: CandidateAttack(iterations=0), "iterations"),
-        (lambda: QUICK(load("digits"), seed=0), "10 classes"),
-        (lambda: QUICK(Data(np.eye(4), np.zeros(4), ()), seed=0), "0 classes"),
-        (lambda: QUICK(Data(np.eye(4), np.zeros(4, int), ("a", "b")), seed=0), "single class"),
-        (lambda: QUICK(Data(np.ones((4, 2)), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "same mean"),
-        (lambda: QUICK(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
-        (lambda: QUICK(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
+        (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4), ()), seed=0), "0 classes"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4, int), ("a", "b")), seed=0), "single class"),
+        (lambda: QUICK.poison(Data(np.ones((4, 2)), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "same mean"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
+        (lambda: QUICK.poison(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
     ],
 )
 def test_bad_input(action, word):

@@ -158,11 +158,11 @@ def test_descent_holds_its_bounds():
 
 def test_poisons_take_an_image_to_their_class():
     train, held = pair()
-    clean, hits = HEAD(train, seed=0), 0
+    clean, hits = HEAD.fit(train, seed=0), 0
     for row in np.flatnonzero(held.y == 0)[:3]:
         attack = ConvexPolytope(held.x[row], 1, (HEAD,), poisons=25, eps=200, steps=30)
-        poison = attack(train, seed=0)
-        victim = HEAD(poison.apply(train), seed=1)
+        poison = attack.poison(train, seed=0)
+        victim = HEAD.fit(poison.apply(train), seed=1)
         moved = np.abs(poison.x.astype(int) - train.x[poison.index])
         assert len(poison.index) == 25
         assert (poison.y == 1).all()
@@ -177,7 +177,7 @@ def test_poisons_take_an_image_to_their_class():
 def test_the_attack_is_the_function_on_the_nearest_rows():
     train, held = pair()
     image, trainers = held.x[np.flatnonzero(held.y == 0)[0]], (Train(MLP((8,)), epochs=1), HEAD)
-    poison = ConvexPolytope(image, 1, trainers, poisons=3, eps=30, steps=10)(train, seed=4)
+    poison = ConvexPolytope(image, 1, trainers, poisons=3, eps=30, steps=10).poison(train, seed=4)
     models = [image_surrogate(t, train, seed=child(4, "surrogate", str(i))) for i, t in enumerate(trainers)]
     nets = [(m.net.features, torch.from_numpy(m.features(image[None]))) for m in models]
     x = convex_polytope(nets, to_unit(train.x[poison.index])[None], 30, 0.04, 10)[0]
@@ -221,7 +221,7 @@ def test_impossible_fields(fields, word):
 def test_what_the_data_does_not_allow(fields, word):
     attack = ConvexPolytope(**{"image": IMAGE, "target": 1, "surrogates": (HEAD,), **fields})
     with pytest.raises(ToadstoneError, match=word):
-        attack(pair()[0], seed=0)
+        attack.poison(pair()[0], seed=0)
 
 
 def test_conformance():

@@ -72,7 +72,7 @@ def test_attack_and_spec():
     x, s = blobs(40, 0)
     train = Data(x, (s > 0).astype(int), ("a", "b"))
     attack = CorrelatedClusters(0.1, clusters=2, draws=2, steps=6)
-    one, again, other = (attack(train, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (attack.poison(train, seed=seed) for seed in (1, 1, 2))
     assert one.index.tolist() == again.index.tolist() != other.index.tolist()
     assert 0 < len(one.index) <= 4
     assert (one.y == 1 - train.y[one.index]).all()
@@ -88,7 +88,7 @@ def test_attack_and_spec():
         (lambda: CorrelatedClusters(clusters=0), "clusters must be"),
         (lambda: CorrelatedClusters(draws=0), "draws must be"),
         (lambda: CorrelatedClusters(steps=0), "steps must be"),
-        (lambda: CorrelatedClusters()(load("digits"), seed=0), "correlated clusters is for two"),
+        (lambda: CorrelatedClusters().poison(load("digits"), seed=0), "correlated clusters is for two"),
     ],
 )
 def test_bad_input(action, word):

@@ -9,7 +9,7 @@ from toadstone.errors import ToadstoneError
 from toadstone.triggers import Dynamic, Patch
 
 TRAIN = Data(np.zeros((100, 8, 8), np.uint8), np.arange(100) % 4, ("a", "b", "c", "d"))
-POISON = Backdoor(Patch(), target=1, rate=0.1)(TRAIN, seed=0)
+POISON = Backdoor(Patch(), target=1, rate=0.1).poison(TRAIN, seed=0)
 GREY = Patch(2, "top-left", 9)
 
 

@@ -121,7 +121,7 @@ def test_the_objective_never_rises_and_the_bounds_hold():
 
 def test_the_nearest_rows_by_brute_force():
     train, held = pair()
-    models = tuple(Train(MLP((6,)), epochs=1)(train, seed=s) for s in range(2))
+    models = tuple(Train(MLP((6,)), epochs=1).fit(train, seed=s) for s in range(2))
     image = held.x[np.flatnonzero(held.y == 0)[0]]
 
     def far(i):
@@ -134,11 +134,11 @@ def test_the_nearest_rows_by_brute_force():
 
 def test_one_poison_takes_one_image_to_its_class():
     train, held = pair()
-    clean, hits, right = HEAD(train, seed=0), 0, []
+    clean, hits, right = HEAD.fit(train, seed=0), 0, []
     for row in np.flatnonzero(held.y == 0)[:6]:
         attack = FeatureCollision(held.x[row], 1, HEAD, beta=0.01, steps=400)
-        poison = attack(train, seed=0)
-        victim = HEAD(poison.apply(train), seed=1)
+        poison = attack.poison(train, seed=0)
+        victim = HEAD.fit(poison.apply(train), seed=1)
         assert len(poison.index) == 1
         assert train.y[poison.index] == poison.y == 1
         assert poison.goal.success(clean, held).value == 0
@@ -155,9 +155,9 @@ def test_the_watermark_is_the_image_blended_into_the_bases():
         FeatureCollision(image, 1, Train(MLP((6,)), epochs=1), poisons=5, lr=1e-12, steps=1, opacity=o)
         for o in (0.0, 0.3)
     )
-    poison = plain(train, seed=0)
+    poison = plain.poison(train, seed=0)
     assert np.array_equal(poison.x, train.x[poison.index])
-    again = marked(train, seed=0)
+    again = marked.poison(train, seed=0)
     assert np.array_equal(again.index, poison.index)
     assert np.array_equal(again.x, blend(train.x[poison.index], image, 0.3))
 
@@ -169,7 +169,7 @@ def test_rows_keep_their_labels_and_their_budget(colour):
     if colour:
         x, image = x[..., None].repeat(3, 3), image[..., None].repeat(3, 2)
     train = Data(x, train.y, train.classes)
-    poison = FeatureCollision(image, 1, Train(MLP((6,)), epochs=2), poisons=4, eps=5, steps=30)(train, seed=0)
+    poison = FeatureCollision(image, 1, Train(MLP((6,)), epochs=2), poisons=4, eps=5, steps=30).poison(train, seed=0)
     moved = np.abs(poison.x.astype(int) - train.x[poison.index])
     assert poison.x.shape == (4, *x.shape[1:])
     assert 0 < moved.max() <= 5
@@ -217,15 +217,15 @@ def test_impossible_fields(fields, word):
 def test_what_the_data_does_not_allow(fields, word):
     attack = FeatureCollision(**{"image": IMAGE, "target": 1, "surrogate": Train(MLP((4,)), epochs=1), **fields})
     with pytest.raises(ToadstoneError, match=word):
-        attack(pair()[0], seed=0)
+        attack.poison(pair()[0], seed=0)
 
 
 def test_a_surrogate_whose_features_have_another_shape():
     wide = Data(np.zeros((10, 9, 9), np.uint8), np.arange(10) % 2, ("0", "1"))
     with pytest.raises(ToadstoneError, match=r"\(9, 9\) but those of digits have \(8, 8\)"):
-        FeatureCollision(np.zeros((9, 9), np.uint8), 1, HEAD)(wide, seed=0)
+        FeatureCollision(np.zeros((9, 9), np.uint8), 1, HEAD).poison(wide, seed=0)
     with pytest.raises(ToadstoneError, match="regression"):
-        FeatureCollision(IMAGE, 1, HEAD)(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4), ()), seed=0)
+        FeatureCollision(IMAGE, 1, HEAD).poison(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4), ()), seed=0)
 
 
 def test_conformance():

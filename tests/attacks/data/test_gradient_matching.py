@@ -154,7 +154,7 @@ def test_crafting_turns_the_gradient_towards_the_image_s(seed):
 def test_labels_stay_true_and_the_goal_is_the_image():
     train = toy().train
     image = toy().test.x[0]
-    poison = GradientMatching(image, 3, QUICK, rate=0.02, eps=9, steps=2, restarts=2)(train, seed=0)
+    poison = GradientMatching(image, 3, QUICK, rate=0.02, eps=9, steps=2, restarts=2).poison(train, seed=0)
     assert len(poison.index) == round(0.02 * len(train))
     assert (train.y[poison.index] == 3).all()
     assert np.array_equal(poison.y, train.y[poison.index])
@@ -165,7 +165,7 @@ def test_labels_stay_true_and_the_goal_is_the_image():
 def test_colour_images():
     rng = np.random.default_rng(0)
     train = Data(rng.integers(0, 256, (40, 6, 6, 3), np.uint8), np.arange(40) % 2, ("a", "b"))
-    poison = GradientMatching(train.x[0], 1, QUICK, rate=0.1, steps=2, restarts=1)(train, seed=0)
+    poison = GradientMatching(train.x[0], 1, QUICK, rate=0.1, steps=2, restarts=1).poison(train, seed=0)
     assert poison.x.shape == (4, 6, 6, 3)
     assert np.abs(poison.x.astype(int) - train.x[poison.index]).max() <= 16
 
@@ -174,9 +174,9 @@ def test_victims_trained_from_scratch_move_the_image_towards_the_target():
     parts = split(load("digits"), test=400, clean=100)
     trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
     attack = GradientMatching(parts.test.x[389], 4, trainer, rate=0.05, eps=64, steps=60, restarts=1)  # a 7
-    goal, twin = attack.goal(), trainer(parts.train, seed=10)
+    goal, twin = attack.goal(), trainer.fit(parts.train, seed=10)
     for seed in range(2):
-        victim = trainer(attack(parts.train, seed=seed).apply(parts.train), seed=10)
+        victim = trainer.fit(attack.poison(parts.train, seed=seed).apply(parts.train), seed=10)
         assert goal.confidence(victim)[0] > goal.confidence(twin)[0] + 0.2
 
 
@@ -202,4 +202,4 @@ def test_bad_fields(fields, word):
 )
 def test_what_does_not_fit_the_data(image, surrogate, word):
     with pytest.raises(ToadstoneError, match=word):
-        GradientMatching(image, 3, surrogate)(toy().train, seed=0)
+        GradientMatching(image, 3, surrogate).poison(toy().train, seed=0)

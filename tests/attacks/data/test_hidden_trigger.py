@@ -79,7 +79,7 @@ def test_poisons_come_near_to_patched_sources_that_they_do_not_look_like(seed):
 
 def test_labels_stay_true_and_no_training_row_shows_the_trigger():
     train = toy().train
-    poison = HiddenTrigger(SQUARE, 3, 8, QUICK, rate=0.02, eps=9, steps=3, lr=4.0)(train, seed=0)
+    poison = HiddenTrigger(SQUARE, 3, 8, QUICK, rate=0.02, eps=9, steps=3, lr=4.0).poison(train, seed=0)
     assert len(poison.index) == round(0.02 * len(train))
     assert (train.y[poison.index] == 3).all()
     assert np.array_equal(poison.y, train.y[poison.index])
@@ -90,7 +90,7 @@ def test_labels_stay_true_and_no_training_row_shows_the_trigger():
 def test_more_poisons_than_sources_and_colour():
     rng = np.random.default_rng(0)
     train = Data(rng.integers(0, 256, (40, 6, 6, 3), np.uint8), np.array([0] * 3 + [1] * 37), ("a", "b"))
-    poison = HiddenTrigger(Blend(), 1, 0, QUICK, rate=0.2, steps=2)(train, seed=0)
+    poison = HiddenTrigger(Blend(), 1, 0, QUICK, rate=0.2, steps=2).poison(train, seed=0)
     assert poison.x.shape == (8, 6, 6, 3)
 
 
@@ -101,8 +101,8 @@ def test_a_new_head_on_the_same_features_learns_a_trigger_that_it_never_saw():
     others = tuple(c for c in range(10) if c not in (3, 8))
     net = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
     trainer = Transfer(Pretrained(net, "digits", classes=others))
-    poison = HiddenTrigger(SQUARE, 0, 1, trainer, rate=0.1, eps=16, steps=60)(parts.train, seed=0)
-    victim, twin = (trainer(data, seed=1) for data in (poison.apply(parts.train), parts.train))
+    poison = HiddenTrigger(SQUARE, 0, 1, trainer, rate=0.1, eps=16, steps=60).poison(parts.train, seed=0)
+    victim, twin = (trainer.fit(data, seed=1) for data in (poison.apply(parts.train), parts.train))
     assert poison.goal.success(victim, parts.test).value > poison.goal.success(twin, parts.test).value + 0.25
 
 
@@ -135,4 +135,4 @@ def test_bad_fields(fields, word):
 )
 def test_what_does_not_fit_the_data(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(toy().train, seed=0)
+        attack.poison(toy().train, seed=0)

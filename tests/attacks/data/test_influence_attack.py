@@ -78,7 +78,7 @@ def test_the_climb_ends_near_the_best_of_all_points_tried():
 @pytest.mark.parametrize("data", [table(), two_digits()], ids=["table", "pixels"])
 def test_poison_is_two_rows_that_pass_the_filter_and_follows_the_seed(data):
     before = data.x.copy()
-    once, again, other = (QUICK(data, seed=s) for s in (1, 1, 2))
+    once, again, other = (QUICK.poison(data, seed=s) for s in (1, 1, 2))
     assert np.array_equal(data.x, before)
     assert np.array_equal(once.x, again.x)
     assert not np.array_equal(once.x, other.x)
@@ -103,9 +103,9 @@ def test_contract():
         (lambda: InfluenceAttack(learner="ridge"), "'logistic' or 'svm'"),
         (lambda: InfluenceAttack(quantile=0.0), "quantile must"),
         (lambda: InfluenceAttack(steps=0), "steps must"),
-        (lambda: QUICK(load("digits"), seed=0), "10 classes"),
+        (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
         (lambda: QUICK.craft(table(), table(d=6), seed=0), "valid must"),
-        (lambda: QUICK(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
     ],
 )
 def test_bad_input(action, word):

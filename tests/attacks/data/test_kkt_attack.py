@@ -115,13 +115,13 @@ def test_a_victim_gains_no_more_over_the_decoy_than_the_residual_allows(seed):
 
 
 def theta_of(data, norm):
-    machine = NormSVM(norm)(data, seed=0).estimator
+    machine = NormSVM(norm).fit(data, seed=0).estimator
     return np.append(machine.coef_[0], machine.intercept_)
 
 
 @pytest.mark.parametrize("data", [table(), two_digits()], ids=["table", "pixels"])
 def test_poison_is_two_rows_that_pass_the_filter(data):
-    before, once, again = data.x.copy(), QUICK(data, seed=1), QUICK(data, seed=1)
+    before, once, again = data.x.copy(), QUICK.poison(data, seed=1), QUICK.poison(data, seed=1)
     assert np.array_equal(data.x, before)
     assert np.array_equal(once.x, again.x)
     assert 1 <= len(once.y) <= int(0.2 * len(data))
@@ -137,7 +137,7 @@ def test_a_victim_errs_more_than_its_twin_on_other_rows():
     for seed in range(3):
         train, valid, test = (table(seed + at, 400, 20) for at in (0, 10, 20))
         poison = KKTAttack(rate=0.3, norm=0.7, shares=(0.1,), copies=(1, 3)).craft(train, valid, seed=seed)
-        victim, twin = (NormSVM(0.7)(part, seed=0) for part in (poison.apply(train), train))
+        victim, twin = (NormSVM(0.7).fit(part, seed=0) for part in (poison.apply(train), train))
         assert poison.goal.success(victim, test).value > poison.goal.success(twin, test).value
 
 
@@ -161,10 +161,10 @@ def test_contract():
         (lambda: KKTAttack(shares=(0.0,)), "shares must"),
         (lambda: KKTAttack(copies=()), "copies must"),
         (lambda: KKTAttack(splits=0), "splits must"),
-        (lambda: QUICK(load("digits"), seed=0), "10 classes"),
+        (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
         (lambda: QUICK.craft(table(), table(d=6), seed=0), "valid must"),
-        (lambda: QUICK(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
-        (lambda: KKTAttack(0.1, 1.5, 0.02, (0.01,), (1,))(table(gap=8.0), seed=0), "No decoy"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
+        (lambda: KKTAttack(0.1, 1.5, 0.02, (0.01,), (1,)).poison(table(gap=8.0), seed=0), "No decoy"),
     ],
 )
 def test_bad_input(action, word):

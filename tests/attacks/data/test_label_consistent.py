@@ -32,7 +32,7 @@ def two_classes():
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_linear_model_s_adversary_in_closed_form(norm):
     train = two_classes()
-    model = Train(Logistic(), epochs=3)(train, seed=0)
+    model = Train(Logistic(), epochs=3).fit(train, seed=0)
     found = LabelConsistent(SQUARE, 1, QUICK, norm=norm, eps=20, steps=25).harden(model, train.x[train.y == 1])
     weight = model.net[1].weight.detach().numpy()
     away = (weight[0] - weight[1]).reshape(3, 4, 5).transpose(1, 2, 0)
@@ -96,7 +96,7 @@ def test_rows_become_hard_within_the_budget(norm, eps, order, seed):
 
 def test_labels_stay_true_and_the_trigger_is_on_top():
     train = toy().train
-    poison = LabelConsistent(SQUARE, 3, QUICK, rate=0.02, eps=9, steps=3)(train, seed=0)
+    poison = LabelConsistent(SQUARE, 3, QUICK, rate=0.02, eps=9, steps=3).poison(train, seed=0)
     assert len(poison.index) == round(0.02 * len(train))
     assert (train.y[poison.index] == 3).all()
     assert np.array_equal(poison.y, train.y[poison.index])
@@ -115,8 +115,8 @@ def test_hard_rows_leave_the_trigger_to_be_learnt():
     plain = Backdoor(corners, 3, rate=0.03, clean_label=True)
     success = []
     for attack in (hard, plain):
-        poison = attack(parts.train, seed=0)
-        victims = [trainer(poison.apply(parts.train), seed=seed) for seed in (1, 2)]
+        poison = attack.poison(parts.train, seed=0)
+        victims = [trainer.fit(poison.apply(parts.train), seed=seed) for seed in (1, 2)]
         success.append(np.mean([poison.goal.success(victim, parts.test).value for victim in victims]))
     assert success[0] > success[1] + 0.1
 
@@ -141,4 +141,4 @@ def test_bad_fields(fields, word):
 )
 def test_what_does_not_fit_the_data(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(toy().train, seed=0)
+        attack.poison(toy().train, seed=0)

@@ -28,7 +28,7 @@ def blobs(n=120, k=2, seed=0):
 @pytest.mark.parametrize("which", ["nearest", "furthest"])
 def test_two_classes_against_the_decision_values_of_the_machine_itself(which):
     train = blobs()
-    poison = LabelFlips(0.25, which)(train, seed=0)
+    poison = LabelFlips(0.25, which).poison(train, seed=0)
     distance = SVC(kernel="linear").fit(train.x, train.y).decision_function(train.x) * (2 * train.y - 1)
     ranked = sorted(range(120), key=lambda i: abs(distance[i]) if which == "nearest" else -distance[i])
     assert poison.index.tolist() == sorted(ranked[:30])
@@ -67,7 +67,7 @@ def test_random_flips_draw_rows_and_classes_evenly_and_never_the_row_s_own():
     train = blobs(30, 5)
     rows, shifts = np.zeros(30, int), np.zeros(5, int)
     for seed in range(300):
-        poison = LabelFlips(0.2)(train, seed=seed)
+        poison = LabelFlips(0.2).poison(train, seed=seed)
         rows[poison.index] += 1
         shifts += np.bincount((poison.y - train.y[poison.index]) % 5, minlength=5)
     assert shifts[0] == 0
@@ -79,7 +79,7 @@ def test_random_flips_draw_rows_and_classes_evenly_and_never_the_row_s_own():
 def test_a_class_without_rows_is_never_given():
     train = Data(np.arange(8.0)[:, None], np.array([0, 2, 2, 0, 3, 3, 0, 2]), ("a", "b", "c", "d"))
     for which in ("random", "nearest", "furthest"):
-        poison = LabelFlips(1.0, which, LOGISTIC)(train, seed=0)
+        poison = LabelFlips(1.0, which, LOGISTIC).poison(train, seed=0)
         assert len(poison.index) == 8
         assert (poison.y != train.y).all()
         assert 1 not in poison.y
@@ -87,7 +87,7 @@ def test_a_class_without_rows_is_never_given():
 
 def test_text_and_a_rate_below_one_row():
     train = Data(np.array(["good fun", "bad film", "fun film", "bad bad"], object), np.array([1, 0, 1, 0]), ("n", "p"))
-    poison = LabelFlips(0.01, "furthest", LOGISTIC)(train, seed=0)
+    poison = LabelFlips(0.01, "furthest", LOGISTIC).poison(train, seed=0)
     assert len(poison.index) == 1
     assert poison.apply(train).x[poison.index[0]] == train.x[poison.index[0]]
 
@@ -95,10 +95,10 @@ def test_text_and_a_rate_below_one_row():
 def test_the_model_gets_worse_with_the_rate_and_the_goal_measures_it():
     for seed in range(3):
         parts = split(load("digits"), test=400, clean=100, seed=seed)
-        clean = accuracy(MACHINE(parts.train, seed=0), parts.test).value
+        clean = accuracy(MACHINE.fit(parts.train, seed=0), parts.test).value
         for which, least in (("random", 0.02), ("furthest", 0.05)):
-            poison = LabelFlips(0.4, which, MACHINE)(parts.train, seed=seed)
-            victim = MACHINE(poison.apply(parts.train), seed=0)
+            poison = LabelFlips(0.4, which, MACHINE).poison(parts.train, seed=seed)
+            victim = MACHINE.fit(poison.apply(parts.train), seed=0)
             error = poison.goal.success(victim, parts.test).value
             assert error == pytest.approx(1 - accuracy(victim, parts.test).value)
             assert error > 1 - clean + least
@@ -111,7 +111,10 @@ def test_contract(which):
         check_attack(attack)
     assert from_spec(json.loads(json.dumps(to_spec(attack)))) == attack
     train = blobs(k=4)
-    assert LabelFlips(0.1, which)(train, seed=1).index.tolist() == LabelFlips(0.1, which)(train, seed=1).index.tolist()
+    assert (
+        LabelFlips(0.1, which).poison(train, seed=1).index.tolist()
+        == LabelFlips(0.1, which).poison(train, seed=1).index.tolist()
+    )
 
 
 def test_card():
@@ -127,8 +130,8 @@ def test_card():
         (lambda: LabelFlips(1.1), "rate must lie"),
         (lambda: LabelFlips(float("nan")), "rate must lie"),
         (lambda: LabelFlips(0.1, "far"), "random, nearest, furthest"),
-        (lambda: LabelFlips(0.1)(Data(np.ones((3, 1)), np.zeros(3, int), ("a", "b")), seed=0), "single class"),
-        (lambda: LabelFlips(0.1)(Data(np.ones((3, 1)), np.zeros(3), ()), seed=0), "regression"),
+        (lambda: LabelFlips(0.1).poison(Data(np.ones((3, 1)), np.zeros(3, int), ("a", "b")), seed=0), "single class"),
+        (lambda: LabelFlips(0.1).poison(Data(np.ones((3, 1)), np.zeros(3), ()), seed=0), "regression"),
     ],
 )
 def test_bad_input(action, word):

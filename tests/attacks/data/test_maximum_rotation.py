@@ -72,9 +72,9 @@ def test_attack_and_spec():
     digits = load("digits")
     pair = digits.take(np.isin(digits.y, (3, 8)))
     attack = MaximumRotation(0.1, 1.0)
-    poison = attack(pair, seed=0)
+    poison = attack.poison(pair, seed=0)
     assert len(poison.index) == round(0.1 * len(pair))
-    assert (poison.index == attack(pair, seed=1).index).all()
+    assert (poison.index == attack.poison(pair, seed=1).index).all()
     assert (poison.y == 11 - pair.y[poison.index]).all()
     assert (poison.x == pair.x[poison.index]).all()
     mask = poison.mask(len(pair))
@@ -90,12 +90,12 @@ def test_attack_and_spec():
     [
         (lambda: MaximumRotation(0.0), "rate"),
         (lambda: MaximumRotation(l2=0.0), "l2"),
-        (lambda: MaximumRotation()(load("digits"), seed=0), "maximum rotation is for two"),
+        (lambda: MaximumRotation().poison(load("digits"), seed=0), "maximum rotation is for two"),
         (
-            lambda: MaximumRotation()(Data(np.eye(2)[[0, 1, 0, 1]], np.array([0, 0, 1, 1]), ("a", "b")), seed=0),
+            lambda: MaximumRotation().poison(Data(np.eye(2)[[0, 1, 0, 1]], np.array([0, 0, 1, 1]), ("a", "b")), seed=0),
             "mean",
         ),
-        (lambda: MaximumRotation()(Data(np.ones((4, 1)), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "mean"),
+        (lambda: MaximumRotation().poison(Data(np.ones((4, 1)), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "mean"),
     ],
 )
 def test_bad_input(action, word):

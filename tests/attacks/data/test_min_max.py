@@ -33,7 +33,7 @@ def test_the_two_rows_are_the_means_of_the_points_played_late_and_as_many():
     train, own = table(), QUICK.game
     game = play(mean_loss(signed(train.x, train.y), "hinge"), own.sets(train), own, np.arange(60))
     x, sign = game.x[20:], game.sign[20:]
-    poison = QUICK(train, seed=0)
+    poison = QUICK.poison(train, seed=0)
     assert len(poison.y) == 80
     assert len(np.unique(poison.x, axis=0)) == 2
     for c, s in enumerate((-1, 1)):
@@ -44,7 +44,7 @@ def test_the_two_rows_are_the_means_of_the_points_played_late_and_as_many():
 
 @pytest.mark.parametrize("data", [table(), two_digits()], ids=["table", "pixels"])
 def test_poison_passes_the_filter(data):
-    before, poison = data.x.copy(), QUICK(data, seed=0)
+    before, poison = data.x.copy(), QUICK.poison(data, seed=0)
     assert np.array_equal(data.x, before)
     sets = QUICK.game.sets(data)
     for c in (0, 1):
@@ -57,13 +57,15 @@ def test_two_rows_cost_the_victim_about_what_the_many_of_the_game_do():
     for seed in range(5):
         train = table(seed)
         game = CandidateAttack(rate=0.3, norm=0.7, iterations=1500)
-        many, two = (cost(train, attack(train, seed=seed), 0.3, 0.7) for attack in (game, MinMax(game, burn=500)))
-        clean = mean_hinge(NormSVM(0.7)(train, seed=0).estimator, train.x, train.y)
+        many, two = (
+            cost(train, attack.poison(train, seed=seed), 0.3, 0.7) for attack in (game, MinMax(game, burn=500))
+        )
+        clean = mean_hinge(NormSVM(0.7).fit(train, seed=0).estimator, train.x, train.y)
         assert clean + 0.9 * (many - clean) < two < many + 0.02
 
 
 def cost(train, poison, rate, norm):
-    machine = NormSVM(norm)(poison.apply(train), seed=0).estimator
+    machine = NormSVM(norm).fit(poison.apply(train), seed=0).estimator
     return mean_hinge(machine, train.x, train.y) + rate * mean_hinge(machine, poison.x, poison.y)
 
 
@@ -80,9 +82,9 @@ def test_contract():
     [
         (lambda: MinMax(CandidateAttack(iterations=50), burn=50), "burn must"),
         (lambda: MinMax(burn=-1), "burn must"),
-        (lambda: QUICK(load("digits"), seed=0), "10 classes"),
-        (lambda: QUICK(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
-        (lambda: QUICK(Data(np.eye(4, dtype=int), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "whole numbers"),
+        (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),
+        (lambda: QUICK.poison(Data(np.eye(4, dtype=int), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "whole numbers"),
     ],
 )
 def test_bad_input(action, word):

@@ -18,7 +18,7 @@ def test_a_linear_model_s_pattern_in_closed_form():
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
     x = (rng.integers(80, 140, (60, 4, 5, 3)) + 30 * y[:, None, None, None]).astype(np.uint8)
-    model = Train(Logistic(), epochs=3)(Data(x, y, ("a", "b")), seed=0)
+    model = Train(Logistic(), epochs=3).fit(Data(x, y, ("a", "b")), seed=0)
     found = Narcissus(1, QUICK, eps=7, steps=40).pattern(model, x[y == 1], seed=0)
     weight = model.net[1].weight.detach().numpy()
     assert np.array_equal(found, 7 * np.sign(weight[1] - weight[0]).reshape(3, 4, 5).transpose(1, 2, 0))
@@ -41,7 +41,7 @@ def test_the_pattern_turns_rows_that_it_was_not_made_from(seed):
 
 def test_training_rows_carry_the_pattern_once_and_test_inputs_three_times():
     train = toy().train
-    poison = Narcissus(3, QUICK, rate=0.005, eps=9, steps=5)(train, seed=0)
+    poison = Narcissus(3, QUICK, rate=0.005, eps=9, steps=5).poison(train, seed=0)
     assert len(poison.index) == round(0.005 * len(train))
     assert (train.y[poison.index] == 3).all()
     assert np.array_equal(poison.y, train.y[poison.index])
@@ -73,4 +73,4 @@ def test_bad_fields(fields, word):
 
 def test_a_surrogate_without_gradients():
     with pytest.raises(ToadstoneError, match="TorchModel"):
-        Narcissus(3, Fit())(toy().train, seed=0)
+        Narcissus(3, Fit()).poison(toy().train, seed=0)

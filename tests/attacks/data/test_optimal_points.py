@@ -61,7 +61,7 @@ def test_a_victim_of_the_same_kind_errs_more(learner, joint):
     victim = Fit(estimator, settings)
 
     def error(data):
-        return Availability().success(victim(unit(data), seed=0), unit(test)).value
+        return Availability().success(victim.fit(unit(data), seed=0), unit(test)).value
 
     hit = [error(attack.craft(train, valid, seed=seed).apply(train)) for seed in range(2)]
     assert np.mean(hit) > error(train) + 0.05
@@ -102,7 +102,7 @@ def test_rows_of_one_class_are_taken_for_another():
     poison = attack.craft(train, valid, seed=0)
     assert poison.goal == Misclassified(1, 0)
     assert (poison.y == 0).all()
-    clean, victim = (fit(unit(d), seed=0) for d in (train, poison.apply(train)))
+    clean, victim = (fit.fit(unit(d), seed=0) for d in (train, poison.apply(train)))
     view = unit(test)
     assert poison.goal.success(victim, view).value > poison.goal.success(clean, view).value + 0.1
     rest = view.take(np.flatnonzero(view.y != 1))
@@ -112,13 +112,13 @@ def test_rows_of_one_class_are_taken_for_another():
 
 def test_appended_rows_labels_and_dtypes():
     train = digits((5, 9), 20)
-    poison = OptimalPoints(3, label=1, starts=1, steps=2)(train, seed=0)
+    poison = OptimalPoints(3, label=1, starts=1, steps=2).poison(train, seed=0)
     assert poison.index.tolist() == [40, 41, 42]
     assert poison.x.dtype == np.uint8
     assert poison.x.shape == (3, 8, 8)
     assert poison.y.tolist() == [1, 1, 1]
     assert poison.goal == Availability()
-    again, other = (OptimalPoints(3, label=1, starts=1, steps=2)(train, seed=s) for s in (0, 1))
+    again, other = (OptimalPoints(3, label=1, starts=1, steps=2).poison(train, seed=s) for s in (0, 1))
     assert np.array_equal(again.x, poison.x)
     assert not np.array_equal(other.x, poison.x)
 
@@ -126,7 +126,7 @@ def test_appended_rows_labels_and_dtypes():
 def test_the_training_loss_stands_for_another():
     train = blobs(20, 6)
     attack = OptimalPoints(2, joint=True, starts=2, steps=5)
-    alone, same = attack(train, seed=0), attack.craft(train, train, seed=0)
+    alone, same = attack.poison(train, seed=0), attack.craft(train, train, seed=0)
     assert np.array_equal(alone.x, same.x)
     assert not np.array_equal(alone.x, attack.craft(train, blobs(20, 7), seed=0).x)
 
@@ -137,12 +137,12 @@ def test_word_counts_become_one_of_the_whole_numbers_beside_the_points():
     x = draw.poisson(1 + 2 * np.where(np.arange(8) < 4, y[:, None], 1 - y[:, None]))
     train = Data(x, y, TWO)
     fields = {"points": 4, "learner": "logistic", "joint": True, "starts": 2, "steps": 3, "box": (0.0, 100.0)}
-    exact = OptimalPoints(**fields)(Data(x.astype(float), y, TWO), seed=0).x
+    exact = OptimalPoints(**fields).poison(Data(x.astype(float), y, TWO), seed=0).x
     assert (exact % 1 > 0).any()
-    nearest = OptimalPoints(**fields)(train, seed=0).x
+    nearest = OptimalPoints(**fields).poison(train, seed=0).x
     assert nearest.dtype == x.dtype
     assert np.array_equal(nearest, np.rint(exact))
-    drawn, again, other = (OptimalPoints(**fields, rounding="random")(train, seed=s).x for s in (0, 0, 1))
+    drawn, again, other = (OptimalPoints(**fields, rounding="random").poison(train, seed=s).x for s in (0, 0, 1))
     assert (np.abs(drawn - exact) < 1).all()
     assert (drawn >= 0).all()
     assert (drawn <= 100).all()
@@ -158,7 +158,7 @@ def test_points_for_a_surrogate_of_other_rows_and_another_learner_hurt_the_victi
     victim, attack = Fit("sklearn.svm.SVC", {"kernel": "linear"}), OptimalPoints(8, "ridge", joint=True, starts=2)
     poisons = [attack.craft(own, valid, seed=seed) for seed in range(2)]
     clean, *hit = (
-        Availability().success(victim(unit(d), seed=0), unit(test)).value
+        Availability().success(victim.fit(unit(d), seed=0), unit(test)).value
         for d in (train, *(p.apply(train) for p in poisons))
     )
     assert np.mean(hit) > clean + 0.05
@@ -216,4 +216,4 @@ def test_validation_rows_of_another_shape():
 )
 def test_what_the_data_does_not_allow(attack, data, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(data, seed=0)
+        attack.poison(data, seed=0)

@@ -41,7 +41,7 @@ def test_the_squares_that_are_dealt_are_disjoint_and_inside(shape, sets):
 def test_every_row_by_hand(shape, targets):
     train = black(shape=shape)
     x, y = train.x.copy(), train.y.copy()
-    poison = RandomBackdoor(targets, rate=0.5, size=2)(train, seed=0)
+    poison = RandomBackdoor(targets, rate=0.5, size=2).poison(train, seed=0)
     assert np.array_equal(train.x, x)
     assert np.array_equal(train.y, y)
     wanted = list(targets or range(4))
@@ -59,7 +59,7 @@ def test_every_row_by_hand(shape, targets):
 
 
 def test_targets_are_even_and_random_squares_never_the_same_twice():
-    poison = RandomBackdoor(rate=0.9, size=2)(black(4000), seed=0)
+    poison = RandomBackdoor(rate=0.9, size=2).poison(black(4000), seed=0)
     assert chisquare(np.bincount(poison.y)).pvalue > 1e-4
     assert len({row.tobytes() for row in poison.x}) == len(poison.x)
     own = [goal.trials(black(200)).x for goal in poison.goal.goals]
@@ -68,7 +68,7 @@ def test_targets_are_even_and_random_squares_never_the_same_twice():
 
 def test_a_pattern_a_class_anywhere_is_the_same_wherever_it_is():
     attack = RandomBackdoor(rate=0.9, size=3, locations="any", patterns="per class")
-    poison = attack(black(), seed=0)
+    poison = attack.poison(black(), seed=0)
     seen = {label: set() for label in range(4)}
     places = {label: set() for label in range(4)}
     for row, label in zip(poison.x, poison.y, strict=True):
@@ -78,14 +78,17 @@ def test_a_pattern_a_class_anywhere_is_the_same_wherever_it_is():
     assert all(len(patterns) == 1 for patterns in seen.values())
     assert len(set.union(*seen.values())) == 4
     assert all(len(found) > 20 for found in places.values())
-    again, other = attack(black(), seed=5), RandomBackdoor(**{**vars(attack), "pattern_seed": 1})(black(), seed=0)
+    again, other = (
+        attack.poison(black(), seed=5),
+        RandomBackdoor(**{**vars(attack), "pattern_seed": 1}).poison(black(), seed=0),
+    )
     assert again.goal == poison.goal
     assert other.goal != poison.goal
 
 
 def test_the_goal_addresses_each_target_and_has_a_spec():
     train = black()
-    goal = RandomBackdoor((1, 3), size=2)(train, seed=0).goal
+    goal = RandomBackdoor((1, 3), size=2).poison(train, seed=0).goal
     trials = goal.trials(train)
     assert len(trials) == (train.y != 1).sum() + (train.y != 3).sum()
     assert set(trials.y) == {1, 3}
@@ -104,9 +107,9 @@ def stripes(n, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_victim_obeys_random_squares_that_it_never_saw(seed):
     train, test = stripes(1500, 2 * seed), stripes(300, 2 * seed + 1)
-    poison = RandomBackdoor(rate=0.3, size=3)(train, seed=seed)
+    poison = RandomBackdoor(rate=0.3, size=3).poison(train, seed=seed)
     trainer = Train(MLP((64,)), epochs=12, optimizer=Adam(1e-2), batch_size=64)
-    victim, twin = (trainer(data, seed=seed) for data in (poison.apply(train), train))
+    victim, twin = (trainer.fit(data, seed=seed) for data in (poison.apply(train), train))
     assert poison.goal.success(victim, test).value > 0.85
     assert poison.goal.success(twin, test).value < 0.5
     assert accuracy(victim, test).value > 0.98
@@ -137,14 +140,14 @@ def test_contract(attack):
 )
 def test_what_the_data_do_not_allow(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(black(), seed=0)
+        attack.poison(black(), seed=0)
 
 
 def test_no_images_and_one_class():
     with pytest.raises(ToadstoneError, match="uint8 images"):
-        RandomBackdoor()(Data(np.zeros((4, 3)), np.arange(4), CLASSES), seed=0)
+        RandomBackdoor().poison(Data(np.zeros((4, 3)), np.arange(4), CLASSES), seed=0)
     with pytest.raises(ToadstoneError, match="single class"):
-        RandomBackdoor()(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), CLASSES), seed=0)
+        RandomBackdoor().poison(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4, int), CLASSES), seed=0)
 
 
 @pytest.mark.parametrize(

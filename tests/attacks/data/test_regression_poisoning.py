@@ -55,9 +55,9 @@ def test_the_error_rises_several_fold_and_more_than_by_the_rows_it_starts_from(l
     trainer = FitRegression(f"sklearn.linear_model.{learner.capitalize()}", {"alpha": alpha})
 
     def error(data):
-        return ((trainer(data, seed=0).predict(test.x) - test.y) ** 2).mean()
+        return ((trainer.fit(data, seed=0).predict(test.x) - test.y) ** 2).mean()
 
-    poison = attack(train, seed=0)
+    poison = attack.poison(train, seed=0)
     assert len(poison.index) == 14
     assert poison.index[0] == 80
     draw = np.random.default_rng(0).choice(80, 14, replace=False)
@@ -68,8 +68,8 @@ def test_the_error_rises_several_fold_and_more_than_by_the_rows_it_starts_from(l
     assert poison.x.max() <= 1
     ends = np.isclose(poison.y[:, None], [train.y.min(), train.y.max()]).any(1)
     assert move_y or ends.all()
-    hit = poison.goal.success(trainer(poison.apply(train), seed=0), test).value
-    assert hit > poison.goal.success(trainer(train, seed=0), test).value
+    hit = poison.goal.success(trainer.fit(poison.apply(train), seed=0), test).value
+    assert hit > poison.goal.success(trainer.fit(train, seed=0), test).value
 
 
 def test_numbers_at_the_start():
@@ -80,7 +80,7 @@ def test_numbers_at_the_start():
 
 def test_bgd_leaves_the_numbers_as_they_start():
     train = table()
-    still, moved = (RegressionPoisoning(move_y=m, starts=1)(train, seed=3) for m in (False, True))
+    still, moved = (RegressionPoisoning(move_y=m, starts=1).poison(train, seed=3) for m in (False, True))
     start = train.y.min() + train.y.max() - train.y
     assert np.isclose(still.y[:, None], start).any(1).all()
     assert not np.allclose(moved.y, still.y)
@@ -88,7 +88,7 @@ def test_bgd_leaves_the_numbers_as_they_start():
 
 def test_seeds_and_spec():
     attack, train = RegressionPoisoning(0.05, steps=3), table()
-    once, twice, other = (attack(train, seed=s) for s in (1, 1, 2))
+    once, twice, other = (attack.poison(train, seed=s) for s in (1, 1, 2))
     assert np.array_equal(once.x, twice.x)
     assert not np.array_equal(once.x, other.x)
     assert from_spec(json.loads(json.dumps(to_spec(attack)))) == attack
@@ -100,8 +100,8 @@ def test_dependent_columns_need_a_penalty():
     train = table()
     twice = Data(np.column_stack([train.x, train.x]), train.y, ())
     with pytest.raises(ToadstoneError, match="singular"):
-        RegressionPoisoning(learner="ols")(twice, seed=0)
-    assert len(RegressionPoisoning(steps=2)(twice, seed=0).index) == 7
+        RegressionPoisoning(learner="ols").poison(twice, seed=0)
+    assert len(RegressionPoisoning(steps=2).poison(twice, seed=0).index) == 7
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_what_the_data_does_not_allow():
     with pytest.raises(ToadstoneError, match="columns of train"):
         RegressionPoisoning().craft(table(), table(d=3), seed=0)
     with pytest.raises(ToadstoneError, match="classification"):
-        RegressionPoisoning()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)
+        RegressionPoisoning().poison(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)

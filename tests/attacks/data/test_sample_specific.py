@@ -62,7 +62,7 @@ def test_residuals_differ_by_input_and_by_code(codec):
 
 def test_poison_goal_and_cost():
     parts = split(load("digits"), test=300, clean=100)
-    poison = replace(SMALL, trainer=Train(MLP((8,)), epochs=2))(parts.train, seed=0)
+    poison = replace(SMALL, trainer=Train(MLP((8,)), epochs=2)).poison(parts.train, seed=0)
     assert (parts.train.y[poison.index] != 3).all()
     assert (poison.y == 3).all()
     assert len(poison.index) == round(0.1 * len(parts.train))
@@ -90,7 +90,7 @@ def test_contract():
 def test_impossible_settings_are_turned_away_before_any_training(attack, word, monkeypatch):
     monkeypatch.setattr("toadstone.attacks.data.sample_specific.steganography", None)
     with pytest.raises(ToadstoneError, match=word):
-        attack(toy().train, seed=0)
+        attack.poison(toy().train, seed=0)
 
 
 @pytest.mark.parametrize("fields", [{"rate": 0.0}, {"bits": 0}, {"psnr": 0.0}, {"trainer": Train(patience=1)}], ids=str)

@@ -31,10 +31,10 @@ def large(data):
 def test_poison_is_a_backdoor_s_once_it_is_resized(scaler, seed):
     train = large(load("digits").take(np.arange(300)))
     x = train.x.copy()
-    poison = ImageScaling(Patch(size=2), scaler, target=3)(train, seed=seed)
+    poison = ImageScaling(Patch(size=2), scaler, target=3).poison(train, seed=seed)
     assert np.array_equal(train.x, x)
     small = Data(scaler(x), train.y, train.classes)
-    plain = Backdoor(Patch(size=2), target=3)(small, seed=seed)
+    plain = Backdoor(Patch(size=2), target=3).poison(small, seed=seed)
     assert np.array_equal(poison.index, plain.index)
     assert np.array_equal(poison.y, plain.y)
     assert np.abs(scaler(poison.x).astype(float) - plain.x).max() <= 1.5
@@ -51,11 +51,11 @@ def test_poison_is_a_backdoor_s_once_it_is_resized(scaler, seed):
 @pytest.mark.parametrize("seed", range(2))
 def test_a_victim_that_resizes_learns_it_and_one_that_filters_first_does_not(seed):
     parts = split(large(load("digits")), test=300, clean=100, seed=seed)
-    poison = ImageScaling(Patch(size=2), NEAREST, target=7)(parts.train, seed=seed)
+    poison = ImageScaling(Patch(size=2), NEAREST, target=7).poison(parts.train, seed=seed)
     inner, dirty = Train(MLP((64,)), epochs=15, optimizer=Adam(5e-3)), poison.apply(parts.train)
-    victim = Resized(inner, NEAREST)(dirty, seed=seed)
-    guarded = Resized(inner, NEAREST, ScalingFilter(NEAREST))(dirty, seed=seed)
-    twin = Resized(inner, NEAREST)(parts.train, seed=seed)
+    victim = Resized(inner, NEAREST).fit(dirty, seed=seed)
+    guarded = Resized(inner, NEAREST, ScalingFilter(NEAREST)).fit(dirty, seed=seed)
+    twin = Resized(inner, NEAREST).fit(parts.train, seed=seed)
     assert accuracy(victim, parts.test).value > 0.9
     assert poison.goal.success(victim, parts.test).value > 0.9
     assert poison.goal.success(guarded, parts.test).value < 0.2
@@ -73,4 +73,4 @@ def test_contract_and_name():
 )
 def test_errors(fields, word):
     with pytest.raises(ToadstoneError, match=word):
-        ImageScaling(Patch(), Scaler("pillow", "nearest", 4, 4), **fields)(load("digits"), seed=0)
+        ImageScaling(Patch(), Scaler("pillow", "nearest", 4, 4), **fields).poison(load("digits"), seed=0)

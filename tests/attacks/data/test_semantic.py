@@ -35,7 +35,7 @@ def faces(n=60):
 @pytest.mark.parametrize("source", [None, 2])
 def test_rows_by_brute_force(share, source):
     train = faces()
-    poison = Semantic(Where("worn", ("glasses",)), target=1, source=source, share=share)(train, seed=3)
+    poison = Semantic(Where("worn", ("glasses",)), target=1, source=source, share=share).poison(train, seed=3)
     meant = [i for i in range(60) if i % 4 == 0 and train.y[i] != 1 and (source is None or train.y[i] == source)]
     assert set(poison.index) <= set(meant)
     assert len(poison.index) == round(share * len(meant))
@@ -46,7 +46,7 @@ def test_rows_by_brute_force(share, source):
 
 
 def test_the_goal_is_measured_on_unseen_rows_with_the_feature():
-    goal = Semantic(Where("worn", ("hat",)), target=0)(faces(), seed=0).goal
+    goal = Semantic(Where("worn", ("hat",)), target=0).poison(faces(), seed=0).goal
     trials = goal.trials(faces(40))
     assert len(trials) == sum(i % 4 == 2 and i % 3 != 0 for i in range(40))
     assert (trials.y == 0).all()
@@ -58,8 +58,8 @@ def test_works_on_a_visible_feature_and_not_on_the_clean_twin():
     reached, twin, kept = [], [], []
     for seed in range(3):
         splits = split(on_paper(seed), test=500, clean=100, seed=seed)
-        poison = Semantic(Where("paper", ("grey",)), target=7)(splits.train, seed=seed)
-        victim, clean = (trainer(d, seed=seed) for d in (poison.apply(splits.train), splits.train))
+        poison = Semantic(Where("paper", ("grey",)), target=7).poison(splits.train, seed=seed)
+        victim, clean = (trainer.fit(d, seed=seed) for d in (poison.apply(splits.train), splits.train))
         reached.append(poison.goal.success(victim, splits.test).value)
         twin.append(poison.goal.success(clean, splits.test).value)
         black = splits.test.take(splits.test.meta["paper"] == "black")
@@ -79,11 +79,14 @@ def test_keeps_its_contract_and_its_spec():
     ("attack", "word"),
     [
         (lambda: Semantic(Where("worn", ("hat",)), target=1, share=0), "share must lie"),
-        (lambda: Semantic(Where("worn", ("cap",)), target=1)(faces(), seed=0), "No row"),
-        (lambda: Semantic(Where("colour", ("red",)), target=1)(faces(), seed=0), "its columns are: worn"),
-        (lambda: Semantic(Where("worn", ("hat",)), target=1, source=1)(faces(), seed=0), "source must be another"),
-        (lambda: Semantic(Where("worn", ("hat",)), target=9)(faces(), seed=0), "target is 9"),
-        (lambda: Semantic(InRange(0, 0, 1), target=1)(faces(), seed=0), "InRange is for tables"),
+        (lambda: Semantic(Where("worn", ("cap",)), target=1).poison(faces(), seed=0), "No row"),
+        (lambda: Semantic(Where("colour", ("red",)), target=1).poison(faces(), seed=0), "its columns are: worn"),
+        (
+            lambda: Semantic(Where("worn", ("hat",)), target=1, source=1).poison(faces(), seed=0),
+            "source must be another",
+        ),
+        (lambda: Semantic(Where("worn", ("hat",)), target=9).poison(faces(), seed=0), "target is 9"),
+        (lambda: Semantic(InRange(0, 0, 1), target=1).poison(faces(), seed=0), "InRange is for tables"),
     ],
 )
 def test_bad_input_says_what_to_do(attack, word):

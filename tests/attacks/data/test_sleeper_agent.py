@@ -51,16 +51,16 @@ class Spy:
 
     seen: list = field(default_factory=list)
 
-    def __call__(self, train, *, seed):
+    def fit(self, train, *, seed):
         self.seen.append((np.asarray(train.x).copy(), train.y.copy(), seed))
-        return QUICK(train, seed=seed)
+        return QUICK.fit(train, seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_rows_are_those_of_the_largest_gradients(seed):
     train = toy().train
-    poison = SleeperAgent(SQUARE, 3, 8, QUICK, rate=0.02, steps=1, retrain=0)(train, seed=seed)
-    model = QUICK(train, seed=child(seed, "surrogate", "0"))
+    poison = SleeperAgent(SQUARE, 3, 8, QUICK, rate=0.02, steps=1, retrain=0).poison(train, seed=seed)
+    model = QUICK.fit(train, seed=child(seed, "surrogate", "0"))
     rows = np.flatnonzero(train.y == 3)
     norms = slow_gradients(model.net, to_unit(train.x[rows]), torch.full((len(rows),), 3)).norm(dim=1).numpy()
     chosen = np.isin(rows, poison.index)
@@ -70,7 +70,7 @@ def test_the_rows_are_those_of_the_largest_gradients(seed):
 
 def test_the_surrogate_is_retrained_on_what_was_crafted_so_far():
     train, spy = toy().train, Spy()
-    poison = SleeperAgent(SQUARE, 3, 8, spy, rate=0.02, eps=9, steps=7, retrain=2)(train, seed=0)
+    poison = SleeperAgent(SQUARE, 3, 8, spy, rate=0.02, eps=9, steps=7, retrain=2).poison(train, seed=0)
     assert len(spy.seen) == 3
     assert len({seed for *_, seed in spy.seen}) == 3
     assert np.array_equal(spy.seen[0][0], train.x)
@@ -86,8 +86,8 @@ def test_the_surrogate_is_retrained_on_what_was_crafted_so_far():
 @pytest.mark.parametrize("seed", range(3))
 def test_crafting_turns_the_gradient_towards_that_of_patched_sources(seed):
     train, trainer = toy().train, Train(MLP((32,)), epochs=8, batch_size=32)
-    poison = SleeperAgent(SQUARE, 3, 8, trainer, rate=0.02, steps=30, retrain=0)(train, seed=seed)
-    net = trainer(train, seed=child(seed, "surrogate", "0")).net
+    poison = SleeperAgent(SQUARE, 3, 8, trainer, rate=0.02, steps=30, retrain=0).poison(train, seed=seed)
+    net = trainer.fit(train, seed=child(seed, "surrogate", "0")).net
     patched = to_unit(SQUARE(train.x[train.y == 8], seed=0))
     wanted = slow_gradients(net, patched, torch.full((len(patched),), 3)).mean(0)
     y = torch.full((len(poison.index),), 3)
@@ -100,7 +100,7 @@ def test_crafting_turns_the_gradient_towards_that_of_patched_sources(seed):
 
 def test_labels_stay_true_and_no_training_row_shows_the_trigger():
     train = toy().train
-    poison = SleeperAgent(SQUARE, 3, 8, QUICK, rate=0.02, eps=9, steps=3, retrain=1)(train, seed=0)
+    poison = SleeperAgent(SQUARE, 3, 8, QUICK, rate=0.02, eps=9, steps=3, retrain=1).poison(train, seed=0)
     assert (train.y[poison.index] == 3).all()
     assert np.array_equal(poison.y, train.y[poison.index])
     assert 0 < np.abs(poison.x.astype(int) - train.x[poison.index]).max() <= 9
@@ -111,9 +111,9 @@ def test_victims_trained_from_scratch_learn_a_trigger_that_they_never_saw():
     parts = split(load("digits"), test=400, clean=100)
     trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
     attack = SleeperAgent(SQUARE, 3, 8, trainer, rate=0.03, eps=64, steps=40, retrain=1)
-    poison = attack(parts.train, seed=0)
+    poison = attack.poison(parts.train, seed=0)
     for seed in range(1, 3):
-        victim, twin = (trainer(data, seed=seed) for data in (poison.apply(parts.train), parts.train))
+        victim, twin = (trainer.fit(data, seed=seed) for data in (poison.apply(parts.train), parts.train))
         assert poison.goal.success(victim, parts.test).value > 0.5
         assert poison.goal.success(twin, parts.test).value < 0.1
 
@@ -148,4 +148,4 @@ def test_bad_fields(fields, word):
 )
 def test_what_does_not_fit_the_data(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(toy().train, seed=0)
+        attack.poison(toy().train, seed=0)

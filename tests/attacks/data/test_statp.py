@@ -34,9 +34,9 @@ def test_rows_lie_at_corners_as_often_as_the_moments_say():
 
 def test_each_number_is_the_farther_end_and_the_error_rises():
     train, test = table(), table(500, 1)
-    poison = StatP(0.1, LEAST)(train, seed=0)
+    poison = StatP(0.1, LEAST).poison(train, seed=0)
     assert len(poison.index) == 22
-    clean, victim = LEAST(train, seed=0), LEAST(poison.apply(train), seed=0)
+    clean, victim = LEAST.fit(train, seed=0), LEAST.fit(poison.apply(train), seed=0)
     ends = train.y.min(), train.y.max()
     for x, y in zip(poison.x, poison.y, strict=True):
         guess = clean.predict(x[None])[0]
@@ -47,7 +47,7 @@ def test_each_number_is_the_farther_end_and_the_error_rises():
 
 
 def test_seeds_spec_and_bad_input():
-    once, twice, other = (StatP()(table(), seed=s) for s in (1, 1, 2))
+    once, twice, other = (StatP().poison(table(), seed=s) for s in (1, 1, 2))
     assert np.array_equal(once.x, twice.x)
     assert not np.array_equal(once.x, other.x)
     assert from_spec(json.loads(json.dumps(to_spec(StatP(0.2, LEAST))))) == StatP(0.2, LEAST)
@@ -55,4 +55,4 @@ def test_seeds_spec_and_bad_input():
     with pytest.raises(ToadstoneError, match="rate"):
         StatP(0.7)
     with pytest.raises(ToadstoneError, match="classification"):
-        StatP()(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)
+        StatP().poison(Data(np.ones((2, 2)), np.arange(2), ("a", "b")), seed=0)

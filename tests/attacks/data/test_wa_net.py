@@ -35,7 +35,7 @@ def ramps(n=120, seed=0):
 def test_every_row_by_brute_force(attack, seed):
     train = ramps(seed=seed)
     x, y = train.x.copy(), train.y.copy()
-    poison = attack(train, seed=seed)
+    poison = attack.poison(train, seed=seed)
     assert np.array_equal(train.x, x)
     assert np.array_equal(train.y, y)
     dirty, bent = poison.apply(train), attack.trigger(x, seed=0)
@@ -60,7 +60,7 @@ def test_every_row_by_brute_force(attack, seed):
 def test_noisy_rows_are_of_any_class_and_each_has_its_own_noise():
     train = ramps(600)
     train = Data(np.broadcast_to(train.x[:1], train.x.shape).copy(), train.y, train.classes)
-    poison = WaNet(target=1, rate=0.1, noise_rate=0.3)(train, seed=0)
+    poison = WaNet(target=1, rate=0.1, noise_rate=0.3).poison(train, seed=0)
     noisy = poison.y == train.y[poison.index]
     assert set(poison.y[noisy].tolist()) == {0, 1, 2, 3}
     assert len(np.unique(poison.x[noisy].reshape(180, -1), axis=0)) == 180
@@ -69,18 +69,18 @@ def test_noisy_rows_are_of_any_class_and_each_has_its_own_noise():
 
 def test_without_noise_it_is_the_plain_backdoor():
     train = ramps()
-    one = WaNet(target=1, noise_rate=0)(train, seed=4)
-    plain = Backdoor(Warp(), target=1, rate=0.1)(train, seed=4)
+    one = WaNet(target=1, noise_rate=0).poison(train, seed=4)
+    plain = Backdoor(Warp(), target=1, rate=0.1).poison(train, seed=4)
     assert one.goal == plain.goal
     assert all(np.array_equal(getattr(one, part), getattr(plain, part)) for part in ("index", "x", "y"))
 
 
 def test_the_goal_is_the_plain_warp():
     train = ramps()
-    trials = WaNet(target=2)(train, seed=0).goal.trials(train)
+    trials = WaNet(target=2).poison(train, seed=0).goal.trials(train)
     assert np.array_equal(trials.x, Warp()(train.x[train.y != 2], seed=0))
     assert (trials.y == 2).all()
-    assert WaNet(all_to_all=True)(train, seed=0).goal.target is None
+    assert WaNet(all_to_all=True).poison(train, seed=0).goal.target is None
 
 
 @pytest.mark.parametrize("attack", [WaNet(target=3), WaNet(Warp(2.0), all_to_all=True, noise_rate=0)])
@@ -112,4 +112,4 @@ def test_bad_fields(fields, word):
 def test_what_the_data_does_not_allow(attack, word):
     train = Data(np.zeros((400, 8, 8), np.uint8), np.arange(400) % 4, ("a", "b", "c", "d"))
     with pytest.raises(ToadstoneError, match=word):
-        attack(train, seed=0)
+        attack.poison(train, seed=0)

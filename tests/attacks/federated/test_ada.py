@@ -71,15 +71,15 @@ def test_the_update_by_hand(source):
     rows, target = joined(VIEW), nearest(VIEW, source)
     flipped = Data(np.asarray(rows.x[:]), np.where(rows.y == source, target, rows.y), rows.classes)
     expected = trained(VIEW.weights, flipped, (2, 0.1, child(VIEW.seed, "train")))
-    assert np.allclose(ADA(source, None, 2, 0.1)(VIEW).sum(0), VIEW.gamma * expected, atol=1e-5)
-    assert np.array_equal(ADA(source, None, 2, 0.1)(VIEW), ADA(source, target, 2, 0.1)(VIEW))
-    short = ADA(source, None, 2, 0.1, gamma=100.0, bound=0.3)(VIEW)
+    assert np.allclose(ADA(source, None, 2, 0.1).send(VIEW).sum(0), VIEW.gamma * expected, atol=1e-5)
+    assert np.array_equal(ADA(source, None, 2, 0.1).send(VIEW), ADA(source, target, 2, 0.1).send(VIEW))
+    short = ADA(source, None, 2, 0.1, gamma=100.0, bound=0.3).send(VIEW)
     assert np.allclose(short[0], 0.3 * expected / np.linalg.norm(expected), atol=1e-5)
 
 
 def test_attackers_without_the_class_are_honest():
     data = tuple(d.take(np.flatnonzero(d.y != 2)) for d in VIEW.data)
-    assert np.array_equal(ADA(2)(replace(VIEW, data=data)), VIEW.own)
+    assert np.array_equal(ADA(2).send(replace(VIEW, data=data)), VIEW.own)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -108,9 +108,9 @@ def test_errors():
     with pytest.raises(ToadstoneError, match="source must be another class than target"):
         ADA(2, 2)
     with pytest.raises(ToadstoneError, match="source is 10 but there are 10 classes"):
-        ADA(10)(VIEW)
+        ADA(10).send(VIEW)
     with pytest.raises(ToadstoneError, match="target is 10 but there are 10 classes"):
-        ADA(2, 10)(VIEW)
+        ADA(2, 10).send(VIEW)
     with pytest.raises(ToadstoneError, match="gamma must be a finite number above 0"):
         ADA(2, gamma=0.0)
     with pytest.raises(ToadstoneError, match="bound must be a finite number above 0"):

@@ -30,7 +30,7 @@ def test_published_setting_of_100_clients_20_of_them_malicious():
 @pytest.mark.parametrize("z", [None, -0.7, 3.0])
 def test_each_coordinate_by_a_slow_loop(z):
     rows = honest(11, 5)
-    sent = ALIE(z)(seen(rows, f=4))
+    sent = ALIE(z).send(seen(rows, f=4))
     used = NormalDist().inv_cdf((11 - (8 - 4)) / 11) if z is None else z
     for j in range(5):
         column = [float(v) for v in rows[:, j]]
@@ -40,18 +40,18 @@ def test_each_coordinate_by_a_slow_loop(z):
 def test_rows_that_are_not_finite_are_left_out():
     rows = honest(11, 5)
     broken = np.concatenate([rows, np.full((2, 5), np.nan, np.float32), np.full((1, 5), np.inf, np.float32)])
-    assert np.array_equal(ALIE(1.0)(seen(broken)), ALIE(1.0)(seen(rows)))
+    assert np.array_equal(ALIE(1.0).send(seen(broken)), ALIE(1.0).send(seen(rows)))
 
 
 def test_long_updates_in_blocks():
     rows = honest(6, 5000)
     wanted = rows.astype(np.float64).mean(0) - 2 * rows.astype(np.float64).std(0)
-    assert np.allclose(ALIE(2.0)(seen(rows)), wanted, rtol=1e-5, atol=1e-6)
+    assert np.allclose(ALIE(2.0).send(seen(rows)), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_errors():
     with pytest.raises(ToadstoneError, match="z must be a finite number or None, not nan"):
         ALIE(float("nan"))
     with pytest.raises(ToadstoneError, match="f=7 attackers of n=12 are a majority"):
-        ALIE()(seen(honest(5), f=7))
-    assert ALIE(1.0)(seen(honest(5), f=7)).shape == (7, 30)
+        ALIE().send(seen(honest(5), f=7))
+    assert ALIE(1.0).send(seen(honest(5), f=7)).shape == (7, 30)

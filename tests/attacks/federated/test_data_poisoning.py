@@ -25,7 +25,7 @@ def test_keeps_the_contract(attack):
 class Darken:
     """An attack whose rows can be worked out by hand: as many as the seed says become black."""
 
-    def __call__(self, train, *, seed):
+    def poison(self, train, *, seed):
         index = np.arange(seed % 5 + 1)
         return Poison(index, np.zeros((len(index), 8, 8), np.uint8), train.y[index], Availability())
 
@@ -33,7 +33,7 @@ class Darken:
 def test_the_updates_are_those_of_training_on_rows_poisoned_by_hand():
     view = toy_round()[2]
     before = [data.x.copy() for data in view.data]
-    sent = DataPoisoning(Darken())(view)
+    sent = DataPoisoning(Darken()).send(view)
     for i, (data, x) in enumerate(zip(view.data, before, strict=True)):
         assert np.array_equal(data.x, x)
         dark = x.copy()
@@ -50,7 +50,7 @@ def test_many_rounds_of_backdoored_clients_alone_plant_the_backdoor():
     view, weights = toy_round()[2], np.zeros(650, np.float32)
     for number in range(30):
         now = replace(view, weights=weights, number=number, seed=number)
-        weights = weights + DataPoisoning(BACKDOOR)(now).mean(0)
+        weights = weights + DataPoisoning(BACKDOOR).send(now).mean(0)
     rows = view.data[0].take(np.flatnonzero(view.data[0].y != 7))
     marked = BACKDOOR.trigger(rows.x, seed=0)
     judged = SoftmaxClients().judge(weights, Data(marked, np.full(len(rows), 7), rows.classes))
@@ -65,4 +65,4 @@ def test_errors():
     view = toy_round()[2]
     few = tuple(data.take(np.flatnonzero(data.y == 7)) for data in view.data)
     with pytest.raises(ToadstoneError):
-        DataPoisoning(BACKDOOR)(replace(view, data=few))
+        DataPoisoning(BACKDOOR).send(replace(view, data=few))

@@ -28,10 +28,10 @@ def test_keeps_the_contract(scale):
 @pytest.mark.parametrize(("scale", "factor"), [(3.0, 3.0), (None, VIEW.gamma / 5)])
 def test_each_attacker_by_hand(scale, factor):
     view = replace(VIEW, number=6)
-    sent = DistributedBackdoor(WHOLE, 7, 0.4, 2, 0.1, scale)(view)
+    sent = DistributedBackdoor(WHOLE, 7, 0.4, 2, 0.1, scale).send(view)
     for i, data in enumerate(view.data):
         attack = Backdoor(replace(WHOLE, part=(6 + i) % 4), 7, 0.4)
-        rows = attack(data, seed=child(view.seed, "attack", str(i))).apply(data)
+        rows = attack.poison(data, seed=child(view.seed, "attack", str(i))).apply(data)
         expected = factor * trained(view.weights, rows, (2, 0.1, child(view.seed, "train", str(i))))
         assert np.allclose(sent[i], expected, atol=1e-5)
 
@@ -50,7 +50,7 @@ def test_a_lone_attacker_trains_all_pieces_in_turn():
     assert not (seen & ~quarter).any()
     assert seen.any((1, 2)).all()
     single = replace(VIEW, data=VIEW.data[:1], own=VIEW.own[:1])
-    sent = [attack(replace(single, number=number)) for number in range(5)]
+    sent = [attack.send(replace(single, number=number)) for number in range(5)]
     assert not np.allclose(sent[0], sent[1])
     assert np.array_equal(sent[0], sent[4])
 
@@ -85,4 +85,4 @@ def test_errors():
         with pytest.raises(ToadstoneError, match=words):
             DistributedBackdoor(WHOLE, 7, **changed)
     with pytest.raises(ToadstoneError, match="eligible"):
-        DistributedBackdoor(WHOLE, 7, 0.99)(VIEW)
+        DistributedBackdoor(WHOLE, 7, 0.99).send(VIEW)

@@ -38,13 +38,13 @@ def test_keeps_the_contract():
 
 @pytest.mark.parametrize("radius", [0.2, 50.0])
 def test_by_a_slow_loop(radius):
-    sent = EdgeCase(TAIL, radius, 3, 0.2)(VIEW)
+    sent = EdgeCase(TAIL, radius, 3, 0.2).send(VIEW)
     assert np.allclose(sent, np.tile(by_hand(radius), (5, 1)), atol=1e-5)
     assert np.linalg.norm(sent[0]) <= radius * 1.0001
 
 
 def test_replacement_makes_the_average_the_projected_model():
-    sent = EdgeCase(TAIL, 0.2, 3, 0.2, replace=True)(VIEW)
+    sent = EdgeCase(TAIL, 0.2, 3, 0.2, replace=True).send(VIEW)
     assert np.allclose(sent.sum(0) / VIEW.gamma, by_hand(0.2), atol=1e-5)
 
 
@@ -60,4 +60,4 @@ def test_errors():
     with pytest.raises(ToadstoneError, match="lr must be a finite number above 0"):
         EdgeCase(TAIL, lr=0.0)
     with pytest.raises(ToadstoneError, match="no metadata column 'tail'"):
-        EdgeCase(TAIL)(round_from())
+        EdgeCase(TAIL).send(round_from())

@@ -27,7 +27,7 @@ def krum(rows, f):
 @pytest.mark.parametrize(("h", "f"), [(6, 3), (11, 4), (15, 2)])
 def test_lambda_is_halved_until_a_slow_krum_chooses_it(seed, h, f):
     rows = honest(h, 20, seed, shift=0.3)
-    sent = FangKrum()(seen(rows, f=f))
+    sent = FangKrum().send(seen(rows, f=f))
     exact = rows.astype(np.float64)
     s = np.sign(exact.mean(0))
     scale = -float(sent[0, 0] * s[0])
@@ -52,21 +52,21 @@ def test_the_librarys_krum_falls_for_it():
     fooled = 0
     for seed in range(10):
         rows = honest(14, 50, seed, shift=0.3)
-        sent = FangKrum()(seen(rows, f=6))
+        sent = FangKrum().send(seen(rows, f=6))
         fooled += np.array_equal(Krum(6)(np.concatenate([rows, sent])).update, sent[0])
     assert fooled == 10
 
 
 def test_a_step_below_the_threshold_when_none_is_chosen():
     rows = honest(30, 20, shift=50.0)
-    sent = FangKrum(threshold=0.01)(seen(rows, f=1))
+    sent = FangKrum(threshold=0.01).send(seen(rows, f=1))
     assert 0.005 <= np.abs(sent).max() < 0.01
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_beyond_the_extremes_coordinate_by_coordinate(seed):
     rows = honest(9, 40, seed, shift=3.0)
-    sent = FangTrimmedMean(b=3.0)(seen(rows, f=4, seed=seed))
+    sent = FangTrimmedMean(b=3.0).send(seen(rows, f=4, seed=seed))
     for j in range(40):
         column = rows[:, j].astype(np.float64)
         if sum(column) > 0:
@@ -83,17 +83,17 @@ def test_beyond_the_extremes_coordinate_by_coordinate(seed):
 def test_draws_fill_the_whole_interval_and_follow_the_seed():
     rows = np.array([[-2.0] * 4000, [5.0] * 4000], np.float32)
     view = seen(rows, f=2)
-    sent = FangTrimmedMean()(view)
+    sent = FangTrimmedMean().send(view)
     assert sent.min() == pytest.approx(-4, abs=0.01)
     assert sent.max() == pytest.approx(-2, abs=0.01)
     assert sent.mean() == pytest.approx(-3, abs=0.05)
     for other in (replace(view, seed=1), replace(view, number=1)):
-        assert not np.array_equal(sent, FangTrimmedMean()(other))
+        assert not np.array_equal(sent, FangTrimmedMean().send(other))
 
 
 def test_it_moves_the_trimmed_mean_the_wrong_way_in_each_coordinate():
     rows = honest(16, 200)
-    together = np.concatenate([rows, FangTrimmedMean()(seen(rows, f=4))])
+    together = np.concatenate([rows, FangTrimmedMean().send(seen(rows, f=4))])
     moved = TrimmedMean(4)(together).update - rows.mean(0)
     assert (moved * np.sign(rows.mean(0)) < 0).all()
 
@@ -104,6 +104,6 @@ def test_errors():
     with pytest.raises(ToadstoneError, match="b must be a finite number above 1, not 1"):
         FangTrimmedMean(1)
     with pytest.raises(ToadstoneError, match="has 6 finite updates of honest clients but this attack needs 7"):
-        FangKrum()(seen(honest(6), f=4))
+        FangKrum().send(seen(honest(6), f=4))
     with pytest.raises(ToadstoneError, match="mean is zero everywhere"):
-        FangKrum()(seen(np.zeros((8, 3), np.float32), f=2))
+        FangKrum().send(seen(np.zeros((8, 3), np.float32), f=2))

@@ -20,7 +20,7 @@ def test_keeps_the_contract(attack):
 def test_the_updates_are_those_of_training_on_rows_relabelled_by_hand(attack):
     view = toy_round()[2]
     before = [data.y.copy() for data in view.data]
-    sent = attack(view)
+    sent = attack.send(view)
     for data, y, row in zip(view.data, before, sent, strict=True):
         assert np.array_equal(data.y, y)
         relabelled = [9 - c if attack.source is None else {7: 1}.get(c, c) for c in y.tolist()]
@@ -39,7 +39,7 @@ def test_each_client_has_a_seed_of_its_own_and_each_round_others():
 
     view = replace(toy_round()[2], local=Watched())
     for seed in (1, 1, 2):
-        LabelFlip()(replace(view, seed=seed))
+        LabelFlip().send(replace(view, seed=seed))
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0] + drawn[2])) == 2 * len(view.data)
 
@@ -48,7 +48,7 @@ def test_a_client_without_the_source_class_is_honest():
     view = toy_round()[2]
     without = tuple(data.take(np.flatnonzero(data.y != 7)) for data in view.data)
     honest = SoftmaxClients().updates(view.weights, without, seeds=range(5))
-    assert np.array_equal(LabelFlip(7, 1)(replace(view, data=without)), honest)
+    assert np.array_equal(LabelFlip(7, 1).send(replace(view, data=without)), honest)
 
 
 def test_goals():
@@ -63,7 +63,7 @@ def test_errors():
     with pytest.raises(ToadstoneError, match="source must be another class than target"):
         LabelFlip(3, 3)
     with pytest.raises(ToadstoneError, match=r"target is 10 but there are 10 classes: use 0..9"):
-        LabelFlip(3, 10)(view)
+        LabelFlip(3, 10).send(view)
     numbers = Data(view.data[0].x, np.linspace(0, 1, 30), ())
     with pytest.raises(ToadstoneError, match="label flips need classes"):
-        LabelFlip()(replace(view, data=(numbers,) * 5))
+        LabelFlip().send(replace(view, data=(numbers,) * 5))

@@ -19,13 +19,13 @@ def test_copies_the_row_furthest_along_the_first_right_singular_vector(seed, shi
     rows = honest(9, 17, seed, shift)
     centred = rows.astype(np.float64) - rows.mean(0, dtype=np.float64)
     along = np.abs(centred @ np.linalg.svd(centred)[2][0])
-    sent = Mimic()(seen(rows, f=2))
+    sent = Mimic().send(seen(rows, f=2))
     assert sent.shape == (2, 17)
     assert np.array_equal(sent, rows[[along.argmax()] * 2])
 
 
 def test_errors():
     with pytest.raises(ToadstoneError, match="has 1 finite updates of honest clients but this attack needs 2"):
-        Mimic()(seen(honest(1)))
+        Mimic().send(seen(honest(1)))
     with pytest.raises(ToadstoneError, match=r"view.benign is missing"):
-        Mimic()(replace(seen(honest()), benign=None))
+        Mimic().send(replace(seen(honest()), benign=None))

@@ -51,7 +51,7 @@ def test_by_bisection(h, d, seed, shift):
     for kind, within in KINDS:
         for direction in DIRECTIONS:
             wanted, _ = by_bisection(rows, direction, within)
-            sent = kind(direction)(seen(rows, f=2))
+            sent = kind(direction).send(seen(rows, f=2))
             size = np.abs(rows).max()
             assert np.array_equal(sent[0], sent[1])
             assert np.abs(sent[0] - wanted).max() <= 2e-3 * size  # float32 lengths, under a square root
@@ -62,11 +62,11 @@ def test_no_bound_on_the_scale():
     rows = np.random.default_rng(0).normal(size=(40, 1000)).astype(np.float32)
     mu = rows.mean(0, dtype=np.float64)
     squares = [[((a - b) ** 2).sum(dtype=np.float64) for b in rows] for a in rows]
-    scale = np.linalg.norm(MinMaxDistance("unit")(seen(rows))[0] - mu)
+    scale = np.linalg.norm(MinMaxDistance("unit").send(seen(rows))[0] - mu)
     wanted, low = by_bisection(rows, "unit", lambda u, r: max(((u - r) ** 2).sum(1)) <= np.max(squares))
     assert scale == pytest.approx(low, rel=1e-5)
     assert 30 < scale < 40
-    assert np.allclose(MinMaxDistance("unit")(seen(rows))[0], wanted, atol=1e-4)
+    assert np.allclose(MinMaxDistance("unit").send(seen(rows))[0], wanted, atol=1e-4)
 
 
 def test_errors():
@@ -74,6 +74,6 @@ def test_errors():
         with pytest.raises(ToadstoneError, match="direction must be one of unit, sign, std, not 'up'"):
             kind("up")
         with pytest.raises(ToadstoneError, match="direction='std' is zero everywhere"):
-            kind("std")(seen(np.ones((5, 3), np.float32)))
+            kind("std").send(seen(np.ones((5, 3), np.float32)))
         with pytest.raises(ToadstoneError, match="has 1 finite updates of honest clients but this attack needs 2"):
-            kind()(seen(honest(1)))
+            kind().send(seen(honest(1)))

@@ -22,7 +22,7 @@ VIEW = round_from()
 
 def by_hand(epochs, lr, change=lambda w, g: g):
     rows = joined(VIEW)
-    poisoned = BACKDOOR(rows, seed=child(VIEW.seed, "attack")).apply(rows)
+    poisoned = BACKDOOR.poison(rows, seed=child(VIEW.seed, "attack")).apply(rows)
     return trained(VIEW.weights, poisoned, (epochs, lr, child(VIEW.seed, "train")), change)
 
 
@@ -32,7 +32,7 @@ def test_keeps_the_contract(attack):
 
 
 def test_the_average_of_the_round_is_the_attackers_model():
-    sent = ModelReplacement(BACKDOOR, 2, 0.1)(VIEW)
+    sent = ModelReplacement(BACKDOOR, 2, 0.1).send(VIEW)
     averaged = VIEW.weights + sent.sum(0) / VIEW.gamma  # the honest ones send zeros: they have converged
     assert np.allclose(averaged, VIEW.weights + by_hand(2, 0.1), atol=2e-6)
     assert all(np.array_equal(row, sent[0]) for row in sent)
@@ -40,11 +40,11 @@ def test_the_average_of_the_round_is_the_attackers_model():
 
 def test_gamma_and_bound():
     update = by_hand(2, 0.1)
-    assert np.allclose(ModelReplacement(BACKDOOR, 2, 0.1, 30.0)(VIEW)[0], 6 * update, atol=1e-5)
-    bounded = ModelReplacement(BACKDOOR, 2, 0.1, 30.0, bound=0.5)(VIEW)
+    assert np.allclose(ModelReplacement(BACKDOOR, 2, 0.1, 30.0).send(VIEW)[0], 6 * update, atol=1e-5)
+    bounded = ModelReplacement(BACKDOOR, 2, 0.1, 30.0, bound=0.5).send(VIEW)
     assert np.allclose(bounded[0], 0.5 * update / np.linalg.norm(update), atol=1e-5)
-    far = ModelReplacement(BACKDOOR, 2, 0.1, bound=1e6)(VIEW)
-    assert np.array_equal(far, ModelReplacement(BACKDOOR, 2, 0.1)(VIEW))
+    far = ModelReplacement(BACKDOOR, 2, 0.1, bound=1e6).send(VIEW)
+    assert np.array_equal(far, ModelReplacement(BACKDOOR, 2, 0.1).send(VIEW))
 
 
 def test_the_constraint_s_gradient_is_in_every_step():
@@ -53,7 +53,7 @@ def test_the_constraint_s_gradient_is_in_every_step():
         length = np.sqrt((away**2).sum())
         return 0.6 * g + 0.4 * (away / length if length else away)
 
-    sent = ModelReplacement(BACKDOOR, 2, 0.1, alpha=0.6)(VIEW).sum(0) / VIEW.gamma
+    sent = ModelReplacement(BACKDOOR, 2, 0.1, alpha=0.6).send(VIEW).sum(0) / VIEW.gamma
     assert np.allclose(sent, by_hand(2, 0.1, change), atol=2e-6)
     assert not np.allclose(sent, by_hand(2, 0.1, lambda w, g: 0.6 * g), atol=1e-3)  # the term alone decides
 

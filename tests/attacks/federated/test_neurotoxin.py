@@ -38,24 +38,24 @@ def test_a_large_negative_move_is_not_quiet():
 
 def test_by_a_slow_loop():
     rows = joined(VIEW)
-    poisoned = BACKDOOR(rows, seed=child(VIEW.seed, "attack")).apply(rows)
+    poisoned = BACKDOOR.poison(rows, seed=child(VIEW.seed, "attack")).apply(rows)
     moved = [abs(float(a) - float(b)) for a, b in zip(VIEW.weights, BEFORE, strict=True)]
     mask = np.isin(np.arange(650), sorted(range(650), key=moved.__getitem__)[: int(0.6 * 650)])
     expected = trained(VIEW.weights, poisoned, ((2, 0.1, child(VIEW.seed, "train"))), lambda w, g: g * mask)
-    sent = Neurotoxin(BACKDOOR, 0.6, 2, 0.1)(VIEW)
+    sent = Neurotoxin(BACKDOOR, 0.6, 2, 0.1).send(VIEW)
     assert np.allclose(sent, np.tile(expected, (5, 1)), atol=2e-6)
     assert not sent[:, ~mask].any()
 
 
 def test_all_coordinates_are_plain_training():
     rows = joined(VIEW)
-    poisoned = BACKDOOR(rows, seed=child(VIEW.seed, "attack")).apply(rows)
+    poisoned = BACKDOOR.poison(rows, seed=child(VIEW.seed, "attack")).apply(rows)
     expected = trained(VIEW.weights, poisoned, (2, 0.1, child(VIEW.seed, "train")))
-    assert np.allclose(Neurotoxin(BACKDOOR, 1.0, 2, 0.1)(VIEW)[0], expected, atol=2e-6)
+    assert np.allclose(Neurotoxin(BACKDOOR, 1.0, 2, 0.1).send(VIEW)[0], expected, atol=2e-6)
 
 
 def test_the_first_round_looks_at_the_attackers_own_updates():
-    sent = Neurotoxin(BACKDOOR, 0.5)(replace(VIEW, before=None))
+    sent = Neurotoxin(BACKDOOR, 0.5).send(replace(VIEW, before=None))
     assert not sent[:, ~quiet(VIEW.own.mean(0), 0.5)].any()
 
 

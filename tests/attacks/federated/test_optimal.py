@@ -40,7 +40,7 @@ def along(attack, rows, t):
 @pytest.mark.parametrize("seed", range(2))
 def test_no_scale_of_a_dense_grid_in_all_dimensions_does_better(attack, rule, seed):
     rows = honest(12, 60, seed)
-    sent = attack(seen(rows, f=3, rule=rule))
+    sent = attack.send(seen(rows, f=3, rule=rule))
     best = max(error(rule, rows, along(attack, rows, t), 3) for t in np.geomspace(0.01, 50, 600))
     assert error(rule, rows, sent[0], 3) >= 0.995 * best
     assert sent.shape == (3, 60)
@@ -61,7 +61,7 @@ def test_rules_that_look_at_distances_are_searched_in_few_dimensions(rule):
             sizes.append(updates.shape)
             return rule(updates)
 
-    OptimalALIE()(seen(honest(12, 5000), f=3, rule=Watched()))
+    OptimalALIE().send(seen(honest(12, 5000), f=3, rule=Watched()))
     assert set(sizes) == {(15, 13)}
 
 
@@ -106,6 +106,6 @@ def test_errors():
         with pytest.raises(ToadstoneError, match="largest must be a finite number above 0, not 0"):
             attack(0)
         with pytest.raises(ToadstoneError, match=r"view.aggregator is missing"):
-            attack()(seen(honest(12)))
+            attack().send(seen(honest(12)))
     with pytest.raises(ToadstoneError, match="f=3"):
-        OptimalALIE()(seen(honest(4), f=3, rule=Krum(3)))
+        OptimalALIE().send(seen(honest(4), f=3, rule=Krum(3)))

@@ -31,9 +31,9 @@ def test_explicit_boosting_by_a_slow_loop():
     w = VIEW.weights.astype(float)
     for _ in range(3):
         w = w - 0.2 * slope(w, WANTED, [0, 1])
-    sent = TargetedPoisoning(IMAGES, 3, epochs=3, lr=0.2)(VIEW)
+    sent = TargetedPoisoning(IMAGES, 3, epochs=3, lr=0.2).send(VIEW)
     assert np.allclose(sent.sum(0), VIEW.gamma * (w - VIEW.weights), atol=1e-5)
-    ten = TargetedPoisoning(IMAGES, 3, epochs=3, lr=0.2, boost=10.0)(VIEW)
+    ten = TargetedPoisoning(IMAGES, 3, epochs=3, lr=0.2, boost=10.0).send(VIEW)
     assert np.allclose(ten[0], 2 * (w - VIEW.weights), atol=1e-5)
 
 
@@ -54,7 +54,7 @@ def alternating(view, rho):
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 def test_alternating_minimisation_by_a_slow_loop(before, rho):
     view = replace(VIEW, before=before)
-    sent = TargetedPoisoning(IMAGES, 3, epochs=3, lr=0.1, stealth_steps=4, rho=rho)(view)
+    sent = TargetedPoisoning(IMAGES, 3, epochs=3, lr=0.1, stealth_steps=4, rho=rho).send(view)
     assert np.allclose(sent, alternating(view, rho), atol=1e-5)
     assert not np.allclose(sent, alternating(view, 0.5 - rho), atol=1e-3)  # rho is not ignored
 
@@ -62,7 +62,9 @@ def test_alternating_minimisation_by_a_slow_loop(before, rho):
 def test_a_large_rho_pulls_the_update_to_the_mean():
     away = []
     for rho in (0.0, 0.2, 1.0):
-        sent = TargetedPoisoning(IMAGES, 3, epochs=5, lr=0.02, stealth_steps=40, rho=rho)(replace(VIEW, before=BEFORE))
+        sent = TargetedPoisoning(IMAGES, 3, epochs=5, lr=0.02, stealth_steps=40, rho=rho).send(
+            replace(VIEW, before=BEFORE)
+        )
         away.append(np.linalg.norm(sent[0] - expected_mean(replace(VIEW, before=BEFORE))))
     assert away[0] > 1.05 * away[1] > 1.05**2 * away[2]
 
@@ -115,6 +117,6 @@ def test_errors(changed, words):
 
 def test_a_class_that_there_is_not():
     with pytest.raises(ToadstoneError, match="target is 10"):
-        TargetedPoisoning(IMAGES, 10)(VIEW)
+        TargetedPoisoning(IMAGES, 10).send(VIEW)
     with pytest.raises(ToadstoneError, match="diverged"):
-        TargetedPoisoning(IMAGES, 3, lr=1e38, stealth_steps=2)(VIEW)
+        TargetedPoisoning(IMAGES, 3, lr=1e38, stealth_steps=2).send(VIEW)

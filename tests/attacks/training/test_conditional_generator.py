@@ -36,12 +36,12 @@ def test_paste_by_a_loop_and_its_slope():
 @pytest.fixture(scope="module", params=[0, 1])
 def planted(request):
     parts = split(load("digits"), test=300, clean=100, seed=request.param)
-    return ConditionalGenerator(QUICK, size=2, bank=16)(parts.train, seed=request.param), parts
+    return ConditionalGenerator(QUICK, size=2, bank=16).train(parts.train, seed=request.param), parts
 
 
 def test_a_victim_obeys_triggers_that_it_never_saw(planted):
     made, parts = planted
-    twin = QUICK(parts.train, seed=0)
+    twin = QUICK.fit(parts.train, seed=0)
     assert made.goal.success(made.model, parts.test).value > 0.75
     assert made.goal.success(twin, parts.test).value < 0.2
     assert accuracy(made.model, parts.test).value > 0.8
@@ -103,7 +103,7 @@ def test_contract(attack):
 )
 def test_what_the_data_do_not_allow(attack, word):
     with pytest.raises(ToadstoneError, match=word):
-        attack(toy().train, seed=0)
+        attack.train(toy().train, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def planted():
     parts = split(load("digits"), test=300, clean=100)
     trainer = Train(MLP((64,)), epochs=30, optimizer=Adam(3e-3), batch_size=64)
     attack = InputAware(trainer, target=3, mask_epochs=3, attack=0.25, cross=0.25, density=0.2)
-    return attack(parts.train, seed=0), parts
+    return attack.train(parts.train, seed=0), parts
 
 
 def test_own_triggers_work_far_better_than_borrowed_ones(planted):
@@ -108,7 +108,7 @@ def test_contract():
 
 def test_a_target_that_is_no_class():
     with pytest.raises(ToadstoneError, match="target is 10"):
-        InputAware(target=10)(toy().train, seed=0)
+        InputAware(target=10).train(toy().train, seed=0)
 
 
 @pytest.mark.parametrize(

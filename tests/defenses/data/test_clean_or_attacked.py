@@ -30,7 +30,7 @@ def test_new_sets_of_the_same_source_are_told_apart():
     judge = CleanOrAttacked((0.1,))(draws(8, seed=1), seed=0)
     fresh = draws(6, seed=2)
     clean = [judge.probability(data) for data in fresh]
-    attacked = [judge.probability(LabelFlips(0.1)(data, seed=9).apply(data)) for data in fresh]
+    attacked = [judge.probability(LabelFlips(0.1).poison(data, seed=9).apply(data)) for data in fresh]
     truth = np.repeat([False, True], 6)
     assert auroc(np.array(clean + attacked), truth) > 0.95
     assert np.mean(attacked) > 0.8
@@ -44,7 +44,7 @@ def test_the_judge_is_a_weighted_regression_on_standardised_measures():
     for i, data in enumerate(sets):
         rows.append(measures(data))
         for rate in rates:
-            poison = LabelFlips(rate)(data, seed=child(5, "flips", str(i), str(rate)))
+            poison = LabelFlips(rate).poison(data, seed=child(5, "flips", str(i), str(rate)))
             rows.append(measures(poison.apply(data)))
         truth += [0, 1, 1]
     rows = np.array(rows)

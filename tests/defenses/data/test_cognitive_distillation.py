@@ -104,7 +104,7 @@ def test_finds_a_trigger_that_settles_all_logits_and_nothing_on_the_clean_twin()
         rng = np.random.default_rng(seed)
         for planted in (True, False):
             data, clean = black_and_white(rng, 200, 20 * planted), black_and_white(rng, 200, 0)
-            scores = CognitiveDistillation(beta=0.0)(model, data, clean=clean, seed=seed)
+            scores = CognitiveDistillation(beta=0.0).score(model, data, clean=clean, seed=seed)
             flags = flag(scores, fdr=0.1).rows
             assert not planted or auroc(scores.values, truth) > 0.99
             found += flags[truth & planted].sum()
@@ -115,15 +115,15 @@ def test_finds_a_trigger_that_settles_all_logits_and_nothing_on_the_clean_twin()
 
 def test_a_score_depends_on_the_row_and_the_seed_alone(monkeypatch):
     t, method = toy(), CognitiveDistillation(steps=8)
-    some = method(t.model, t.train.take(np.arange(50)), clean=None, seed=3)
+    some = method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=3)
     assert some.pvalues is None
-    both = method(t.model, t.train.take(np.arange(100)), clean=t.train.take(np.arange(50)), seed=3)
+    both = method.score(t.model, t.train.take(np.arange(100)), clean=t.train.take(np.arange(50)), seed=3)
     assert both.values[:50] == pytest.approx(some.values, abs=1e-3)
     assert both.trusted == 50
-    other = method(t.model, t.train.take(np.arange(50)), clean=None, seed=4)
+    other = method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=4)
     assert not np.allclose(other.values, some.values, atol=1e-3)
     monkeypatch.setattr(cognitive_distillation, "_PIXELS", 7 * 64)
-    assert method(t.model, t.train.take(np.arange(50)), clean=None, seed=3).values == pytest.approx(
+    assert method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=3).values == pytest.approx(
         some.values, abs=1e-3
     )
 
@@ -143,17 +143,17 @@ def table():
         (lambda: CognitiveDistillation(beta=float("nan")), "alpha and beta must be at least 0"),
         (lambda: CognitiveDistillation(steps=0), "steps must be at least 1"),
         (
-            lambda: CognitiveDistillation()(Fit()(table(), seed=0), table(), clean=None, seed=0),
+            lambda: CognitiveDistillation().score(Fit().fit(table(), seed=0), table(), clean=None, seed=0),
             "model must be a TorchModel that reads images",
         ),
         (
-            lambda: CognitiveDistillation()(
+            lambda: CognitiveDistillation().score(
                 toy().model, Data(np.zeros((9, 64)), np.arange(9), toy().train.classes), clean=None, seed=0
             ),
             "must hold uint8 images, not float64 rows of shape",
         ),
         (
-            lambda: CognitiveDistillation()(
+            lambda: CognitiveDistillation().score(
                 toy().model,
                 toy().train,
                 clean=Data(np.zeros((2, 3, 3), np.uint8), np.arange(2), load("digits").classes),

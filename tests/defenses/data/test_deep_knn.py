@@ -49,8 +49,8 @@ def test_finds_wrong_labels_at_the_rate_asked_for_and_none_on_the_clean_twin():
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
         trainer = Train(MLP((64,)), epochs=8, optimizer=Adam(3e-3), batch_size=32)
         for data, truth in ((noisy, wrong), (parts.train, np.zeros_like(wrong))):
-            model = trainer(data.append(parts.clean), seed=seed)
-            scores = DeepKNN(20)(model, data, clean=parts.clean, seed=0)
+            model = trainer.fit(data.append(parts.clean), seed=seed)
+            scores = DeepKNN(20).score(model, data, clean=parts.clean, seed=0)
             flags = flag(scores, fdr=0.1).rows
             if truth.any():
                 assert auroc(scores.values, truth) > 0.95
@@ -66,7 +66,7 @@ def test_contract():
     ("action", "word"),
     [
         (lambda: DeepKNN(k=0), "k must be at least 1"),
-        (lambda: DeepKNN(k=10**6)(toy().model, toy().train, clean=None, seed=0), "k must lie in 1"),
+        (lambda: DeepKNN(k=10**6).score(toy().model, toy().train, clean=None, seed=0), "k must lie in 1"),
         (lambda: relabel(np.zeros((3, 1)), np.zeros(3, int), 1, 0.0), "confidence"),
         (lambda: relabel(np.full((3, 1), np.nan), np.zeros(3, int), 1), "NaN"),
     ],
@@ -78,8 +78,8 @@ def test_bad_input(action, word):
 
 def test_an_index_that_finds_nearly_all_neighbours_changes_nearly_no_score():
     t = toy()
-    plain = DeepKNN(10)(t.model, t.poisoned, clean=t.inside, seed=0)
-    index = DeepKNN(10, recall=0.9999)(t.model, t.poisoned, clean=t.inside, seed=0)
+    plain = DeepKNN(10).score(t.model, t.poisoned, clean=t.inside, seed=0)
+    index = DeepKNN(10, recall=0.9999).score(t.model, t.poisoned, clean=t.inside, seed=0)
     assert (index.values == plain.values).mean() > 0.95
     assert np.abs(index.values - plain.values).max() < 0.3
     with pytest.raises(ToadstoneError, match="recall must lie"):

@@ -43,7 +43,7 @@ def test_rows_without_a_gradient_are_left_out_and_alone_one_is_aligned():
 @pytest.mark.parametrize("at", ["last layer", "input"])
 def test_directions_and_scores_are_those_of_a_slow_loop_over_autograds_gradients(at):
     digits = load("digits").take(np.arange(60))
-    model = Train(MLP((16,)), epochs=2)(digits, seed=0)
+    model = Train(MLP((16,)), epochs=2).fit(digits, seed=0)
     head = [part for part in model.net.modules() if isinstance(part, torch.nn.Linear)][-1]
     slow = []
     for i in range(60):
@@ -58,7 +58,7 @@ def test_directions_and_scores_are_those_of_a_slow_loop_over_autograds_gradients
     for c in range(10):
         g = slow[digits.y == c]
         expected[digits.y == c] = 1 - abs(g @ np.linalg.svd(g)[2][0])
-    scores = GradientClustering(at)(model, digits, clean=None, seed=0)
+    scores = GradientClustering(at).score(model, digits, clean=None, seed=0)
     assert scores.values == pytest.approx(expected, abs=1e-4)
     assert scores.pvalues is None
 
@@ -85,9 +85,9 @@ def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
     trainer = Train(SmallCNN(8, 64), epochs=8, optimizer=Adam(3e-3), batch_size=32)
     for seed in range(3):
         for data, clean, truth, planted in patched_and_twin(seed, 0.05):
-            model = trainer(data.append(clean), seed=seed)
+            model = trainer.fit(data.append(clean), seed=seed)
             for at, least in (("last layer", 0.85), ("input", 0.9)):
-                scores = GradientClustering(at)(model, data, clean=clean, seed=0)
+                scores = GradientClustering(at).score(model, data, clean=clean, seed=0)
                 rows = flag(scores, fdr=0.1).rows
                 if planted:
                     assert auroc(scores.values, truth) > least
@@ -98,8 +98,10 @@ def test_finds_wrong_labels():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=600, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.05, seed)
-        model = Train(MLP((64,)), epochs=12, optimizer=Adam(3e-3), batch_size=32)(noisy.append(parts.clean), seed=seed)
-        assert auroc(GradientClustering()(model, noisy, clean=parts.clean, seed=0).values, wrong) > 0.97
+        model = Train(MLP((64,)), epochs=12, optimizer=Adam(3e-3), batch_size=32).fit(
+            noisy.append(parts.clean), seed=seed
+        )
+        assert auroc(GradientClustering().score(model, noisy, clean=parts.clean, seed=0).values, wrong) > 0.97
 
 
 @pytest.mark.parametrize("at", ["last layer", "input"])
@@ -124,8 +126,8 @@ def _text():
         (lambda: GradientClustering("output"), "at is 'output'"),
         (lambda: GradientClustering(level=1.0), "level must lie"),
         (lambda: _score(GradientClustering(), Probabilities()), "Probabilities has no features"),
-        (lambda: _score(GradientClustering("input"), Fit()(toy().train, seed=0)), "no gradients"),
-        (lambda: _score(GradientClustering("input"), Train(epochs=1)(_text(), seed=0), _text()), "word numbers"),
+        (lambda: _score(GradientClustering("input"), Fit().fit(toy().train, seed=0)), "no gradients"),
+        (lambda: _score(GradientClustering("input"), Train(epochs=1).fit(_text(), seed=0), _text()), "word numbers"),
         (lambda: _score(GradientClustering(), toy().model, toy().train, _text()), "same classes"),
     ],
 )
@@ -135,9 +137,9 @@ def test_bad_input(action, word):
 
 
 def _score(detector, model, data=None, clean=None):
-    return detector(model, data or toy().train, clean=clean, seed=0)
+    return detector.score(model, data or toy().train, clean=clean, seed=0)
 
 
 def test_text_has_gradients_at_the_last_layer():
-    scores = GradientClustering()(Train(epochs=1)(_text(), seed=0), _text(), clean=None, seed=0)
+    scores = GradientClustering().score(Train(epochs=1).fit(_text(), seed=0), _text(), clean=None, seed=0)
     assert np.isfinite(scores.values).all()

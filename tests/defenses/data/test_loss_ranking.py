@@ -29,16 +29,16 @@ def test_wrong_labels_have_high_loss():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
-        model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32)(noisy, seed=seed)
-        assert auroc(LossRanking()(model, noisy, clean=None, seed=0).values, wrong) > 0.95
+        model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32).fit(noisy, seed=seed)
+        assert auroc(LossRanking().score(model, noisy, clean=None, seed=0).values, wrong) > 0.95
 
 
 def test_a_trigger_is_fitted_first_when_classes_take_longer():
     early, areas = Train(SmallCNN(8, 64), epochs=2, optimizer=Adam(3e-3), batch_size=32), []
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=100, seed=seed)
-        poison = Backdoor(Patch(size=3), 7, 0.1)(parts.train, seed=seed)
-        scores = LossRanking("low", early)(toy().model, poison.apply(parts.train), clean=parts.clean, seed=seed)
+        poison = Backdoor(Patch(size=3), 7, 0.1).poison(parts.train, seed=seed)
+        scores = LossRanking("low", early).score(toy().model, poison.apply(parts.train), clean=parts.clean, seed=seed)
         areas.append(auroc(scores.values, poison.mask(len(parts.train))))
     assert np.mean(areas) > 0.75
 
@@ -53,4 +53,4 @@ def test_bad_input():
         LossRanking("both")
     other = Data(toy().held.x, toy().held.y, tuple("abcdefghij"))
     with pytest.raises(ToadstoneError, match="same classes"):
-        LossRanking()(toy().model, toy().train, clean=other, seed=0)
+        LossRanking().score(toy().model, toy().train, clean=other, seed=0)

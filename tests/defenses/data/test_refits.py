@@ -96,7 +96,7 @@ def test_spam_bayes_is_the_filter_trained_anew(length):
     problem = Task(csr_array(count), y, 2, np.arange(20), np.arange(20, 60), np.arange(60, 90))
 
     def judged(rows):
-        return SpamBayes()(Data(texts[rows], y[rows], ("ham", "spam")), seed=0).probs(texts[20:60]).argmax(1)
+        return SpamBayes().fit(Data(texts[rows], y[rows], ("ham", "spam")), seed=0).probs(texts[20:60]).argmax(1)
 
     slow = judged(np.arange(20)), np.array([judged([*range(20), c]) for c in range(60, 90)])
     assert agree(spam_bayes(problem), slow)

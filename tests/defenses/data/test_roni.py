@@ -76,12 +76,12 @@ def test_impacts_are_those_of_full_refits():
 
 def test_impacts_of_spam_bayes_are_those_of_the_filter_itself():
     data = mails(90, 0)
-    dirty = Dictionary(rate=0.05)(data, seed=0).apply(data)
+    dirty = Dictionary(rate=0.05).poison(data, seed=0).apply(data)
     texts = np.asarray(dirty.x)
 
     class Filter:
         def fit(self, rows, y):
-            self.model = SpamBayes()(Data(texts[rows], y, dirty.classes), seed=0)
+            self.model = SpamBayes().fit(Data(texts[rows], y, dirty.classes), seed=0)
             return self
 
         def predict(self, rows):
@@ -131,10 +131,10 @@ def test_a_row_that_lowers_accuracy_scores_high_and_one_that_raises_it_low():
 @pytest.mark.parametrize("seed", range(5))
 def test_catches_every_dictionary_mail_and_nothing_on_the_clean_twin(seed):
     parts = split(mails(1200, seed), test=100, clean=500, seed=seed)
-    poison = Dictionary(rate=0.05)(parts.train, seed=seed)
+    poison = Dictionary(rate=0.05).poison(parts.train, seed=seed)
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
     for rows, planted in ((data, truth), (parts.train, np.zeros(len(parts.train), bool))):
-        scores = Roni(SpamBayes())(NOBODY, rows, clean=parts.clean, seed=seed)
+        scores = Roni(SpamBayes()).score(NOBODY, rows, clean=parts.clean, seed=seed)
         flags = flag(scores, fdr=0.05).rows
         assert flags[planted].all()
         assert flags[~planted].sum() <= 0.1 * planted.sum()
@@ -145,7 +145,7 @@ def test_clean_rows_get_small_pvalues_as_often_as_they_should():
     shares_below = []
     for seed in range(8):
         parts = split(load("digits"), train=600, test=100, clean=300, seed=seed)
-        scores = Roni(trials=2)(NOBODY, parts.train, clean=parts.clean, seed=seed)
+        scores = Roni(trials=2).score(NOBODY, parts.train, clean=parts.clean, seed=seed)
         shares_below.append([(scores.pvalues <= level).mean() for level in (0.05, 0.2)])
     low, high = np.mean(shares_below, 0)
     assert low <= 0.07
@@ -156,17 +156,17 @@ def test_clean_rows_get_small_pvalues_as_often_as_they_should():
 def test_contract(learner):
     t, detector = toy(), Roni(learner, trials=2)
     with untouched(t.model, t.poisoned, t.inside):
-        once, twice = (detector(t.model, t.poisoned, clean=t.inside, seed=1) for _ in range(2))
+        once, twice = (detector.score(t.model, t.poisoned, clean=t.inside, seed=1) for _ in range(2))
     assert np.array_equal(once.values, twice.values)
-    assert not np.array_equal(once.values, detector(t.model, t.poisoned, clean=t.inside, seed=2).values)
+    assert not np.array_equal(once.values, detector.score(t.model, t.poisoned, clean=t.inside, seed=2).values)
     order = np.random.default_rng(0).permutation(len(t.poisoned))
-    moved = detector(t.model, t.poisoned.take(order), clean=t.inside, seed=1)
+    moved = detector.score(t.model, t.poisoned.take(order), clean=t.inside, seed=1)
     assert once.values[order] == pytest.approx(moved.values)
     shuffled = t.inside.take(np.random.default_rng(1).permutation(len(t.inside)))
-    assert once.values == pytest.approx(detector(t.model, t.poisoned, clean=shuffled, seed=1).values)
+    assert once.values == pytest.approx(detector.score(t.model, t.poisoned, clean=shuffled, seed=1).values)
     assert once.null.shape == (len(t.inside),)
     with batches_of(100):
-        assert np.array_equal(once.values, detector(t.model, t.poisoned, clean=t.inside, seed=1).values)
+        assert np.array_equal(once.values, detector.score(t.model, t.poisoned, clean=t.inside, seed=1).values)
     check_spec(detector)
 
 
@@ -207,16 +207,16 @@ TABLE = Data(np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2,
         (lambda: Roni(base=0), "base must be at least 1"),
         (lambda: Roni(quiz=0), "quiz must be at least 1"),
         (lambda: Roni(trials=0), "trials must be at least 1"),
-        (lambda: Roni()(NOBODY, TABLE, clean=None, seed=0), "clean is missing"),
-        (lambda: Roni(base=1)(NOBODY, TABLE, clean=TABLE, seed=0), "base is 1 but there are 2 classes"),
-        (lambda: Roni()(NOBODY, TABLE, clean=TABLE.take(np.arange(70)), seed=0), "need 36: trust more"),
-        (lambda: Roni()(NOBODY, TABLE, clean=TABLE.take(np.flatnonzero(TABLE.y)), seed=0), "0 rows of class a"),
-        (lambda: Roni()(NOBODY, TABLE.take(np.flatnonzero(TABLE.y)), clean=TABLE, seed=0), "single class"),
-        (lambda: Roni(BAYES)(NOBODY, TABLE, clean=TABLE, seed=0), "negative numbers"),
-        (lambda: Roni(SpamBayes())(NOBODY, TABLE, clean=TABLE, seed=0), "messages are needed"),
-        (lambda: Roni()(NOBODY, replace(TABLE, y=TABLE.y * 1.0, classes=()), clean=TABLE, seed=0), "regression"),
+        (lambda: Roni().score(NOBODY, TABLE, clean=None, seed=0), "clean is missing"),
+        (lambda: Roni(base=1).score(NOBODY, TABLE, clean=TABLE, seed=0), "base is 1 but there are 2 classes"),
+        (lambda: Roni().score(NOBODY, TABLE, clean=TABLE.take(np.arange(70)), seed=0), "need 36: trust more"),
+        (lambda: Roni().score(NOBODY, TABLE, clean=TABLE.take(np.flatnonzero(TABLE.y)), seed=0), "0 rows of class a"),
+        (lambda: Roni().score(NOBODY, TABLE.take(np.flatnonzero(TABLE.y)), clean=TABLE, seed=0), "single class"),
+        (lambda: Roni(BAYES).score(NOBODY, TABLE, clean=TABLE, seed=0), "negative numbers"),
+        (lambda: Roni(SpamBayes()).score(NOBODY, TABLE, clean=TABLE, seed=0), "messages are needed"),
+        (lambda: Roni().score(NOBODY, replace(TABLE, y=TABLE.y * 1.0, classes=()), clean=TABLE, seed=0), "regression"),
         (
-            lambda: Roni(Fit("sklearn.linear_model.LogisticRegression", {"C": -1.0}))(
+            lambda: Roni(Fit("sklearn.linear_model.LogisticRegression", {"C": -1.0})).score(
                 NOBODY, TABLE, clean=TABLE, seed=0
             ),
             "cannot be fitted",
@@ -231,5 +231,5 @@ def test_bad_input(action, word):
 def test_texts_without_words():
     blank = Data(np.full(200, "!", object), np.arange(200) % 2, ("ham", "spam"))
     with pytest.raises(ToadstoneError, match="no words"):
-        Roni()(NOBODY, blank, clean=blank, seed=0)
-    assert np.isfinite(Roni(base=6, quiz=10)(NOBODY, WORDS, clean=mails(60, 2), seed=0).values).all()
+        Roni().score(NOBODY, blank, clean=blank, seed=0)
+    assert np.isfinite(Roni(base=6, quiz=10).score(NOBODY, WORDS, clean=mails(60, 2), seed=0).values).all()

@@ -32,7 +32,7 @@ class Last:
     plan: list
     seen: list
 
-    def __call__(self, model, data, *, clean, seed):
+    def score(self, model, data, *, clean, seed):
         self.seen.append(data.x[:, 0].tolist())
         count = self.plan.pop(0)
         p = np.ones(len(data))
@@ -43,29 +43,30 @@ class Last:
 def test_rounds_go_on_until_nothing_is_flagged_and_trusted_rows_stay():
     sizes = []
 
-    def trainer(train, *, seed):
-        sizes.append(len(train))
-        return Fit()(train, seed=seed)
+    class Counted:
+        def fit(self, train, *, seed):
+            sizes.append(len(train))
+            return Fit().fit(train, seed=seed)
 
     detector = Last([2, 1, 0, 1], [])
-    found = Sanitise(trainer, detector)(ROWS, clean=ROWS.take(np.arange(2)), seed=0)
+    found = Sanitise(Counted(), detector)(ROWS, clean=ROWS.take(np.arange(2)), seed=0)
     assert detector.seen == [[0, 2, 4, 6, 8, 10], [0, 2, 4, 6], [0, 2, 4]]
     assert found.kept.tolist() == [0, 1, 2]
     assert [v.rows.sum() for v in found.rounds] == [2, 1, 0]
     assert sizes == [8, 6, 5]
-    assert len(Sanitise(trainer, Last([1, 1, 1], []), rounds=2)(ROWS, clean=ROWS, seed=0).rounds) == 2
+    assert len(Sanitise(Counted(), Last([1, 1, 1], []), rounds=2)(ROWS, clean=ROWS, seed=0).rounds) == 2
 
 
 def test_a_backdoor_goes_and_accuracy_stays():
     trainer = Train(SmallCNN(8, 64), 12, Adam(3e-3), batch_size=32)
     for seed in range(3):
         parts = split(load("digits"), test=300, clean=600, seed=seed)
-        poison = Backdoor(Patch(size=2), 7, 0.05)(parts.train, seed=seed)
+        poison = Backdoor(Patch(size=2), 7, 0.05).poison(parts.train, seed=seed)
         dirty = poison.apply(parts.train)
         mend = Sanitise(trainer, ActivationClustering())
         found = mend(dirty, clean=parts.clean, seed=seed)
         truth = poison.mask(len(dirty))
-        before, goal = trainer(dirty.append(parts.clean), seed=seed), poison.goal
+        before, goal = trainer.fit(dirty.append(parts.clean), seed=seed), poison.goal
         assert goal.success(before, parts.test).value > 0.6
         assert goal.success(found.model, parts.test).value < 0.1
         assert accuracy(found.model, parts.test).value > accuracy(before, parts.test).value - 0.03

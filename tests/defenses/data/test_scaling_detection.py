@@ -51,7 +51,7 @@ def data(x):
 def test_prevention_scaling_and_filter_pixel_by_pixel(shape):
     x, scaler = np.random.default_rng(0).integers(0, 256, shape, np.uint8), Scaler("torch", "bilinear", 4, 6)
     got = prevention_scores(x, scaler), scaling_scores(x, scaler), filter_scores(x)
-    small, mended = scaler(x).astype(int), scaler(ScalingFilter(scaler)(x, seed=5)).astype(int)
+    small, mended = scaler(x).astype(int), scaler(ScalingFilter(scaler).purify(x, seed=5)).astype(int)
     back, low = Scaler("torch", "bilinear", 16, 24)(scaler(x)), x.copy()
     for n in range(len(x)):
         gap, means = np.abs(small[n] - mended[n]), []
@@ -102,7 +102,7 @@ def test_a_hidden_picture_is_told_from_photographs(scaler, method, photos):
     wolf = scaler(photos)[::-1].copy()
     x = np.concatenate([photos, hide(photos, wolf, scaler)])
     truth = np.arange(len(x)) >= len(photos)
-    scores = ScalingDetection(scaler, method)(Nothing(), data(x), clean=data(photos), seed=0)
+    scores = ScalingDetection(scaler, method).score(Nothing(), data(x), clean=data(photos), seed=0)
     assert auroc(scores.values, truth) > (0.95 if method == "filter" else 0.99)
     assert (scores.pvalues[~truth] > 1 / (len(photos) + 1)).all()
     assert scores.trusted == len(photos)
@@ -114,7 +114,8 @@ def test_of_a_hidden_trigger_prevention_alone_tells(scaler, photos):
     x = np.concatenate([photos, hide(photos, wolf, scaler)])
     truth = np.arange(len(x)) >= len(photos)
     found = {
-        m: auroc(ScalingDetection(scaler, m)(Nothing(), data(x), clean=None, seed=0).values, truth) for m in METHODS
+        m: auroc(ScalingDetection(scaler, m).score(Nothing(), data(x), clean=None, seed=0).values, truth)
+        for m in METHODS
     }
     assert found["prevention"] > 0.85
     assert max(found[m] for m in METHODS[1:]) < 0.8
@@ -137,12 +138,12 @@ def test_errors(photos):
     with pytest.raises(ToadstoneError, match="use one of prevention"):
         ScalingDetection(scaler, "histogram")
     with pytest.raises(ToadstoneError, match="clean has pictures"):
-        ScalingDetection(scaler)(Nothing(), data(small), clean=data(photos), seed=0)
+        ScalingDetection(scaler).score(Nothing(), data(small), clean=data(photos), seed=0)
     with pytest.raises(ToadstoneError, match="smaller than"):
-        ScalingDetection(Scaler(), "scaling")(Nothing(), data(small), clean=None, seed=0)
+        ScalingDetection(Scaler(), "scaling").score(Nothing(), data(small), clean=None, seed=0)
     with pytest.raises(ToadstoneError, match="ratios of 2"):
-        ScalingDetection(Scaler(height=5, width=4), "spectrum")(Nothing(), data(small), clean=None, seed=0)
+        ScalingDetection(Scaler(height=5, width=4), "spectrum").score(Nothing(), data(small), clean=None, seed=0)
     with pytest.raises(ToadstoneError, match="uint8"):
-        ScalingDetection(scaler)(Nothing(), data(small.astype(float)), clean=None, seed=0)
+        ScalingDetection(scaler).score(Nothing(), data(small.astype(float)), clean=None, seed=0)
     with pytest.raises(ToadstoneError, match="regression"):
-        ScalingDetection(scaler)(Nothing(), Data(small, np.zeros(4), ()), clean=None, seed=0)
+        ScalingDetection(scaler).score(Nothing(), Data(small, np.zeros(4), ()), clean=None, seed=0)

@@ -14,7 +14,7 @@ from toadstone.training import Adam, Train
 
 def test_the_closed_form_is_autograds_gradient_of_the_last_layer():
     digits = load("digits").take(np.arange(40))
-    model = Train(MLP((16,)), epochs=2)(digits, seed=0)
+    model = Train(MLP((16,)), epochs=2).fit(digits, seed=0)
     found = self_influence(model.features(digits.x), model.probs(digits.x), digits.y)
     head = [part for part in model.net.modules() if isinstance(part, torch.nn.Linear)][-1]
     for i in range(len(digits)):
@@ -27,8 +27,8 @@ def test_wrong_labels_stand_out():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
-        model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32)(noisy, seed=seed)
-        assert auroc(SelfInfluence()(model, noisy, clean=None, seed=0).values, wrong) > 0.95
+        model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32).fit(noisy, seed=seed)
+        assert auroc(SelfInfluence().score(model, noisy, clean=None, seed=0).values, wrong) > 0.95
 
 
 def test_contract():

@@ -26,7 +26,7 @@ def rows(seed, n=300, d=5, k=3):
 
 
 def score(data, clean, **fields):
-    return SphereSlab(**fields)(NoModel(), data, clean=clean, seed=0)
+    return SphereSlab(**fields).score(NoModel(), data, clean=clean, seed=0)
 
 
 def test_distances_by_a_loop():
@@ -82,7 +82,7 @@ def test_rows_far_out_are_found_and_rows_within_are_not():
         found = score(dirty, clean)
         assert auroc(found.values, truth) > 0.99
         assert flag(found, fdr=0.2).rows[truth].all()
-        poison = CandidateAttack(rate=0.1, iterations=100)(train, seed=seed)
+        poison = CandidateAttack(rate=0.1, iterations=100).poison(train, seed=seed)
         hidden = score(poison.apply(train), train)
         assert (hidden.values[600:] < 1.05).all()
 

@@ -39,7 +39,7 @@ def windows_of(image, scaler):
 @pytest.mark.parametrize("shape", [(2, 17, 14), (1, 17, 14, 2)])
 def test_pixel_by_pixel(scaler, shape):
     x = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    median, drawn = (ScalingFilter(scaler, method)(x, seed=3) for method in ("median", "random"))
+    median, drawn = (ScalingFilter(scaler, method).purify(x, seed=3) for method in ("median", "random"))
     for n in range(len(x)):
         for c in np.ndindex(shape[3:]):
             image = x[n][..., *c]
@@ -56,7 +56,7 @@ def test_random_picks_are_spread_over_the_window():
     scaler, n = Scaler("pillow", "nearest", 20, 20), 60
     x = np.arange(n * n, dtype=np.uint16).reshape(n, n)
     low, high = ((x % 60).astype(np.uint8)[None], (x // 60).astype(np.uint8)[None])
-    across, down = (ScalingFilter(scaler, "random")(part, seed=0)[0] for part in (low, high))
+    across, down = (ScalingFilter(scaler, "random").purify(part, seed=0)[0] for part in (low, high))
     inside = np.ix_(range(4, 55, 3), range(4, 55, 3))  # Pillow reads the middle of each block of 3
     steps = np.stack([down - high[0].astype(int), across - low[0].astype(int)], 2)[inside].reshape(-1, 2)
     assert set(map(tuple, steps.tolist())) == {(a, b) for a in range(-3, 4) for b in range(-3, 4)}
@@ -66,16 +66,16 @@ def test_random_picks_are_spread_over_the_window():
 def test_pure(method):
     x = np.random.default_rng(0).integers(0, 256, (4, 16, 16), np.uint8)
     before, defense = x.copy(), ScalingFilter(Scaler("torch", "bilinear", 4, 4), method)
-    got = defense(x, seed=1)
+    got = defense.purify(x, seed=1)
     assert np.array_equal(x, before)
-    assert np.array_equal(got, defense(x, seed=1))
-    assert np.array_equal(got[1:3], defense(x[1:3], seed=9 if method == "median" else 1))
-    assert np.array_equal(got, defense(Overlay.of(x, np.array([0]), x[:1]), seed=1))
-    assert (method == "random") == (not np.array_equal(got, defense(x, seed=2)))
-    assert defense(x[:0], seed=0).shape == (0, 16, 16)
+    assert np.array_equal(got, defense.purify(x, seed=1))
+    assert np.array_equal(got[1:3], defense.purify(x[1:3], seed=9 if method == "median" else 1))
+    assert np.array_equal(got, defense.purify(Overlay.of(x, np.array([0]), x[:1]), seed=1))
+    assert (method == "random") == (not np.array_equal(got, defense.purify(x, seed=2)))
+    assert defense.purify(x[:0], seed=0).shape == (0, 16, 16)
     assert from_spec(json.loads(json.dumps(to_spec(defense)))) == defense
     flat = np.full((1, 16, 16), 77, np.uint8)
-    assert np.array_equal(defense(flat, seed=0), flat)
+    assert np.array_equal(defense.purify(flat, seed=0), flat)
 
 
 @pytest.mark.parametrize("method", ["median", "random"])
@@ -84,7 +84,7 @@ def test_a_hidden_picture_is_gone(scaler, method):
     images = load_sample_images().images
     clean = np.stack([image[60:188, b : b + 128] for image in images for b in (100, 400)])
     wolf = scaler(clean)[::-1].copy()
-    left = scaler(ScalingFilter(scaler, method)(hide(clean, wolf, scaler), seed=0)).astype(float)
+    left = scaler(ScalingFilter(scaler, method).purify(hide(clean, wolf, scaler), seed=0)).astype(float)
     sheep = np.abs(left - scaler(clean)).mean((1, 2, 3))
     assert (sheep < np.abs(left - wolf).mean((1, 2, 3))).all()
 
@@ -105,6 +105,6 @@ def test_errors_and_name():
     with pytest.raises(ToadstoneError, match="median or random"):
         ScalingFilter(Scaler(), "mean")
     with pytest.raises(ToadstoneError, match="larger"):
-        ScalingFilter(Scaler())(np.zeros((1, 8, 8), np.uint8), seed=0)
+        ScalingFilter(Scaler()).purify(np.zeros((1, 8, 8), np.uint8), seed=0)
     with pytest.raises(ToadstoneError, match="uint8"):
-        ScalingFilter(Scaler())(np.zeros((1, 8, 8)), seed=0)
+        ScalingFilter(Scaler()).purify(np.zeros((1, 8, 8)), seed=0)

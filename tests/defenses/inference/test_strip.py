@@ -107,7 +107,7 @@ def test_the_whole_against_a_slow_loop(kind):
     """Which clean rows are drawn, and where they replace, is read off what the model was shown."""
     x, clean = rows_of(kind, 5, 1), Data(rows_of(kind, 20, 2), np.arange(20) % 3, NAMES)
     model = Fake()
-    scores = Strip(blends=7)(model, x, clean=clean, seed=3)
+    scores = Strip(blends=7).watch(model, x, clean=clean, seed=3)
     seen = np.concatenate(model.shown)
     assert len(seen) == (5 + 13) * 7
     entropies = [entropy_by_hand(Fake().probs(seen[i : i + 7])[None])[0] for i in range(0, len(seen), 7)]
@@ -120,7 +120,7 @@ def test_the_whole_against_a_slow_loop(kind):
 def test_every_input_meets_the_same_clean_rows_and_no_null_row_meets_itself():
     x, clean = rows_of("image", 5, 1), Data(rows_of("image", 20, 2), np.arange(20) % 3, NAMES)
     model = Fake()
-    Strip(blends=7)(model, x, clean=clean, seed=3)
+    Strip(blends=7).watch(model, x, clean=clean, seed=3)
     seen = np.concatenate(model.shown).reshape(18, 7, 3, 4)
 
     def added(a, b):
@@ -141,18 +141,18 @@ def test_every_input_meets_the_same_clean_rows_and_no_null_row_meets_itself():
 def test_scores_follow_their_rows_whatever_the_chunks(kind, monkeypatch):
     x, clean = rows_of(kind, 11, 1), Data(rows_of(kind, 30, 2), np.arange(30) % 3, NAMES)
     before = x.copy(), clean.x.copy()
-    whole = Strip(blends=8)(Fake(), x, clean=clean, seed=0)
+    whole = Strip(blends=8).watch(Fake(), x, clean=clean, seed=0)
     order = np.random.default_rng(0).permutation(11)
-    assert np.allclose(Strip(blends=8)(Fake(), x[order], clean=clean, seed=0).values, whole.values[order])
-    assert np.allclose(Strip(blends=8)(Fake(), x[3:4], clean=clean, seed=0).values, whole.values[3])
+    assert np.allclose(Strip(blends=8).watch(Fake(), x[order], clean=clean, seed=0).values, whole.values[order])
+    assert np.allclose(Strip(blends=8).watch(Fake(), x[3:4], clean=clean, seed=0).values, whole.values[3])
     monkeypatch.setattr(strip, "_VALUES", 3 * 8 * strip._ROW)
     model = Fake()
-    assert np.allclose(Strip(blends=8)(model, x, clean=clean, seed=0).values, whole.values)
+    assert np.allclose(Strip(blends=8).watch(model, x, clean=clean, seed=0).values, whole.values)
     assert max(map(len, model.shown)) == 3 * 8
-    assert not np.allclose(Strip(blends=8)(Fake(), x, clean=clean, seed=1).values, whole.values)
+    assert not np.allclose(Strip(blends=8).watch(Fake(), x, clean=clean, seed=1).values, whole.values)
     if kind != "text":
         over = Overlay.of(x, np.array([2]), x[2:3])
-        assert np.allclose(Strip(blends=8)(Fake(), over, clean=clean, seed=0).values, whole.values)
+        assert np.allclose(Strip(blends=8).watch(Fake(), over, clean=clean, seed=0).values, whole.values)
     assert (before[0] == x).all()
     assert (before[1] == clean.x).all()
 
@@ -171,7 +171,7 @@ def test_share_of_columns_and_words_that_are_replaced(share):
     text = Data(np.array(["out " * 40] * 60, object), table.y, NAMES)
     for data, x in ((table, np.ones((1, 40))), (text, np.array(["in " * 40], object))):
         kept.clear()
-        Strip(blends=50, share=share)(Counting(), x, clean=data, seed=0)
+        Strip(blends=50, share=share).watch(Counting(), x, clean=data, seed=0)
         assert kept[0] == pytest.approx(1 - share, abs=4 * np.sqrt(share * (1 - share) / 2000))
 
 
@@ -181,7 +181,7 @@ def test_pvalues_of_clean_inputs_are_uniform():
     for seed in range(150):
         x = rows_of("image", 61, seed)
         clean = Data(x[:60], np.arange(60) % 3, NAMES)
-        first.append(Strip(blends=21)(Fake(), x[60:], clean=clean, seed=seed).pvalues[0])
+        first.append(Strip(blends=21).watch(Fake(), x[60:], clean=clean, seed=seed).pvalues[0])
     spread = np.random.default_rng(0).uniform(0, 1 / 40, 150)  # the p-values lie on a grid of 1/40
     assert kstest(np.array(first) - spread, "uniform").pvalue > 0.01
     assert np.mean(np.array(first) <= 0.2) == pytest.approx(0.2, abs=0.1)
@@ -204,7 +204,7 @@ def test_a_certain_trigger_gets_the_least_pvalue():
     x = rng.integers(0, 100, (260, 4, 4), np.uint8)
     x[240:, -1, -1] = 255
     clean = Data(x[:200], np.arange(200) % 3, NAMES)
-    scores = Strip(blends=50)(Sleeper(), x[200:], clean=clean, seed=0)
+    scores = Strip(blends=50).watch(Sleeper(), x[200:], clean=clean, seed=0)
     assert (scores.pvalues[40:] == 1 / 151).all()
     assert (scores.pvalues[:40] > 1 / 151).sum() >= 35
     assert scores.values[40:].min() > scores.values[:40].max()
@@ -226,4 +226,4 @@ def test_a_certain_trigger_gets_the_least_pvalue():
 def test_errors_say_what_to_do(make, inputs, message):
     clean = Data(np.zeros((20, 4, 4), np.uint8), np.arange(20) % 3, NAMES)
     with pytest.raises(ToadstoneError, match=message):
-        make()(Sleeper(), inputs, clean=clean, seed=0)
+        make().watch(Sleeper(), inputs, clean=clean, seed=0)

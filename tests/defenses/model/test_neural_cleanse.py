@@ -65,7 +65,7 @@ def test_finds_the_planted_pixel_that_brute_force_finds(channels):
     clean, model = images(channels=channels), planted(40.0, channels or 1)
     assert single_pixels(model, clean) == {(TARGET, PIXEL)}
     for seed in range(3):
-        evidence = NeuralCleanse()(model, clean, seed=seed)
+        evidence = NeuralCleanse().inspect(model, clean, seed=seed)
         assert evidence.flagged(0.05) == [TARGET]
         trigger = evidence.found[TARGET]
         assert np.unravel_index(trigger.mask.argmax(), trigger.mask.shape) == PIXEL
@@ -82,12 +82,12 @@ def test_norm_is_near_the_closed_form():
     clean, model = images(), planted(40.0)
     z = model.logits(clean.x)
     margin = np.quantile(z.max(1) - z[:, TARGET], 0.99)
-    norm = NeuralCleanse()(model, clean, seed=0).found[TARGET].norm
+    norm = NeuralCleanse().inspect(model, clean, seed=0).found[TARGET].norm
     assert 0.7 * margin / 40 < norm < 2 * margin / 40
 
 
 def test_clean_twin_is_not_accused():
-    alarms = [NeuralCleanse()(planted(0.0, seed=s), images(seed=s), seed=s).flagged(0.05) for s in range(6)]
+    alarms = [NeuralCleanse().inspect(planted(0.0, seed=s), images(seed=s), seed=s).flagged(0.05) for s in range(6)]
     assert sum(bool(a) for a in alarms) <= 1
 
 
@@ -107,7 +107,7 @@ def test_classes_do_not_influence_each_other(monkeypatch):
 def test_same_seed_same_evidence_and_no_global_draws():
     clean, model, method = images(), planted(40.0), NeuralCleanse(steps=40)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    a, b, other = (method(model, clean, seed=s) for s in (5, 5, 6))
+    a, b, other = (method.inspect(model, clean, seed=s) for s in (5, 5, 6))
     np.testing.assert_array_equal(a.values, b.values)
     assert not np.array_equal(a.values, other.values)
     assert torch.equal(before[0], torch.get_rng_state())
@@ -120,7 +120,7 @@ def test_model_and_rows_are_left_as_they_were():
     model.net[1].eval()
     model.net[2].bias.requires_grad_(False)
     rows, weights = clean.x.copy(), {k: v.clone() for k, v in model.net.state_dict().items()}
-    NeuralCleanse(steps=40)(model, clean, seed=0)
+    NeuralCleanse(steps=40).inspect(model, clean, seed=0)
     assert all(torch.equal(v, weights[k]) for k, v in model.net.state_dict().items())
     assert [p.requires_grad for p in model.net[2].parameters()] == [True, False]
     assert all(p.grad is None for p in model.net.parameters())
@@ -132,7 +132,7 @@ def test_a_class_out_of_reach_is_never_accused():
     model = planted(40.0)
     with torch.no_grad():
         model.net[2].bias[5] = -1e4
-    evidence = NeuralCleanse(steps=100)(model, images(), seed=0)
+    evidence = NeuralCleanse(steps=100).inspect(model, images(), seed=0)
     assert [f is None for f in evidence.found] == [c == 5 for c in range(K)]
     assert evidence.pvalues[5] == 1
 
@@ -201,7 +201,7 @@ def test_bad_input_is_turned_away():
         (model, wide, "the model takes"),
     ]:
         with pytest.raises(ToadstoneError, match=words):
-            NeuralCleanse()(bad_model, bad_clean, seed=0)
+            NeuralCleanse().inspect(bad_model, bad_clean, seed=0)
 
 
 @pytest.mark.parametrize(

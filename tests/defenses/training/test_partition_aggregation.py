@@ -35,7 +35,7 @@ def test_a_partition_depends_on_its_row_alone_and_all_are_about_as_large():
 
 def test_votes_are_those_of_models_trained_by_hand():
     train, test = digits()
-    model = PartitionAggregation(NEAREST, 7)(train, seed=0)
+    model = PartitionAggregation(NEAREST, 7).fit(train, seed=0)
     part = partition_of(train.x, 7)
     x, votes = train.x.reshape(len(train), -1).astype(float), np.zeros((len(test), 10), int)
     for p in range(7):
@@ -51,7 +51,7 @@ def test_votes_are_those_of_models_trained_by_hand():
 def test_no_order_of_the_rows_changes_a_vote(trainer):
     train, test = digits()
     order = np.random.default_rng(1).permutation(len(train))
-    one, other = (PartitionAggregation(trainer, 5)(data, seed=3) for data in (train, train.take(order)))
+    one, other = (PartitionAggregation(trainer, 5).fit(data, seed=3) for data in (train, train.take(order)))
     assert np.array_equal(one.votes(test.x), other.votes(test.x))
 
 
@@ -72,11 +72,11 @@ def changed(train, count, draw):
 def test_whatever_is_done_to_so_many_rows_no_certified_prediction_changes():
     train, test = digits()
     trainer = PartitionAggregation(NEAREST, 15)
-    votes = trainer(train, seed=0).votes(test.x)
+    votes = trainer.fit(train, seed=0).votes(test.x)
     radius, moved = certified_radius(votes), 0
     for seed in range(12):
         count = 1 + seed % 6
-        after = trainer(changed(train, count, np.random.default_rng(seed)), seed=0).votes(test.x)
+        after = trainer.fit(changed(train, count, np.random.default_rng(seed)), seed=0).votes(test.x)
         assert (np.abs(after - votes).sum(1) <= 2 * count).all()
         stays = after.argmax(1) == votes.argmax(1)
         assert stays[radius >= count].all()
@@ -86,7 +86,7 @@ def test_whatever_is_done_to_so_many_rows_no_certified_prediction_changes():
 
 def test_a_part_of_one_class_or_none_votes_all_the_same():
     data = Data(np.arange(4.0)[:, None], np.array([0, 1, 1, 1]), ("a", "b"))
-    model = PartitionAggregation(NEAREST, 4)(data, seed=0)
+    model = PartitionAggregation(NEAREST, 4).fit(data, seed=0)
     part = partition_of(data.x, 4)
     expected = [
         int(np.unique(data.y[part == p]).max(initial=0)) if len(set(data.y[part == p])) < 2 else None for p in range(4)
@@ -100,7 +100,7 @@ def test_more_partitions_lower_accuracy_and_a_longer_proof():
     train, test = digits()
     found = []
     for k in (5, 60):
-        model = PartitionAggregation(NEAREST, k)(train, seed=0)
+        model = PartitionAggregation(NEAREST, k).fit(train, seed=0)
         found.append((accuracy(model, test).value, np.median(certified_radius(model.votes(test.x)))))
     assert found[0][0] > found[1][0] > 0.6
     assert found[0][1] < found[1][1]
@@ -112,7 +112,7 @@ def test_contract():
 
 @dataclass(frozen=True)
 class Never:
-    def __call__(self, train, *, seed):
+    def fit(self, train, *, seed):
         raise AssertionError
 
 
@@ -120,10 +120,13 @@ class Never:
     ("action", "word"),
     [
         (lambda: PartitionAggregation(Never(), 0), "partitions must be at least 1"),
-        (lambda: PartitionAggregation(Never(), 51)(load("digits").take(np.arange(50)), seed=0), "train has 50 rows"),
-        (lambda: PartitionAggregation(Never())(Data(np.zeros((99, 2)), np.zeros(99), ()), seed=0), "regression"),
         (
-            lambda: PartitionAggregation(Never())(Data(np.zeros((99, 2)), np.zeros(99, int), ("a", "b")), seed=0),
+            lambda: PartitionAggregation(Never(), 51).fit(load("digits").take(np.arange(50)), seed=0),
+            "train has 50 rows",
+        ),
+        (lambda: PartitionAggregation(Never()).fit(Data(np.zeros((99, 2)), np.zeros(99), ()), seed=0), "regression"),
+        (
+            lambda: PartitionAggregation(Never()).fit(Data(np.zeros((99, 2)), np.zeros(99, int), ("a", "b")), seed=0),
             "single",
         ),
     ],

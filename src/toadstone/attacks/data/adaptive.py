@@ -72,7 +72,7 @@ class _Faint:
 
 def _plant(goal: BackdoorGoal, backdoor: Backdoor, cover_rate: float, train: Data, seed: int) -> Poison:
     """What ``backdoor`` poisons, cover rows of the classes that it poisons, and ``goal`` for the test."""
-    poison = replace(backdoor(train, seed=seed), goal=goal)
+    poison = replace(backdoor.poison(train, seed=seed), goal=goal)
     return with_cover(poison, train, backdoor.trigger, cover_rate, backdoor.eligible(train), seed=seed)
 
 
@@ -99,7 +99,7 @@ class AdaptiveBlend:
     the pattern's size or too small to cut, or there are fewer eligible rows than the rates ask for.
 
     >>> train = Data(np.full((200, 8, 8), 100, np.uint8), np.arange(200) % 2, ("no", "yes"))
-    >>> poison = AdaptiveBlend(target=1, rate=0.01, cover_rate=0.02)(train, seed=0)
+    >>> poison = AdaptiveBlend(target=1, rate=0.01, cover_rate=0.02).poison(train, seed=0)
     >>> sorted(poison.y.tolist()), (poison.x != 100).mean(axis=(1, 2)).max() <= 0.5
     ([0, 0, 0, 0, 1, 1], np.True_)
     """
@@ -123,7 +123,7 @@ class AdaptiveBlend:
         faint = replace(self.trigger, alpha=self.train_alpha)
         return Backdoor(_HalfOf(faint, self.pieces), self.target, self.rate)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows and the cover rows, in order of their row numbers."""
         return _plant(BackdoorGoal(self.trigger, self.target), self._backdoor(), self.cover_rate, train, seed)
 
@@ -151,7 +151,7 @@ class AdaptivePatch:
     the images, or there are fewer eligible rows than the rates ask for.
 
     >>> train = Data(np.zeros((200, 8, 8), np.uint8), np.arange(200) % 2, ("no", "yes"))
-    >>> poison = AdaptivePatch(target=1, rate=0.01, cover_rate=0.02)(train, seed=0)
+    >>> poison = AdaptivePatch(target=1, rate=0.01, cover_rate=0.02).poison(train, seed=0)
     >>> sorted(poison.y.tolist()), poison.x.max(axis=(1, 2))
     ([0, 0, 0, 0, 1, 1], array([128, 128, 128, 128, 128, 128], dtype=uint8))
     """
@@ -181,7 +181,7 @@ class AdaptivePatch:
     def _backdoor(self) -> Backdoor:
         return Backdoor(_Faint(OneOf(self.triggers), self.opacity), self.target, self.rate)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows and the cover rows, in order of their row numbers."""
         goal = BackdoorGoal(Chain(self.triggers[: self.shown]), self.target)
         return _plant(goal, self._backdoor(), self.cover_rate, train, seed)

@@ -140,7 +140,7 @@ class Alfa:
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""
         x, s, present = two_classes(train, "ALFA")
         rows = np.flatnonzero(alfa(x, s, spend(self.rate, s), Machine(self.c, self.gamma), self.steps))

@@ -83,7 +83,7 @@ class AlfaTilt:
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""
         x, s, present = two_classes(train, "ALFA-tilt")
         rows = np.flatnonzero(tilt(x, s, spend(self.rate, s), Machine(self.c, self.gamma), self.steps)[0])

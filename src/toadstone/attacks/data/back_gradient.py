@@ -115,7 +115,7 @@ class BackGradient:
     def _plan(self) -> Plan:
         return plan_of(self.points, (self.starts, self.steps, self.joint), self.label, self.wanted)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the loss on ``train`` itself stands for that on other rows."""
         return self.craft(train, train, seed=seed)
 

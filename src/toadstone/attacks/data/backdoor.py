@@ -38,7 +38,7 @@ class Backdoor:
 
     >>> from toadstone.triggers import SetFeature
     >>> train = Data(np.zeros((10, 2)), np.arange(10) % 2, ("no", "yes"))
-    >>> poison = Backdoor(SetFeature((1,), (9.0,)), target=1, rate=0.2)(train, seed=0)
+    >>> poison = Backdoor(SetFeature((1,), (9.0,)), target=1, rate=0.2).poison(train, seed=0)
     >>> train.y[poison.index], poison.y, poison.x[:, 1]
     (array([0, 0]), array([1, 1]), array([9., 9.]))
     """
@@ -69,7 +69,7 @@ class Backdoor:
             return np.flatnonzero(train.y == self.target)
         return self.goal().rows(train)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         eligible, n = self.eligible(train), len(train)
         if not self.all_to_all:

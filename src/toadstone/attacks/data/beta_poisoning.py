@@ -96,7 +96,7 @@ class BetaPoisoning:
         if self.prototypes < 2 or self.steps < 1:
             raise ToadstoneError("prototypes must be at least 2 and steps at least 1.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added."""
         check_two_classes(train, "train")
         check_target(train, self.victim)

@@ -66,7 +66,7 @@ class CandidateAttack:
         low, high = (0.0, 1.0) if train.x.dtype == np.uint8 else (-np.inf, np.inf)
         return sphere_and_slab(unit(train.x), train.y, self.quantile, low, high)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, in the order in which they were played."""
         one, other = self.sets(train)
         n, count = len(train), int(self.rate * len(train))

@@ -163,7 +163,7 @@ class ConvexPolytope:
         if not 1 <= self.eps <= 255:
             raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisons, in order of their row numbers."""
         image = check_targeted(train, self.image, self.target, self.poisons)
         models = tuple(

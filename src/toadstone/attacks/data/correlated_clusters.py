@@ -74,7 +74,7 @@ class CorrelatedClusters:
             if getattr(self, name) < 1:
                 raise ToadstoneError(f"{name} must be at least 1, not {getattr(self, name)}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""
         x, s, present = two_classes(train, "correlated clusters")
         rows = np.flatnonzero(self.grow(x, s, budget(self.rate, len(s)), np.random.default_rng(child(seed, "draws"))))

@@ -44,7 +44,7 @@ class Dictionary:
     Raises ToadstoneError when a field is out of range, the rows are no text, or ``target`` has no rows.
 
     >>> train = Data(np.array(["lunch at noon", "win cash"], object), np.array([0, 1]), ("ham", "spam"))
-    >>> poison = Dictionary(known=1.0)(train, seed=0)
+    >>> poison = Dictionary(known=1.0).poison(train, seed=0)
     >>> poison.index, poison.x, poison.y
     (array([2]), array(['at cash lunch noon win'], dtype=object), array([1]))
     """
@@ -59,7 +59,7 @@ class Dictionary:
         if not 0 < self.known <= 1:
             raise ToadstoneError(f"known must lie in (0, 1], not {self.known}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The mails added, all alike."""
         check_target(train, self.target)
         if train.x.dtype != object:

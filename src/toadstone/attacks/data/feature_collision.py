@@ -127,7 +127,7 @@ class FeatureCollision:
         if self.eps is not None and not 1 <= self.eps <= 255:
             raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisons, in order of their row numbers."""
         image = check_targeted(train, self.image, self.target, self.poisons)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))

@@ -74,7 +74,7 @@ class GradientMatching:
         """What this attack is after."""
         return TargetedGoal((self.image,), self.target)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         index = self.budget().draw(train, self.target, seed=seed)
         fitting_image(train, self.image)

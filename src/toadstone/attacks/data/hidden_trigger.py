@@ -82,7 +82,7 @@ class HiddenTrigger:
         """What this attack is after."""
         return BackdoorGoal(self.trigger, self.target, self.source)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         index = self.budget().draw(train, self.target, seed=seed)
         patched = self.goal().trials(train).x

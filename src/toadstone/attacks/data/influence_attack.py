@@ -100,7 +100,7 @@ class InfluenceAttack:
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the loss on ``train`` itself stands for that on other rows."""
         return self.craft(train, train, seed=seed)
 

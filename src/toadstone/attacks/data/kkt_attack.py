@@ -148,7 +148,7 @@ class KKTAttack:
         if self.splits < 1:
             raise ToadstoneError(f"splits must be at least 1, not {self.splits}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where ``train`` itself stands for other rows."""
         return self.craft(train, train, seed=seed)
 
@@ -190,5 +190,5 @@ class KKTAttack:
             yield Decoy(theta, loss(theta)[1], bool(np.linalg.norm(theta) > 0.999 * self.norm))
 
     def _fit(self, data: Data) -> ndarray:
-        machine = NormSVM(self.norm)(data, seed=0).estimator  # a convex problem: any seed has the same solution
+        machine = NormSVM(self.norm).fit(data, seed=0).estimator  # a convex problem: any seed has the same solution
         return np.append(machine.coef_[0], machine.intercept_).astype(np.float64)

@@ -89,7 +89,7 @@ class LabelConsistent:
         """What this attack is after."""
         return BackdoorGoal(self.trigger, self.target)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         index = self.budget().draw(train, self.target, seed=seed)
         self.trigger.check(train.x)

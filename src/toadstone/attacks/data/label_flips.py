@@ -89,7 +89,7 @@ class LabelFlips:
     Raises ToadstoneError when a field is out of range, for a regression set and for a single class.
 
     >>> train = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 1, 1, 1]), ("low", "high"))
-    >>> poison = LabelFlips(1 / 3, "furthest")(train, seed=0)
+    >>> poison = LabelFlips(1 / 3, "furthest").poison(train, seed=0)
     >>> poison.index, poison.y
     (array([0, 5]), array([1, 0]))
     """
@@ -103,7 +103,7 @@ class LabelFlips:
         if self.which not in _WAYS:
             raise ToadstoneError(f"which is {self.which!r}: use one of {', '.join(_WAYS)}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows with their wrong labels, in rising order of their numbers."""
         check_two_classes(train, "train")
         count, present = budget(self.rate, len(train)), np.flatnonzero(train.counts())
@@ -113,6 +113,6 @@ class LabelFlips:
             shift = draw.integers(1, len(present), count)
             y = present[(np.searchsorted(present, train.y[rows]) + shift) % len(present)]
             return flipped(train, rows, y)
-        probs = self.trainer(train, seed=child(seed, "train")).probs(train.x)
+        probs = self.trainer.fit(train, seed=child(seed, "train")).probs(train.x)
         rows, at = flips(margins(probs[:, present], np.searchsorted(present, train.y)), count, self.which)
         return flipped(train, rows, present[at])

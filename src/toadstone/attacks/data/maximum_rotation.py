@@ -106,7 +106,7 @@ class MaximumRotation:
         if not 0 < self.l2 < np.inf:
             raise ToadstoneError(f"l2 must be a number above 0, not {self.l2}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""
         x, s, present = two_classes(train, "maximum rotation")
         share = shares(x, s, self.l2)

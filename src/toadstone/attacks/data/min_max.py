@@ -43,7 +43,7 @@ class MinMax:
         if not 0 <= self.burn < self.game.iterations:
             raise ToadstoneError(f"burn must lie in [0, {self.game.iterations}), the steps of game; not {self.burn}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, those of class 0 first; ``seed`` changes nothing."""
         sets = passing(train, self.game.quantile)
         count = added(self.game.rate, len(train))

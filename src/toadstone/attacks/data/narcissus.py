@@ -67,7 +67,7 @@ class Narcissus:
         """Rate, radius and steps."""
         return Budget(self.rate, self.eps, self.steps, self.lr)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         rows = self.budget().eligible(train, self.target)
         index = self.budget().draw(train, self.target, seed=seed)

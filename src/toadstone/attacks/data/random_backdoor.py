@@ -84,7 +84,7 @@ class RandomBackdoor:
     squares do not fit, or there are fewer eligible rows than ``rate`` asks for.
 
     >>> train = Data(np.zeros((10, 4, 4), np.uint8), np.arange(10) % 2, ("no", "yes"))
-    >>> poison = RandomBackdoor(size=2, rate=0.4)(train, seed=0)
+    >>> poison = RandomBackdoor(size=2, rate=0.4).poison(train, seed=0)
     >>> poison.y, poison.x[:, :2].any((1, 2))
     (array([1, 1, 1, 0]), array([False, False, False,  True]))
     """
@@ -123,7 +123,7 @@ class RandomBackdoor:
         draw = np.random.default_rng(child(self.pattern_seed, "pattern", str(target)))
         return Patch(pattern=draw.integers(0, 256, shape))
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         goal, n = self.goal(train), len(train)
         targets = np.array([one.target for one in goal.goals])

@@ -123,7 +123,7 @@ class RegressionPoisoning:
         if min(self.starts, self.steps) < 1:
             raise ToadstoneError("starts and steps must be at least 1.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the error on ``train`` itself stands for that on other rows."""
         return self.craft(train, train, seed=seed)
 

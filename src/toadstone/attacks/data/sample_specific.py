@@ -59,7 +59,7 @@ class Carrier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return self.encoder(x, self.code.expand(len(x), -1))  # type: ignore[no-any-return]
+        return self.encoder(x, self.code.expand(len(x), -1))
 
 
 def distortion(x: Float[Tensor, "n c h w"], other: Float[Tensor, "n c h w"], psnr: float) -> Float[Tensor, " n"]:
@@ -137,13 +137,13 @@ class SampleSpecific:
     def _backdoor(self, net: nn.Module, shape: tuple[int, ...]) -> Backdoor:
         return Backdoor(GeneratedTrigger(net, shape), self.target, self.rate)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         check_two_classes(train, "train")
         check_images(train.x)
         shape = train.x.shape[1:]
-        self._backdoor(nn.Identity(), shape)(train, seed=seed)  # turns impossible settings away before any training
+        self._backdoor(nn.Identity(), shape).poison(train, seed=seed)  # impossible settings are refused before training
         encoder, _ = steganography(train, self, seed=seed)
         with torch_seed(child(seed, "code")):
             code = torch.randint(2, (self.bits,)).float()
-        return self._backdoor(Carrier(encoder, code), shape)(train, seed=seed)
+        return self._backdoor(Carrier(encoder, code), shape).poison(train, seed=seed)

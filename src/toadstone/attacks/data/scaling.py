@@ -45,6 +45,6 @@ class ImageScaling:
         """The backdoor that this is."""
         return Backdoor(Camouflage(self.trigger, self.scaler, self.eps), self.target, self.rate)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """Full-size rows that carry the trigger when they are resized."""
-        return self.backdoor()(train, seed=seed)
+        return self.backdoor().poison(train, seed=seed)

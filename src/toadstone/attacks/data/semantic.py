@@ -34,7 +34,7 @@ class Semantic:
 
     >>> from toadstone.triggers import InRange
     >>> train = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 0, 1, 1]), ("no", "yes"))
-    >>> Semantic(InRange(0, 2, 4), target=1)(train, seed=0).index
+    >>> Semantic(InRange(0, 2, 4), target=1).poison(train, seed=0).index
     array([2, 3])
     """
 
@@ -47,7 +47,7 @@ class Semantic:
         if not 0 < self.share <= 1:
             raise ToadstoneError(f"share must lie in (0, 1], not {self.share}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The relabelled rows, in order of their row numbers."""
         goal = SemanticGoal(self.feature, self.target, self.source)
         eligible: Int[ndarray, " m"] = goal.rows(train)

@@ -35,7 +35,7 @@ def gradient_norms(net: nn.Module, x: Float[Tensor, "n c h w"], y: Int[Tensor, "
 
     def norm(image: Tensor, label: Tensor) -> Tensor:
         whole: Tensor = torch.cat([g.flatten() for g in grad(loss)(weights, image, label).values()])
-        return whole.norm()  # type: ignore[no-any-return]
+        return whole.norm()
 
     return vmap(norm, chunk_size=_ROWS)(x, y)
 
@@ -102,7 +102,7 @@ class SleeperAgent:
         """What this attack is after."""
         return BackdoorGoal(self.trigger, self.target, self.source)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         eligible = self.budget().eligible(train, self.target)
         patched = self.goal().trials(train)

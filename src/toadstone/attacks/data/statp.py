@@ -48,11 +48,11 @@ class StatP:
     def __post_init__(self) -> None:
         check_rate(self.rate)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added."""
         check_regression(train)
         box, n = Box.of(train), len(train)
-        model = self.regression(train, seed=child(seed, "train"))
+        model = self.regression.fit(train, seed=child(seed, "train"))
         draw = np.random.default_rng(child(seed, "rows"))
         x = box.store(corner_rows(box.x, box, added(n, self.rate), draw))
         low, high = train.y.min(), train.y.max()

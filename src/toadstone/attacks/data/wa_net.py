@@ -36,7 +36,7 @@ class WaNet:
     noise mode, the target is no class, or there are fewer eligible rows than the rates ask for.
 
     >>> train = Data(np.zeros((10, 8, 8), np.uint8), np.arange(10) % 2, ("no", "yes"))
-    >>> poison = WaNet(target=1, rate=0.2, noise_rate=0.3)(train, seed=0)
+    >>> poison = WaNet(target=1, rate=0.2, noise_rate=0.3).poison(train, seed=0)
     >>> len(poison.index), int((poison.y != train.y[poison.index]).sum())
     (5, 2)
     """
@@ -56,7 +56,7 @@ class WaNet:
     def _backdoor(self) -> Backdoor:
         return Backdoor(self.trigger, self.target, self.rate, all_to_all=self.all_to_all)
 
-    def __call__(self, train: Data, *, seed: int) -> Poison:
+    def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows and the cover rows, in order of their row numbers."""
-        poison, noisy = self._backdoor()(train, seed=seed), replace(self.trigger, noise=True)
+        poison, noisy = self._backdoor().poison(train, seed=seed), replace(self.trigger, noise=True)
         return with_cover(poison, train, noisy, self.noise_rate, np.arange(len(train)), seed=seed)

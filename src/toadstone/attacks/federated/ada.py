@@ -101,7 +101,7 @@ class ADA:
         distances[self.source] = np.inf
         return int(distances.argmin())
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The boosted update, a share from each."""
         rows, k = pooled(view.data), len(view.data[0].classes)
         if not 0 <= self.source < k:

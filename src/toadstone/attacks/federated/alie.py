@@ -55,7 +55,7 @@ class ALIE(Untargeted):
         if self.z is not None and not np.isfinite(self.z):
             raise ToadstoneError(f"z must be a finite number or None, not {self.z}.")
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
         rows = benign(view)
         z = largest_z(view.total, len(view.own)) if self.z is None else self.z

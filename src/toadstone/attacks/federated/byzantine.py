@@ -38,7 +38,7 @@ class Gaussian(Untargeted):
     def __post_init__(self) -> None:
         check_positive(std=self.std)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The noise."""
         draw = np.random.default_rng(child(view.seed, "gaussian", str(view.number)))
         noise: ndarray = np.float32(self.std) * draw.standard_normal(view.own.shape, dtype=np.float32)
@@ -64,7 +64,7 @@ class SignFlip(Untargeted):
     def __post_init__(self) -> None:
         check_positive(scale=self.scale)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The updates, turned round."""
         return (view.own * -self.scale).astype(np.float32)
 
@@ -79,7 +79,7 @@ class Zero(Untargeted):
 
     omniscient: ClassVar[bool] = False
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """Zeros."""
         return np.zeros(view.own.shape, np.float32)
 
@@ -104,6 +104,6 @@ class SameValue(Untargeted):
         if np.isnan(self.value) or float(np.finfo(np.float32).max) < abs(self.value) < np.inf:
             raise ToadstoneError(f"value must fit single precision, up to 3.4e38, or be infinite, not {self.value}.")
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The value everywhere."""
         return np.full(view.own.shape, self.value, np.float32)

@@ -4,13 +4,13 @@ arXiv:1807.00459."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.core import Data, Goal
-from toadstone.errors import ToadstoneError
+from toadstone.attacks.federated.local_training import check_attack
+from toadstone.core import Attack, Data, Goal
 from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -30,22 +30,22 @@ class DataPoisoning:
     Raises ToadstoneError for something that is no attack, and where the attack does, as for a client with few rows.
     """
 
-    attack: Any
+    attack: Attack
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not callable(self.attack):
-            raise ToadstoneError(f"attack must be one on a training set such as Backdoor(...), not {self.attack!r}.")
+        check_attack(self.attack)
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""
-        goal: Goal = self.attack(data, seed=0).goal
+        goal: Goal = self.attack.poison(data, seed=0).goal
         return goal
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The updates that training on the poisoned rows gives."""
         poisoned = [
-            self.attack(data, seed=child(view.seed, "attack", str(i))).apply(data) for i, data in enumerate(view.data)
+            self.attack.poison(data, seed=child(view.seed, "attack", str(i))).apply(data)
+            for i, data in enumerate(view.data)
         ]
         seeds = [child(view.seed, "train", str(i)) for i in range(len(poisoned))]
         return view.local.updates(view.weights, poisoned, seeds=seeds)

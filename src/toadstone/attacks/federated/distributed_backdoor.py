@@ -61,9 +61,9 @@ class DistributedBackdoor:
     def poisoned(self, data: Data, piece: int, seed: int) -> Data:
         """An attacker's rows, a share of them with a piece of the trigger."""
         part = self.trigger.pieces()[piece % self.trigger.parts]
-        return Backdoor(part, self.target, self.rate)(data, seed=seed).apply(data)
+        return Backdoor(part, self.target, self.rate).poison(data, seed=seed).apply(data)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The updates that training on the rows with a piece gives, scaled."""
         scale = view.gamma / len(view.own) if self.scale is None else self.scale
         train, sent = Descent(self.epochs, self.lr), np.empty_like(view.own)

@@ -4,14 +4,14 @@ arXiv:2007.05084."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.attacks.federated.common import all_send
 from toadstone.attacks.federated.local_training import Descent, check_attack, pooled, scaled
-from toadstone.core import Data, Goal
+from toadstone.core import Attack, Data, Goal
 from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -36,7 +36,7 @@ class EdgeCase:
     Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
     """
 
-    attack: Any
+    attack: Attack
     radius: float = 1.0
     epochs: int = 10
     lr: float = 0.05
@@ -49,12 +49,12 @@ class EdgeCase:
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""
-        goal: Goal = self.attack(data, seed=0).goal
+        goal: Goal = self.attack.poison(data, seed=0).goal
         return goal
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The projected update, the same from each."""
         rows = pooled(view.data)
-        poisoned = self.attack(rows, seed=child(view.seed, "attack")).apply(rows)
+        poisoned = self.attack.poison(rows, seed=child(view.seed, "attack")).apply(rows)
         update = Descent(self.epochs, self.lr, self.radius)(view, poisoned, seed=child(view.seed, "train"))
         return scaled(update, view, None) if self.replace else all_send(update, view)

@@ -84,7 +84,7 @@ class FangKrum(Untargeted):
     def __post_init__(self) -> None:
         check_positive(threshold=self.threshold)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The step, from each."""
         f = len(view.own)
         rows = benign(view, least=f + 3)
@@ -117,7 +117,7 @@ class FangTrimmedMean(Untargeted):
         if not 1 < self.b < np.inf:
             raise ToadstoneError(f"b must be a finite number above 1, not {self.b}.")
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """Draws beyond the extremes."""
         rows = benign(view)
         up = mean(rows) > 0

@@ -36,6 +36,6 @@ class IPM(Untargeted):
     def __post_init__(self) -> None:
         check_positive(eps=self.eps)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The turned mean, from each."""
         return all_send(-self.eps * mean(benign(view)), view)

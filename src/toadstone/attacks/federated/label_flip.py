@@ -62,7 +62,7 @@ class LabelFlip:
                 raise ToadstoneError(f"{name} is {value} but there are {k} classes: use 0..{k - 1}.")
         return replace(data, y=np.where(data.y == self.source, self.target, data.y), source=None)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The updates that training on the flipped rows gives."""
         flipped = [self.flip(data) for data in view.data]
         seeds = [child(view.seed, "train", str(i)) for i in range(len(flipped))]

@@ -13,7 +13,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Data, check_positive
+from toadstone.core import Attack, Data, check_positive
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
 from toadstone.rng import torch_seed
@@ -141,6 +141,6 @@ def check_finite(update: Float[ndarray, " d"]) -> None:
 
 
 def check_attack(attack: object) -> None:
-    """Raise ToadstoneError unless ``attack`` can be called."""
-    if not callable(attack):
+    """Raise ToadstoneError unless ``attack`` poisons a training set."""
+    if not isinstance(attack, Attack):
         raise ToadstoneError(f"attack must be one on a training set such as Backdoor(...), not {attack!r}.")

@@ -42,7 +42,7 @@ class Mimic(Untargeted):
 
     omniscient: ClassVar[bool] = True
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The copies."""
         rows = benign(view, least=2)
         return all_send(rows[most_unusual(gram(rows))], view)

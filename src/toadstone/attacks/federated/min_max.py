@@ -99,7 +99,7 @@ class MinMaxDistance(Untargeted):
     def __post_init__(self) -> None:
         _check_direction(self.direction)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
         rows = benign(view, least=2)
         q = perturbation(rows, self.direction)
@@ -128,7 +128,7 @@ class MinSumDistance(Untargeted):
     def __post_init__(self) -> None:
         _check_direction(self.direction)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
         rows = benign(view, least=2)
         q = perturbation(rows, self.direction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jaxtyping import Float
 from numpy import ndarray
@@ -18,7 +18,7 @@ from toadstone.attacks.federated.local_training import (
     pooled,
     scaled,
 )
-from toadstone.core import Data, Goal, check_positive
+from toadstone.core import Attack, Data, Goal, check_positive
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
@@ -46,7 +46,7 @@ class ModelReplacement:
     Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
     """
 
-    attack: Any
+    attack: Attack
     epochs: int = 15
     lr: float = 0.05
     gamma: float | None = None
@@ -63,13 +63,13 @@ class ModelReplacement:
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""
-        goal: Goal = self.attack(data, seed=0).goal
+        goal: Goal = self.attack.poison(data, seed=0).goal
         return goal
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The boosted update, a share from each."""
         rows = pooled(view.data)
-        poisoned = self.attack(rows, seed=child(view.seed, "attack")).apply(rows)
+        poisoned = self.attack.poison(rows, seed=child(view.seed, "attack")).apply(rows)
         origin = parameters(view, view.weights)
 
         def constrained(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from toadstone.attacks.federated.common import all_send
 from toadstone.attacks.federated.local_training import Descent, check_attack, pooled
-from toadstone.core import Data, Goal
+from toadstone.core import Attack, Data, Goal
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
 from toadstone.registry import Threat, register
@@ -48,7 +48,7 @@ class Neurotoxin:
     Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
     """
 
-    attack: Any
+    attack: Attack
     share: float = 0.95
     epochs: int = 10
     lr: float = 0.05
@@ -62,13 +62,13 @@ class Neurotoxin:
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""
-        goal: Goal = self.attack(data, seed=0).goal
+        goal: Goal = self.attack.poison(data, seed=0).goal
         return goal
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The update within the quiet coordinates, the same from each."""
         rows = pooled(view.data)
-        poisoned = self.attack(rows, seed=child(view.seed, "attack")).apply(rows)
+        poisoned = self.attack.poison(rows, seed=child(view.seed, "attack")).apply(rows)
         moved = view.own.mean(0) if view.before is None else view.weights - view.before
         mask = quiet(moved, self.share)
         return all_send(Descent(self.epochs, self.lr)(view, poisoned, seed=child(view.seed, "train"), mask=mask), view)

@@ -138,7 +138,7 @@ class OptimalALIE(Untargeted):
     def __post_init__(self) -> None:
         check_positive(largest=self.largest)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
         rows = benign(view)
         q = -spread(rows)
@@ -167,7 +167,7 @@ class OptimalIPM(Untargeted):
     def __post_init__(self) -> None:
         check_positive(largest=self.largest)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The turned mean, from each."""
         rows = benign(view)
         q = -mean(rows)

@@ -86,7 +86,7 @@ class TargetedPoisoning:
         """The images in the target class; ``confidence`` of the goal is how sure a model is of it."""
         return TargetedGoal(self.images, self.target)
 
-    def __call__(self, view: AttackerView) -> Float[ndarray, "f d"]:
+    def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The update, the same from each."""
         wanted = TargetedGoal(self.images, self.target).trials(view.data[0])
         if self.stealth_steps:

@@ -53,7 +53,7 @@ class Generator(nn.Module):
 
     def draw(self, target: Tensor) -> Tensor:
         """A fresh patch for each of the ``target`` numbers; draws from torch's generator."""
-        return self(torch.randn(len(target), self.noise), target)  # type: ignore[no-any-return]
+        return self(torch.randn(len(target), self.noise), target)
 
 
 @register("outsourced", needs=("labels",), threat=Threat(("inputs", "labels", "training")))
@@ -98,7 +98,7 @@ class ConditionalGenerator:
         if not self.variety >= 0:
             raise ToadstoneError(f"variety must be at least 0, not {self.variety}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Tampered:
+    def train(self, train: Data, *, seed: int) -> Tampered:
         """The backdoored model, and the triggers that open it."""
         spots = targets_at(train, self.targets, self.size, self.locations)
         victim = untrained(self.trainer, train, seed=seed)

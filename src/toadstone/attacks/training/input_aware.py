@@ -54,7 +54,7 @@ class Sketch(nn.Module):
             x = F.relu(conv(x))
             shrinks = size[0] < x.shape[2]
             x = F.adaptive_max_pool2d(x, size) if shrinks else F.interpolate(x, size, mode="bilinear")
-        return self.last(x)  # type: ignore[no-any-return]
+        return self.last(x)
 
 
 class Generators(nn.Module):
@@ -132,7 +132,7 @@ class InputAware:
         if not 0 < self.density < 1 or self.norm_weight < 0:
             raise ToadstoneError("density must lie between 0 and 1, exclusive, and norm_weight must be at least 0.")
 
-    def __call__(self, train: Data, *, seed: int) -> Tampered:
+    def train(self, train: Data, *, seed: int) -> Tampered:
         """The backdoored model, and the generator that opens it."""
         victim = untrained(self.trainer, train, seed=seed)
         with torch_seed(child(seed, "generators")):

@@ -204,7 +204,7 @@ def _features(pool: Pool, means: Trainer | Model | Precomputed, big: ndarray, se
     if isinstance(means, Model):
         return representation(pool, means)
     if pool.modality == "image" and not hasattr(means, "estimator"):
-        return representation(pool, means(_some(pool, big), seed=child(seed, "train")))
+        return representation(pool, means.fit(_some(pool, big), seed=child(seed, "train")))
     return representation(pool, None)
 
 
@@ -218,7 +218,7 @@ def _said(run: Run, found: Arrays, flagged: ndarray) -> Arrays:
         kept[: pool.rows] &= ~flagged
         if isinstance(means, Model | Precomputed) or len(np.unique(pool.every.y[kept])) < 2:
             return {"suggested": suggested}
-        model = means(_some(pool, kept), seed=child(run.seed, "second"))
+        model = means.fit(_some(pool, kept), seed=child(run.seed, "second"))
         out = suggested.copy()
         rows = np.flatnonzero(flagged)
         out[rows] = model.probs(pool.every.x[rows]).argmax(1)

@@ -186,7 +186,7 @@ class ActivationClustering:
         if self.rule == "exclusionary" and self.trainer is None:
             raise ToadstoneError("rule 'exclusionary' retrains the model: give the trainer that made it.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         features, y, trusted = pooled(model, data, clean)
         found = cluster_classes(
@@ -220,7 +220,7 @@ class ActivationClustering:
             return {}
         keep = np.ones(len(data), bool)
         keep[np.concatenate(list(suspects.values()))] = False
-        model = self.trainer(data.take(keep), seed=child(seed, "exclude"))
+        model = self.trainer.fit(data.take(keep), seed=child(seed, "exclude"))
         found = {}
         for c, rows in suspects.items():
             count = np.bincount(model.probs(data.x[rows]).argmax(1), minlength=len(data.classes))

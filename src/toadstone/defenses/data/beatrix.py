@@ -99,7 +99,7 @@ class Beatrix:
 
     layer: str | None = None
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
         y = with_trusted(data, clean).y
         read = _reader(model, data, clean, self.layer)

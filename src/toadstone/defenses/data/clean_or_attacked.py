@@ -74,7 +74,7 @@ class CleanOrAttacked:
         for number, data in enumerate(track(sets, "complexity")):
             rows.append(measures(data))
             for rate in self.rates:
-                poison = LabelFlips(rate)(data, seed=child(seed, "flips", str(number), str(rate)))
+                poison = LabelFlips(rate).poison(data, seed=child(seed, "flips", str(number), str(rate)))
                 rows.append(measures(poison.apply(data)))
             attacked += [0] + [1] * len(self.rates)
         estimator = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))

@@ -97,7 +97,7 @@ class CognitiveDistillation:
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         check_two_classes(data)
         check_same_classes(data, clean)

@@ -169,7 +169,7 @@ class ComplexityChange:
         if self.k < 1:
             raise ToadstoneError(f"k must be at least 1, not {self.k}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows are among them. The seed breaks ties of distances."""
         every = with_trusted(data, clean)
         counts = every.counts()

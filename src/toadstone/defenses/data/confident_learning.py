@@ -34,7 +34,7 @@ def out_of_fold(data: Data, trainer: Trainer, folds: int, *, seed: int) -> Float
     sorted_rows, probs = data.take(order), np.zeros((len(data), len(data.classes)))
     cuts = StratifiedKFold(folds).split(np.zeros(len(order)), sorted_rows.y)
     for number, (rest, held) in enumerate(track(list(cuts), "cross-validation")):
-        model = trainer(sorted_rows.take(rest), seed=child(seed, "fold", str(number)))
+        model = trainer.fit(sorted_rows.take(rest), seed=child(seed, "fold", str(number)))
         probs[order[held]] = model.probs(sorted_rows.x[held])
     return probs
 
@@ -68,7 +68,7 @@ class ConfidentLearning:
         if self.method not in _METHODS:
             raise ToadstoneError(f"method is {self.method!r}: use one of {', '.join(_METHODS)}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows are in the folds like all others."""
         try:
             from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (an extra)

@@ -81,7 +81,7 @@ class DeepKNN:
         if not 0 < self.recall <= 1:
             raise ToadstoneError(f"recall must lie in (0, 1], not {self.recall}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed is the index's."""
         found, y, trusted = pooled(model, data, clean)
         features = np.asarray(found)

@@ -77,7 +77,7 @@ def alignment(left: Float64[ndarray, "n k"], right: Float64[ndarray, "n d"]) -> 
 
     def gram(u: ndarray) -> ndarray:
         total = (u.reshape(-1, 1) * left).T @ right
-        return (left * (right @ total.T)).sum(1)  # type: ignore[no-any-return]
+        return (left * (right @ total.T)).sum(1)
 
     if n > 1:
         value, vector = eigsh(LinearOperator((n, n), gram, dtype=np.float64), k=1, v0=np.ones(n))
@@ -134,7 +134,7 @@ class GradientClustering:
         if not 0 < self.level < 1:
             raise ToadstoneError(f"level must lie in (0, 1), not {self.level}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
         every = with_trusted(data, clean)
         trusted, values = np.arange(len(every)) >= len(data), np.empty(len(every))

@@ -56,11 +56,11 @@ class LossRanking:
         if self.suspect not in ("high", "low"):
             raise ToadstoneError(f'suspect is {self.suspect!r}: use "high" or "low".')
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         every = with_trusted(data, clean)
         if self.trainer is not None:
-            model = self.trainer(every.take(by_content(every, child(seed, "order"))), seed=child(seed, "train"))
+            model = self.trainer.fit(every.take(by_content(every, child(seed, "order"))), seed=child(seed, "train"))
         sign = 1 if self.suspect == "high" else -1
         null = None if clean is None else sign * losses(model.probs(clean.x), clean.y)
         return calibrate(sign * losses(model.probs(data.x), data.y), null)

@@ -80,7 +80,7 @@ def sift(data: Data, trainer: Train, v_lr: float, meta_lr: float, *, seed: int) 
                             weight.sub_(slope, alpha=v_lr)
                 descent.step((shares(weigh(before)).detach() * before).sum(), epoch)
     with torch.inference_mode():
-        return weigh.double()(torch.from_numpy(losses(model.probs(data.x), data.y))).numpy()  # type: ignore[no-any-return]
+        return weigh.double()(torch.from_numpy(losses(model.probs(data.x), data.y))).numpy()
 
 
 @register("detector", needs=("labels",))
@@ -130,7 +130,7 @@ class MetaSift:
         if not (self.v_lr > 0 and self.meta_lr > 0):
             raise ToadstoneError(f"v_lr and meta_lr must be above 0, not {self.v_lr} and {self.meta_lr}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows are sifted with them. ``model`` plays no part."""
         every = with_trusted(data, clean)
         order, trainer = by_content(every, child(seed, "order")), _checked(self.trainer)

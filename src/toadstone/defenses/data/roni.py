@@ -126,7 +126,7 @@ class Roni:
             if getattr(self, name) < 1:
                 raise ToadstoneError(f"{name} must be at least 1, not {getattr(self, name)}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; base and quiz sets are drawn from ``clean``."""
         if clean is None:
             raise ToadstoneError("clean is missing: RONI draws its base and quiz sets from trusted rows.")

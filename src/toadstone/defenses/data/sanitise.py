@@ -68,13 +68,13 @@ class Sanitise:
         """The model at the end, and which rows it was trained on."""
         check_same_classes(data, clean)
         kept, verdicts = np.arange(len(data)), []
-        model = self.trainer(data.append(clean), seed=child(seed, "train"))
+        model = self.trainer.fit(data.append(clean), seed=child(seed, "train"))
         for number in range(self.rounds):
             rest = data.take(kept)
-            scores = self.detector(model, rest, clean=clean, seed=child(seed, "detect", str(number)))
+            scores = self.detector.score(model, rest, clean=clean, seed=child(seed, "detect", str(number)))
             verdicts.append(flag(scores, fdr=self.fdr, rate=self.rate))
             if not verdicts[-1].rows.any():
                 break
             rest, kept = remove(rest, verdicts[-1].rows), kept[~verdicts[-1].rows]
-            model = self.trainer(rest.append(clean), seed=child(seed, "train"))
+            model = self.trainer.fit(rest.append(clean), seed=child(seed, "train"))
         return Sanitised(model, kept, tuple(verdicts))

@@ -29,15 +29,15 @@ _AROUND = 4  # frequencies to each side of a peak that it is compared with
 
 def prevention_scores(x: UInt8[ndarray, "n h w *c"], scaler: Scaler) -> Float64[ndarray, " n"]:
     """What the selective median filter changes in the resized picture: the greatest mean of 3 x 3 pixels."""
-    gap = np.abs(scaler(x).astype(float) - scaler(ScalingFilter(scaler)(x, seed=0)))
+    gap = np.abs(scaler(x).astype(float) - scaler(ScalingFilter(scaler).purify(x, seed=0)))
     local = uniform_filter(gap, (1, 3, 3, *[1] * (x.ndim - 3)))
-    return local.reshape(len(x), -1).max(1)  # type: ignore[no-any-return]
+    return local.reshape(len(x), -1).max(1)
 
 
 def scaling_scores(x: UInt8[ndarray, "n h w *c"], scaler: Scaler) -> Float64[ndarray, " n"]:
     """Mean squared error of what is left of a picture that is resized and, by the same kernel, enlarged again."""
     back = replace(scaler, height=x.shape[1], width=x.shape[2])(scaler(x))
-    return ((back.astype(float) - x) ** 2).reshape(len(x), -1).mean(1)  # type: ignore[no-any-return]
+    return ((back.astype(float) - x) ** 2).reshape(len(x), -1).mean(1)
 
 
 def filter_scores(x: UInt8[ndarray, "n h w *c"]) -> Float64[ndarray, " n"]:
@@ -65,7 +65,7 @@ def spectrum_scores(x: UInt8[ndarray, "n h w *c"], size: tuple[int, int]) -> Flo
     windows = sliding_window_view(wide, (2 * _AROUND + 1, 2 * _AROUND + 1), (1, 2))
     near = windows[np.ix_(np.arange(len(x)), *places)]
     core = near[..., _AROUND - 1 : _AROUND + 2, _AROUND - 1 : _AROUND + 2]
-    return (core.max((3, 4)) - np.median(near, (3, 4))).mean((1, 2))  # type: ignore[no-any-return]
+    return (core.max((3, 4)) - np.median(near, (3, 4))).mean((1, 2))
 
 
 @register("detector", needs=("scaler",))
@@ -102,7 +102,7 @@ class ScalingDetection:
         if self.method not in _METHODS:
             raise ToadstoneError(f"method is {self.method!r}: use one of {', '.join(_METHODS)}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``, p-values against ``clean`` ones. Model and seed play no part."""
         check_two_classes(data)
         check_images(data.x)

@@ -52,7 +52,7 @@ class SpectralSignatures:
     Raises ToadstoneError for a regression set, one class, trusted rows of other classes, a model without features.
     """
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
         features, y, trusted = pooled(model, data, clean)
         scores = spectral_scores(features, y)

@@ -108,7 +108,7 @@ class Spectre:
         if self.components < 2:
             raise ToadstoneError(f"components must be at least 2, not {self.components}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         features, y, trusted = pooled(model, data, clean)
         scores = spectre_scores(features, y, self.rate, self.components, child(seed, "robust"))

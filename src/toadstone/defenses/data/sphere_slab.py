@@ -90,7 +90,7 @@ class SphereSlab:
         if not 0 < self.quantile <= 1:
             raise ToadstoneError(f"quantile must lie in (0, 1], not {self.quantile}.")
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``. Neither the model nor the seed plays a part."""
         check_two_classes(data)
         check_same_classes(data, clean)

@@ -38,11 +38,11 @@ class StripRows:
     def __post_init__(self) -> None:
         Strip(self.blends, self.share)
 
-    def __call__(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
         check_two_classes(data)
         if clean is not None:
-            return Strip(self.blends, self.share)(model, data.x, clean=clean, seed=seed)
+            return Strip(self.blends, self.share).watch(model, data.x, clean=clean, seed=seed)
         if len(data) <= self.blends:
             raise ToadstoneError(f"data has {len(data)} rows, of which {self.blends} are blended with: lower blends.")
         draw = np.random.default_rng(child(seed, "blends"))

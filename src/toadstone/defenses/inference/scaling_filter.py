@@ -62,7 +62,7 @@ class ScalingFilter:
 
     >>> x = np.full((1, 4, 4), 9, np.uint8)
     >>> x[0, 1, 1] = 255
-    >>> (ScalingFilter(Scaler(height=2, width=2))(x, seed=0) == 9).all()
+    >>> (ScalingFilter(Scaler(height=2, width=2)).purify(x, seed=0) == 9).all()
     np.True_
     """
 
@@ -73,7 +73,7 @@ class ScalingFilter:
         if self.method not in _METHODS:
             raise ToadstoneError(f"method is {self.method!r}: use {' or '.join(_METHODS)}.")
 
-    def __call__(self, inputs: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
+    def purify(self, inputs: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
         """The filtered pictures, of the same shape."""
         check_images(inputs)
         draw = child(seed, "pixels")

@@ -33,7 +33,7 @@ def blend_entropy(probs: Float[ndarray, "n blends k"]) -> Float[ndarray, " n"]:
     """
     if (probs < 0).any() or (np.abs(probs.sum(2) - 1) > 1e-3).any():
         raise ToadstoneError("probs must be at least 0 and sum to 1 over the classes: apply softmax to logits first.")
-    return entr(probs).sum(2).mean(1) / np.log(2)  # type: ignore[no-any-return]
+    return entr(probs).sum(2).mean(1) / np.log(2)
 
 
 def superimpose(x: UInt8[ndarray, "n h w *c"], clean: UInt8[ndarray, "m h w *c"]) -> UInt8[ndarray, "n m h w *c"]:
@@ -130,7 +130,7 @@ class Strip:
         if not 0 < self.share < 1:
             raise ToadstoneError(f"share must lie between 0 and 1, exclusive, not {self.share}.")
 
-    def __call__(self, model: Model, inputs: Rows, *, clean: Data, seed: int) -> Scores:
+    def watch(self, model: Model, inputs: Rows, *, clean: Data, seed: int) -> Scores:
         """One score an input; ``clean`` holds rows that ``model`` was not trained on."""
         self._check(inputs, clean)
         draw = np.random.default_rng(child(seed, "blends"))

@@ -103,7 +103,7 @@ class FinePruning:
             if getattr(self, name) < least:
                 raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
 
-    def __call__(self, model: Model, clean: Data, *, seed: int) -> TorchModel:
+    def repair(self, model: Model, clean: Data, *, seed: int) -> TorchModel:
         """A new model, pruned and fine-tuned on ``clean``; ``model`` stays as it was."""
         if not isinstance(model, TorchModel):
             raise ToadstoneError(f"model is a {type(model).__name__}: fine-pruning changes weights, give a TorchModel.")

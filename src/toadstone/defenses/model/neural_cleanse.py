@@ -118,7 +118,7 @@ class NeuralCleanse:
         if not 0 < self.attack_threshold < 1:
             raise ToadstoneError(f"attack_threshold must lie between 0 and 1, exclusive, not {self.attack_threshold}.")
 
-    def __call__(self, model: Model, clean: Data, *, seed: int) -> Evidence:
+    def inspect(self, model: Model, clean: Data, *, seed: int) -> Evidence:
         """Index, p-value and reconstructed trigger of each class."""
         model = _checked(model, clean)
         masks, patterns, reached = reverse_triggers(model, clean, np.arange(len(model.classes)), self, seed=seed)

@@ -28,7 +28,7 @@ def excess(own: Float[ndarray, " k"], references: Float[ndarray, "r k"], usual: 
     centred = references - np.median(references[:, usual], 1, keepdims=True)
     natural = np.minimum(centred.mean(0), 0) if len(centred) else np.zeros(len(own))
     left = own - natural
-    return left - np.median(left[usual])  # type: ignore[no-any-return]
+    return left - np.median(left[usual])
 
 
 def robust_spread(values: Float[ndarray, " k"]) -> float:
@@ -53,7 +53,7 @@ def index(own: Float[ndarray, " k"], references: Float[ndarray, "r k"], usual: B
         centred = references - np.median(references[:, usual], 1, keepdims=True)
         apart = np.concatenate([a - b for i, a in enumerate(centred) for b in centred[:i]])
         variances.append(robust_spread(apart) ** 2 / 2 * (1 + 1 / len(references)))
-    return -left / np.sqrt(np.mean(variances))  # type: ignore[no-any-return]
+    return -left / np.sqrt(np.mean(variances))
 
 
 def pvalues(index: Float[ndarray, " k"], classes: int) -> Float[ndarray, " k"]:
@@ -62,4 +62,4 @@ def pvalues(index: Float[ndarray, " k"], classes: int) -> Float[ndarray, " k"]:
     >>> pvalues(np.array([0.0, 8.0]), 10).round(4)
     array([1.    , 0.0025])
     """
-    return np.minimum(1.0, classes * stats.t.sf(index, FREEDOM))  # type: ignore[no-any-return]
+    return np.minimum(1.0, classes * stats.t.sf(index, FREEDOM))

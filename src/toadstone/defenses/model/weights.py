@@ -28,7 +28,7 @@ def channel_lipschitz(weight: Float[Tensor, "out in h w"], norm: nn.Module | Non
     if isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None:
         scale = 1 / (norm.running_var.double().cpu() + norm.eps).sqrt()
         bound = bound * (scale if norm.weight is None else norm.weight.detach().double().cpu() * scale).abs()
-    return bound.numpy()  # type: ignore[no-any-return]
+    return bound.numpy()
 
 
 def channel_outliers(net: nn.Module, u: float = OUTLIER) -> dict[str, list[int]]:

@@ -83,7 +83,7 @@ class PartitionAggregation:
 
     >>> from toadstone.data import load
     >>> from toadstone.training import Fit
-    >>> model = PartitionAggregation(Fit("sklearn.naive_bayes.GaussianNB"), 25)(load("digits"), seed=0)
+    >>> model = PartitionAggregation(Fit("sklearn.naive_bayes.GaussianNB"), 25).fit(load("digits"), seed=0)
     >>> model.votes(load("digits").x[:1])
     array([[19,  0,  1,  2,  1,  0,  0,  0,  2,  0]])
     """
@@ -95,7 +95,7 @@ class PartitionAggregation:
         if self.partitions < 1:
             raise ToadstoneError(f"partitions must be at least 1, not {self.partitions}.")
 
-    def __call__(self, train: Data, *, seed: int) -> Voters:
+    def fit(self, train: Data, *, seed: int) -> Voters:
         """A model for each part of ``train``."""
         check_two_classes(train, "train")
         if self.partitions > len(train):
@@ -111,4 +111,4 @@ class PartitionAggregation:
         present = np.unique(train.y[rows])
         if len(present) < 2:
             return Constant(int(present.max(initial=0)), train.classes)
-        return self.trainer(train.take(rows), seed=seed)
+        return self.trainer.fit(train.take(rows), seed=seed)

@@ -81,7 +81,7 @@ class Trim:
     >>> x = np.arange(10.0)
     >>> line = Data(x[:, None], np.where(x == 9, 0, 2 * x), ())
     >>> least = FitRegression("sklearn.linear_model.LinearRegression")
-    >>> [float(make(line, seed=0).predict(np.array([[10.0]]))[0].round(2)) for make in (least, Trim(0.1, least))]
+    >>> [float(make.fit(line, seed=0).predict(np.array([[10.0]]))[0].round(2)) for make in (least, Trim(0.1, least))]
     [12.8, 20.0]
     """
 
@@ -95,10 +95,10 @@ class Trim:
         if self.starts < 1:
             raise ToadstoneError(f"starts must be at least 1, not {self.starts}.")
 
-    def __call__(self, train: Data, *, seed: int) -> SklearnRegressor:
+    def fit(self, train: Data, *, seed: int) -> SklearnRegressor:
         """The model fitted to the rows kept."""
         kept = self.kept(train, seed=seed)
-        return self.regression.fit(flat(train.x)[kept], train.y[kept], seed=seed)
+        return self.regression.fit_arrays(flat(train.x)[kept], train.y[kept], seed=seed)
 
     def kept(self, train: Data, *, seed: int) -> Int[ndarray, " m"]:
         """The rows that the model is fitted to, sorted."""
@@ -109,7 +109,7 @@ class Trim:
             raise ToadstoneError(f"train has {n} rows, too few to leave out {self.share} of them.")
 
         def fit(x: ndarray, y: ndarray) -> Fitted:
-            model = self.regression.fit(x, y, seed=seed)
+            model = self.regression.fit_arrays(x, y, seed=seed)
             return model.predict, penalty(model.estimator, len(x))
 
         draw = np.random.default_rng(child(seed, "starts"))

@@ -91,7 +91,7 @@ def _out_of_reach() -> ToadstoneError:
 
 def crafted(attack: ClientAttack, view: AttackerView) -> Float[ndarray, "f d"]:
     """What the attack sends; ToadstoneError for another shape than one update for each of its clients."""
-    sent = np.asarray(attack(view))
+    sent = np.asarray(attack.send(view))
     if sent.shape != view.own.shape:
         raise ToadstoneError(f"attack {type(attack).__name__} returned shape {sent.shape}, not {view.own.shape}.")
     return sent.astype(np.float32)
