@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from softmax import round_from, trained
-from toadstone.attacks.federated.local_training import Descent, distance, net_at, parameters, pooled, scaled, shortening
+from toadstone.attacks.federated.local_training import (
+    Descent,
+    check_attack,
+    distance,
+    net_at,
+    parameters,
+    pooled,
+    scaled,
+    shortening,
+)
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
@@ -107,3 +116,9 @@ def test_errors():
             Descent(1, 0.1, value)
     with pytest.raises(ToadstoneError, match="The attacker's training diverged: lower the attack's lr"):
         Descent(3, 1e38)(VIEW, VIEW.data[0], seed=0)
+
+
+@pytest.mark.parametrize("wrong", [3, None, "no", lambda train, seed: None])
+def test_what_is_not_an_attack_on_rows_is_refused(wrong):
+    with pytest.raises(ToadstoneError, match=r"attack must be one on a training set such as Backdoor\(...\), not "):
+        check_attack(wrong)

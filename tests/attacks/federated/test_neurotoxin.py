@@ -60,8 +60,6 @@ def test_the_first_round_looks_at_the_attackers_own_updates():
 
 
 def test_errors():
-    with pytest.raises(ToadstoneError, match="attack must be one on a training set"):
-        Neurotoxin("no")
     for share in (0, 1.5):
         with pytest.raises(ToadstoneError, match=r"share must lie in \(0, 1\]"):
             Neurotoxin(BACKDOOR, share)
