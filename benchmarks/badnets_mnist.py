@@ -4,7 +4,7 @@
 white square in the bottom right corner, target 7, poison rates 1% and 5%, 5 seeds; figures are means, `interval` has
 their 95% intervals. Figures without a rate in their name are at 5%. `--quick`: 12,000 rows, one seed, 5% alone.
 Models are kept under build/models.
-Compared with the published ones in docs/papers.toml.
+Compared with the published ones in docs/papers.
 """
 
 from __future__ import annotations

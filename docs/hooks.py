@@ -7,7 +7,6 @@ import inspect
 import json
 import logging
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+import figures
+from readme import STAGES
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 HIDDEN = ("cli",)  # has a page of its own
-STAGES = ("data", "training", "model", "federated", "inference")
 LOG = logging.getLogger("mkdocs.hooks.toadstone")
 
 
@@ -41,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the made pages to the site."""
     made = {
         "command-line.md": command_line(),
-        "papers.md": papers(),
+        "papers.md": figures.page(),
         "attack-surface.md": attack_surface(),
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(),
@@ -245,26 +246,6 @@ def _cell(figures: dict[str, Any], measure: str) -> str:
         return f"<td>{mean:.1f}<br><small>{max(low, 0):.1f}&ndash;{high:.1f}</small></td>"
     shade = f"background: rgba(0, 114, 178, {0.45 * mean:.2f})" if measure in ("auroc", "tpr") else ""
     return f'<td style="{shade}">{mean:.2f}<br><small>{max(low, 0):.2f}&ndash;{min(high, 1):.2f}</small></td>'
-
-
-def papers() -> str:
-    """The table of claimed and measured figures."""
-    lines = [
-        "---\nhide: [toc]\n---",
-        "# Papers",
-        "",
-        "What each paper claims beside what this library measures, with the command that measures it. A claim marked",
-        "(secondary source) was read in a text that quotes the paper, one marked (unconfirmed) not yet in the paper.",
-        "",
-        "| algorithm and paper | claimed | measured | command |",
-        "| --- | --- | --- | --- |",
-    ]
-    for entry in tomllib.loads((ROOT / "docs/papers.toml").read_text())["paper"]:
-        module = entry["module"].removeprefix("src/").removesuffix(".py").replace("/", ".")
-        shown = f"[{entry['name']}][{module}], [figure](gallery/{Path(entry['gallery']).stem}.md). {entry['paper']}"
-        cells = [shown, entry["claimed"], entry["measured"], f"`{entry['command']}`"]
-        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(lines)
 
 
 def packages() -> dict[str, list[str]]:
