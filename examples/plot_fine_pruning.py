@@ -47,7 +47,7 @@ def figure(quick: bool = False) -> alt.Chart:
         pruned = replace(model, net=copy.deepcopy(model.net))
         silence(pruned.net, LAYER, order[:count])
         measure(count / len(order), "pruned", pruned)
-    mended = (FinePruning(steps=20) if quick else FinePruning(lr=0.01)).repair(model, splits.clean, seed=0)
+    mended = (FinePruning(steps=20) if quick else FinePruning(lr=0.01)).repair(model, splits.clean, seed=0).model
     gone = float(np.mean([not w.any() for w in mended.net.get_submodule(LAYER).weight]))
     measure(gone, "fine-pruned", mended)
     base = alt.Chart(alt.Data(values=points)).encode(

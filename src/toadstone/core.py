@@ -205,6 +205,18 @@ class Tampered:
     goal: Goal
 
 
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """A new model in the place of one that may hold a backdoor, and what was done to get it.
+
+    ``log`` holds numbers, strings and arrays under names of the repair's own, such as the channels that were pruned
+    and the loss at each step.
+    """
+
+    model: Model
+    log: Mapping[str, Any] = field(default_factory=dict)
+
+
 @runtime_checkable
 class Attack(Protocol):
     """Changes a training set."""
@@ -249,9 +261,12 @@ class Inspector(Protocol):
 
 @runtime_checkable
 class Repair(Protocol):
-    """Returns a new, mended model, with every clean row there is; the one given is left as it was."""
+    """Returns a new, mended model, made with every clean row there is; the one given is left as it was.
 
-    def repair(self, model: Model, clean: Data, *, seed: int) -> Model: ...
+    ``evidence`` is what an inspector said of the model, for repairs that build on it.
+    """
+
+    def repair(self, model: Model, clean: Data, *, evidence: Evidence | None = None, seed: int) -> Mended: ...
 
 
 @runtime_checkable

@@ -1,8 +1,12 @@
-"""The errors of the library: one kind, and one of it that a federated run goes on after."""
+"""The errors of the library: one kind, and two of it that a run goes on after."""
 
 
 class ToadstoneError(ValueError):
     """Something the caller can mend; the message is one sentence that names the argument and what to do."""
+
+
+class NotApplicableError(ToadstoneError):
+    """An algorithm is not for this kind of model or data: not a failure, it has nothing to say here."""
 
 
 class RefusedError(ToadstoneError):

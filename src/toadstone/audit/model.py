@@ -153,7 +153,8 @@ def repair_model(found: ModelAudit) -> ModelAudit:
     if not isinstance(model, TorchModel):
         raise ToadstoneError(f"model is a {type(model).__name__}: fine-pruning changes weights, give a torch module.")
     tune, test = found.clean.take(rest), found.clean.take(fitted)
-    mended = FinePruning(bound=max(0.01, 3 / len(tune))).repair(model, tune, seed=child(found.seed, "repair"))
+    mended = FinePruning(bound=max(0.01, 3 / len(tune))).repair(model, tune, seed=child(found.seed, "repair")).model
+    assert isinstance(mended, TorchModel)
     told: dict[str, Any] = {"method": "fine-pruning", "rows": len(test)}
     for words, each in (("before", model), ("after", mended)):
         told[f"accuracy_{words}"] = accuracy(each, test).value

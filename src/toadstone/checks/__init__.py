@@ -213,7 +213,7 @@ def check_repair(repair: Repair) -> None:
     """Seeded, the model given untouched, a working new model."""
     t = toy()
     with untouched(t.model, t.held):
-        once, twice = (repair.repair(t.model, t.held, seed=1) for _ in range(2))
+        once, twice = (repair.repair(t.model, t.held, seed=1).model for _ in range(2))
     require(once is not t.model, "A repair must return a new model.")
     rows = t.test.x[:50]
     same(once.probs(rows), twice.probs(rows), "Two calls with one seed differ.")

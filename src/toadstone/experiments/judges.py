@@ -149,7 +149,7 @@ def repair(bench: Bench, repairs: Sequence[Repair]) -> Results:
     trusted = bench.held.append(bench.inside)
 
     def call(mend: Repair, side: str, seed: int) -> Model:
-        return mend.repair(bench.models[side], trusted, seed=seed)
+        return mend.repair(bench.models[side], trusted, seed=seed).model
 
     return bench.each(repairs, call, lambda _name, _side, model: rates(model, bench.poison.goal, bench.test))
 

@@ -97,7 +97,7 @@ def test_the_bound_is_read_on_one_half_of_the_rows_and_on_no_other():
             return Pixels(4, 4)(rows)
 
         model = TorchModel(net.eval(), "1", encode, NAMES[:4])
-        mended = FinePruning(bound=0.04, steps=0).repair(model, data, seed=seed)
+        mended = FinePruning(bound=0.04, steps=0).repair(model, data, seed=seed).model
         halves = sorted(set(seen), key=seen.count)
         assert len(halves) == 2
         assert sorted(halves[0] + halves[1]) == list(range(100))
@@ -137,7 +137,7 @@ def test_pruned_channels_stay_zero_and_the_model_given_is_untouched(layer, desig
     before = copy.deepcopy(net)
     model = TorchModel(net, "features", Pixels(8, 8), NAMES[:4], design)
     state = torch.random.get_rng_state()
-    mended = FinePruning(bound=0.9, steps=6).repair(model, data, seed=0)
+    mended = FinePruning(bound=0.9, steps=6).repair(model, data, seed=0).model
     assert torch.equal(state, torch.random.get_rng_state())
     assert same_weights(net, before)
     assert not any(p.requires_grad for p in net.parameters())
@@ -151,9 +151,9 @@ def test_pruned_channels_stay_zero_and_the_model_given_is_untouched(layer, desig
     kept = next(c for c in range(len(net.get_submodule(layer).weight)) if c not in channels)
     assert not torch.equal(mended.net.get_submodule(layer).weight[kept], before.get_submodule(layer).weight[kept])
     over = Data(Overlay.of(data.x, np.array([1]), data.x[1:2]), data.y, data.classes)
-    again = FinePruning(bound=0.9, steps=6).repair(model, over, seed=0)
+    again = FinePruning(bound=0.9, steps=6).repair(model, over, seed=0).model
     assert same_weights(mended.net, again.net)
-    assert not same_weights(mended.net, FinePruning(bound=0.9, steps=6).repair(model, data, seed=1).net)
+    assert not same_weights(mended.net, FinePruning(bound=0.9, steps=6).repair(model, data, seed=1).model.net)
     if layer == "features.4":
         assert not torch.equal(mended.net.features[4].running_mean, before.features[4].running_mean)
 
@@ -164,7 +164,7 @@ def test_a_batch_norm_after_the_convolution_is_what_is_pruned():
     nn.init.constant_(net[1].bias, 0.5)
     model = TorchModel(net.eval(), "2", Pixels(4, 4), NAMES[:4])
     data = pixels(60, 0)
-    mended = FinePruning(bound=0.9, steps=6).repair(model, data, seed=0)
+    mended = FinePruning(bound=0.9, steps=6).repair(model, data, seed=0).model
     assert len(dead(mended.net, "1")) == 5
     assert (mended.tap(mended.encode(data.x), "2")[0].amax((0, 2, 3)) > 0).sum() == 1
 
@@ -173,7 +173,7 @@ def test_pruned_channels_cannot_grow_back_where_a_gradient_reaches_them():
     """After a ReLU a zero channel gets no gradient anyway; after a leaky one it does."""
     net = nn.Sequential(nn.Conv2d(1, 6, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(24, 4))
     model = TorchModel(net.eval(), "1", Pixels(4, 4), NAMES[:4])
-    assert len(dead(FinePruning(bound=0.9, steps=6).repair(model, pixels(60, 0), seed=0).net, "0")) == 5
+    assert len(dead(FinePruning(bound=0.9, steps=6).repair(model, pixels(60, 0), seed=0).model.net, "0")) == 5
 
 
 def test_text_and_a_layer_of_ones_own():
@@ -186,7 +186,7 @@ def test_text_and_a_layer_of_ones_own():
         (TextCNN(8, 8, (2, 3)), "features.convs.1", "features.convs.1"),
     ):
         model = TorchModel(design.build((10,), 2).eval(), "features", words, NAMES[:2], design)
-        mended = FinePruning(bound=0.9, layer=layer, steps=6).repair(model, data, seed=0)
+        mended = FinePruning(bound=0.9, layer=layer, steps=6).repair(model, data, seed=0).model
         assert len(dead(mended.net, chosen)) == 7
         assert mended.probs(x).shape == (60, 2)
 
@@ -214,7 +214,7 @@ def test_removes_the_square_from_digits(digits):
         model = Train(SmallCNN(width=8, hidden=64), epochs=20, batch_size=32).fit(
             Data(xt[train], yt[train], NAMES), seed=seed
         )
-        mended = FinePruning(steps=300, lr=0.01).repair(model, Data(x[clean], y[clean], NAMES), seed=seed)
+        mended = FinePruning(steps=300, lr=0.01).repair(model, Data(x[clean], y[clean], NAMES), seed=seed).model
         for out, m in ((before, model), (after, mended)):
             others = test[y[test] != 7]
             success = (m.probs(stamped[others]).argmax(1) == 7).mean()

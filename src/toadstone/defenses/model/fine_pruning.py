@@ -14,7 +14,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Data, Model, check_two_classes
+from toadstone.core import Data, Evidence, Mended, Model, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
@@ -103,8 +103,11 @@ class FinePruning:
             if getattr(self, name) < least:
                 raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
 
-    def repair(self, model: Model, clean: Data, *, seed: int) -> TorchModel:
-        """A new model, pruned and fine-tuned on ``clean``; ``model`` stays as it was."""
+    def repair(self, model: Model, clean: Data, *, evidence: Evidence | None = None, seed: int) -> Mended:
+        """A new model, pruned and fine-tuned on ``clean``; ``model`` stays as it was, ``evidence`` plays no part.
+
+        The log holds "layer", the numbers of the "pruned" channels in the order they went, and the "loss" of each step.
+        """
         if not isinstance(model, TorchModel):
             raise ToadstoneError(f"model is a {type(model).__name__}: fine-pruning changes weights, give a TorchModel.")
         self._check(model, clean)
@@ -118,8 +121,8 @@ class FinePruning:
         net, channels = prune(model.net, layer, prune_order(_activations(model, layer, tune)), accuracy, self.bound)
         mended = replace(model, net=net)
         with torch_seed(child(seed, "tune")):
-            self._tune(mended, clean, layer, channels)
-        return mended
+            losses = self._tune(mended, clean, layer, channels)
+        return Mended(mended, {"layer": layer, "pruned": channels, "loss": losses})
 
     def _check(self, model: TorchModel, clean: Data) -> None:
         check_two_classes(clean, "clean")
@@ -130,7 +133,9 @@ class FinePruning:
             raise ToadstoneError(f"clean has {len(clean.classes)} classes but the model has {len(model.classes)}.")
         model.encode(clean.x[:1])
 
-    def _tune(self, model: TorchModel, rows: Data, layer: str, channels: Int[ndarray, " p"]) -> None:
+    def _tune(
+        self, model: TorchModel, rows: Data, layer: str, channels: Int[ndarray, " p"]
+    ) -> Float[ndarray, " steps"]:
         net, y = model.net.requires_grad_(True), torch.from_numpy(np.asarray(rows.y, np.int64))
         # Adam also moves the weights that clean rows give hardly any gradient to, which hold the backdoor; plain
         # descent leaves them be. The short second-moment window (0.9, usually 0.999) makes more of it.
@@ -138,7 +143,8 @@ class FinePruning:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self.steps))
         batches = _batches(len(rows), self.batch_size)
         net.train()
-        for _ in track(range(self.steps), "fine-tuning"):
+        losses = np.empty(self.steps)
+        for step in track(range(self.steps), "fine-tuning"):
             batch = next(batches)
             logits = net(model.encode(rows.x[batch]).to(model.device))
             loss = F.cross_entropy(logits, y[batch].to(model.device))
@@ -149,7 +155,9 @@ class FinePruning:
             optimizer.step()
             schedule.step()
             silence(net, layer, channels)
+            losses[step] = loss.item()
         net.eval()
+        return losses
 
 
 def _batches(n: int, size: int) -> Iterator[ndarray]:
