@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -14,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
+from toadstone.files import new_file
 from toadstone.progress import track
 
 Arrays = dict[str, ndarray]
@@ -54,18 +52,8 @@ class Stages:
         if place is None:
             return
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            number, draft = tempfile.mkstemp(dir=place.parent, prefix=".draft-")
-            try:
-                with os.fdopen(number, "wb") as file:
-                    np.savez(file, **arrays)  # type: ignore[arg-type]
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(draft).replace(place)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(draft).unlink()
-                raise
+            with new_file(place) as draft, draft.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
         except OSError as error:
             self.unwritten.append(f"{place} ({error.strerror or error})")
 

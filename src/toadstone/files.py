@@ -1,10 +1,11 @@
-"""The one place where whatever a decoder raises becomes a sentence, and where what files claim is doubted."""
+"""Files: hostile ones are read so that whatever a decoder raises is one sentence, new ones are whole or not there."""
 
 from __future__ import annotations
 
 import gzip
 import math
 import os
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -161,3 +162,51 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A draft to write, which becomes ``path`` at the end of the block: the file is there whole, or as it was before.
+
+    A run that is killed leaves at most a hidden folder beside it. OSError where the place cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
+        draft = Path(scratch) / path.name
+        yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``path`` at the end of the block, in the place of one that is there.
+
+    OSError where the place cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
+        draft = Path(scratch) / "new"
+        draft.mkdir()
+        yield draft
+        if path.exists():
+            path.rename(Path(scratch) / "old")
+        draft.rename(path)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError inside becomes a ToadstoneError that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise ToadstoneError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file, all or nothing; ToadstoneError that names it where that cannot be done."""
+    path = Path(path)
+    with writing(path), new_file(path) as draft:
+        draft.write_bytes(content)
+    return path

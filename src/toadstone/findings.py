@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from toadstone.errors import ToadstoneError
-from toadstone.files import plain, read_bytes, reading
+from toadstone.files import plain, read_bytes, reading, write_whole
 
 EXIT = {"clean": 0, "findings": 1, "undecided": 2}
 """The exit status of each verdict; 3 is bad input."""
@@ -97,17 +96,3 @@ class Audit:
                 held[key] = tuple(held[key])
             held["findings"] = tuple(Finding(**finding) for finding in held["findings"])
             return Audit(**held)
-
-
-def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a file, all or nothing; ToadstoneError that names it where that cannot be done."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
-            whole = Path(scratch) / "whole"
-            whole.write_bytes(content)
-            whole.replace(path)
-    except OSError as error:
-        raise ToadstoneError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
-    return path

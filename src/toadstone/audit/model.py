@@ -24,7 +24,8 @@ from toadstone.defenses.model.sizes import pvalues
 from toadstone.defenses.model.weights import channel_outliers, last_layer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
-from toadstone.findings import Audit, Finding, write_whole
+from toadstone.files import write_whole
+from toadstone.findings import Audit, Finding
 from toadstone.models.cache import digest_model, digest_rows
 from toadstone.models.foreign import Adapted, adapt, answer, better_input
 from toadstone.models.torch_model import TorchModel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy import ndarray
 from toadstone.core import Rate
 from toadstone.data.arrays import need, read_npz
 from toadstone.errors import ToadstoneError
+from toadstone.files import new_file
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,12 @@ class State:
 
     def save(self, folder: Path, name: str) -> None:
         """Write all to ``folder``, so that a run killed meanwhile leaves the round before; ``name`` is the run's."""
-        folder.mkdir(parents=True, exist_ok=True)
         optional = {k: getattr(self, k) for k in ("previous", "before") if getattr(self, k) is not None}
         memory = np.stack([*self.memory.values()]) if self.memory else np.zeros((0, 0), np.float32)
         records = json.dumps([asdict(record) for record in self.records])
         arrays = {"weights": self.weights, "memory": memory, "remembered": np.array([*self.memory], np.int64)}
-        draft = folder / "rounds.draft"
-        with draft.open("wb") as file:
-            np.savez(file, records=np.array(records), run=np.array(name), **arrays, **optional)  # type: ignore[arg-type]
-        os.replace(draft, folder / "rounds.npz")
+        with new_file(folder / "rounds.npz") as draft:
+            np.savez(draft, records=np.array(records), run=np.array(name), **arrays, **optional)  # type: ignore[arg-type]
 
     @staticmethod
     def load(folder: Path, name: str) -> State | None:

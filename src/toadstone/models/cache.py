@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.lib.format import open_memmap
 
 from toadstone.core import Model, check_rows
 from toadstone.errors import ToadstoneError
+from toadstone.files import new_file, writing
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
 from toadstone.progress import track
@@ -95,18 +95,13 @@ def _agrees(kept: ndarray, asked: ndarray) -> bool:
 
 
 def _write(ask: Callable[[Rows], ndarray], x: Rows, place: Path) -> None:
-    """Answers in pieces into a file beside ``place``, which it becomes when it is whole."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-            out, path = None, Path(scratch) / "whole.npy"
-            for start in track(range(0, len(x), _PIECE), "extracting"):
-                piece = ask(x[start : start + _PIECE])
-                if out is None:
-                    out = open_memmap(path, "w+", piece.dtype, (len(x), *piece.shape[1:]))
-                out[start : start + _PIECE] = piece
-            if out is not None:
-                out.flush()
-            path.replace(place)
-    except OSError as error:
-        raise ToadstoneError(f"folder {place.parent} cannot take the answers ({error}): choose another.") from error
+    """Answers in pieces."""
+    with writing(place), new_file(place) as draft:
+        out = None
+        for start in track(range(0, len(x), _PIECE), "extracting"):
+            piece = ask(x[start : start + _PIECE])
+            if out is None:
+                out = open_memmap(draft, "w+", piece.dtype, (len(x), *piece.shape[1:]))
+            out[start : start + _PIECE] = piece
+        if out is not None:
+            out.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from toadstone.data.pickles import check_tame
 from toadstone.errors import ToadstoneError
-from toadstone.files import InPieces, check_plain, check_zip, reading
+from toadstone.files import InPieces, check_plain, check_zip, new_folder, reading, writing
 from toadstone.models.encode import Encode
 from toadstone.models.nets import Net, PreActResNet
 from toadstone.models.torch_model import TorchModel
@@ -43,13 +42,9 @@ def save(model: TorchModel, folder: str | os.PathLike[str]) -> Path:
         "encode": to_spec(model.encode),
         "classes": list(model.classes),
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        whole = Path(scratch) / "model"
-        whole.mkdir()
-        save_file({k: v.contiguous() for k, v in model.net.state_dict().items()}, whole / "weights.safetensors")
-        (whole / "model.json").write_text(json.dumps(spec, indent=1))
-        whole.rename(folder)
+    with writing(folder), new_folder(folder) as draft:
+        save_file({k: v.contiguous() for k, v in model.net.state_dict().items()}, draft / "weights.safetensors")
+        (draft / "model.json").write_text(json.dumps(spec, indent=1))
     return folder
 
 

@@ -19,8 +19,7 @@ from markupsafe import Markup
 
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.record import Record
-from toadstone.files import plain
-from toadstone.findings import write_whole
+from toadstone.files import plain, write_whole
 from toadstone.report import charts, pictures, tables, verdict
 from toadstone.report.charts import Chart
 from toadstone.report.plots import figures

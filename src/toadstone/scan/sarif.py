@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from toadstone.findings import LEVELS, Audit, Finding, write_whole
+from toadstone.files import write_whole
+from toadstone.findings import LEVELS, Audit, Finding
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _TOLD = ("why", "instead", "unseen")  # of a rule, in a finding's detail

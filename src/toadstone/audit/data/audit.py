@@ -27,7 +27,8 @@ from toadstone.core import Data, Model, Trainer
 from toadstone.defenses.data.confident_learning import out_of_fold
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import Flags, clean_share, flag, trusted_needed
-from toadstone.findings import Audit, Finding, write_whole
+from toadstone.files import write_whole
+from toadstone.findings import Audit, Finding
 from toadstone.models.cache import digest_rows
 from toadstone.overlay import Overlay
 from toadstone.rng import child

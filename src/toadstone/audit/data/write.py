@@ -21,7 +21,8 @@ from toadstone.data.arrays import read_npz
 from toadstone.data.hub import MARKERS
 from toadstone.data.tabular import read_table as read_rows
 from toadstone.errors import ToadstoneError
-from toadstone.findings import Audit, write_whole
+from toadstone.files import write_whole
+from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 
 CLEANED = "cleaned"
