@@ -66,8 +66,8 @@ class State:
         memory = np.stack([*self.memory.values()]) if self.memory else np.zeros((0, 0), np.float32)
         records = json.dumps([asdict(record) for record in self.records])
         arrays = {"weights": self.weights, "memory": memory, "remembered": np.array([*self.memory], np.int64)}
-        with new_file(folder / "rounds.npz") as draft:
-            np.savez(draft, records=np.array(records), run=np.array(name), **arrays, **optional)  # type: ignore[arg-type]
+        with new_file(folder / "rounds.npz") as draft, draft.open("wb") as file:
+            np.savez(file, records=np.array(records), run=np.array(name), **arrays, **optional)  # type: ignore[arg-type]
 
     @staticmethod
     def load(folder: Path, name: str) -> State | None:
