@@ -116,7 +116,8 @@ def toy_round() -> tuple[Float32[ndarray, "n d"], ServerView, AttackerView]:
 
 def check_aggregator(rule: Aggregator) -> None:
     """Updates are only read, one call is as the next, a rule that does not draw follows a permutation of its rows,
-    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip."""
+    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip. The same
+    is asked of a ``Rule`` and of any other callable."""
     updates, view, _ = toy_round()
 
     def call(given: ndarray, **changed: Any) -> Aggregate:
