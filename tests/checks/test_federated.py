@@ -15,7 +15,7 @@ from toadstone.errors import ToadstoneError
 from toadstone.federated.rule import Round, Rule, one_hot
 from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
 from toadstone.goals.availability import Availability
-from toadstone.registry import _TABLE, register
+from toadstone.registry import _TABLE, Threat, register
 
 VIEW = ServerView()
 
@@ -176,6 +176,25 @@ def test_an_omniscient_attack_must_say_that_it_sees_nothing():
 
     try:
         with pytest.raises(ViolationError, match="It accepts a view without the honest updates"):
+            check_client_attack(Odd())
+    finally:
+        del _TABLE["odd"]
+
+
+def test_an_omniscient_attack_must_have_a_threat_card_that_says_so():
+    @register("client-attack", threat=Threat(("training",), ("model",), "nothing"))
+    @dataclass(frozen=True)
+    class Odd:
+        omniscient: ClassVar[bool] = True
+
+        def goal(self, data: Any) -> Availability:
+            return Availability()
+
+        def send(self, view: AttackerView) -> Any:
+            return view.benign[: len(view.own)]
+
+    try:
+        with pytest.raises(ViolationError, match='has "data" among what its threat card knows'):
             check_client_attack(Odd())
     finally:
         del _TABLE["odd"]
