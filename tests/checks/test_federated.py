@@ -9,11 +9,13 @@ from toadstone.attacks.federated.byzantine import SignFlip
 from toadstone.checks import ViolationError
 from toadstone.checks.federated import SoftmaxClients, check_aggregator, check_client_attack, toy_round
 from toadstone.defenses.federated.krum import Krum
+from toadstone.defenses.federated.nnm import NNM
 from toadstone.defenses.federated.random_subset import RandomSubset
 from toadstone.errors import ToadstoneError
+from toadstone.federated.rule import Round, Rule, one_hot
 from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
 from toadstone.goals.availability import Availability
-from toadstone.registry import _TABLE, register
+from toadstone.registry import _TABLE, Threat, register
 
 VIEW = ServerView()
 
@@ -76,10 +78,54 @@ def test_too_large_an_f_must_be_refused():
         del _TABLE["strange"]
 
 
+WEIGHTS = {
+    "read-only": lambda rows: rows.updates.sort() or rows.shares(),
+    "Two calls": lambda rows: np.random.default_rng().random(rows.n),
+    "order of the clients": lambda rows: one_hot(0, rows.n),
+    "must be finite": lambda rows: np.full(rows.n, np.inf),
+}
+
+
+@pytest.mark.parametrize("words", WEIGHTS)
+def test_what_is_wrong_with_the_weights_of_a_rule_is_said(words):
+    @register("aggregator")
+    @dataclass(frozen=True)
+    class Strange(Rule):
+        def weights(self, rows: Round) -> Any:
+            return WEIGHTS[words](rows)
+
+    try:
+        with np.errstate(invalid="ignore"), pytest.raises((ViolationError, ValueError), match=words):
+            check_aggregator(Strange())
+    finally:
+        del _TABLE["strange"]
+
+
 @pytest.mark.parametrize("rule", [Krum(5), RandomSubset(4)], ids=str)
 def test_rules_that_keep_the_contract_pass(rule):
     assert isinstance(rule, Aggregator)
     check_aggregator(rule)
+
+
+def test_a_callable_of_somebody_elses_passes_as_a_subclass_does():
+    @register("aggregator")
+    @dataclass(frozen=True)
+    class Strange:
+        def __call__(self, updates: Any, *, view: ServerView = VIEW) -> Aggregate:
+            return mean(updates)
+
+    @register("aggregator")
+    @dataclass(frozen=True)
+    class Ours(Rule):
+        def weights(self, rows: Round) -> Any:
+            return rows.shares()
+
+    try:
+        for rule in (Strange(), Ours()):
+            check_aggregator(rule)
+            check_aggregator(NNM(2, rule))
+    finally:
+        del _TABLE["strange"], _TABLE["ours"]
 
 
 def lazy(view):
@@ -130,6 +176,25 @@ def test_an_omniscient_attack_must_say_that_it_sees_nothing():
 
     try:
         with pytest.raises(ViolationError, match="It accepts a view without the honest updates"):
+            check_client_attack(Odd())
+    finally:
+        del _TABLE["odd"]
+
+
+def test_an_omniscient_attack_must_have_a_threat_card_that_says_so():
+    @register("client-attack", threat=Threat(("training",), ("model",), "nothing"))
+    @dataclass(frozen=True)
+    class Odd:
+        omniscient: ClassVar[bool] = True
+
+        def goal(self, data: Any) -> Availability:
+            return Availability()
+
+        def send(self, view: AttackerView) -> Any:
+            return view.benign[: len(view.own)]
+
+    try:
+        with pytest.raises(ViolationError, match='has "data" among what its threat card knows'):
             check_client_attack(Odd())
     finally:
         del _TABLE["odd"]

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toadstone.errors import ToadstoneError
-from toadstone.maths.gram import finite, gram, inner, squared_distances, squared_lengths, usable
+from toadstone.maths.gram import gram, inner, squared_distances, squared_lengths
 
 
 @settings(max_examples=25, deadline=None)
@@ -49,14 +48,6 @@ def test_a_row_that_is_not_finite_spoils_no_other(bad):
     clean = gram(updates)
     updates[2, 39_999] = bad
     keep = [0, 1, 3]
-    assert finite(updates).tolist() == [True, True, False, True]
+    assert (squared_lengths(updates) <= 1e36).tolist() == [True, True, False, True]
     assert np.array_equal(gram(updates)[np.ix_(keep, keep)], clean[np.ix_(keep, keep)])
     assert not gram(updates)[2, 2] <= 1e36
-    assert np.array_equal(usable(gram(updates).diagonal()), finite(updates))
-
-
-def test_a_round_without_a_finite_update_is_refused():
-    with pytest.raises(ToadstoneError, match="every update of this round is rejected"):
-        finite(np.full((3, 2), np.nan, np.float32))
-    with pytest.raises(ToadstoneError, match="every update of this round is rejected"):
-        finite(np.empty((0, 2), np.float32))

@@ -22,6 +22,7 @@ from toadstone.core import Data, Goal
 from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ClientAttack, ServerView
+from toadstone.registry import entry, name_of
 from toadstone.rng import torch_seed
 
 _CLIENTS, _MALICIOUS = 23, 5  # n >= 4f + 3, which the most demanding rule asks for
@@ -116,7 +117,8 @@ def toy_round() -> tuple[Float32[ndarray, "n d"], ServerView, AttackerView]:
 
 def check_aggregator(rule: Aggregator) -> None:
     """Updates are only read, one call is as the next, a rule that does not draw follows a permutation of its rows,
-    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip."""
+    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip. The same
+    is asked of a ``Rule`` and of any other callable."""
     updates, view, _ = toy_round()
 
     def call(given: ndarray, **changed: Any) -> Aggregate:
@@ -151,6 +153,9 @@ def check_client_attack(attack: ClientAttack) -> None:
     updates, _, view = toy_round()
     omniscient = getattr(type(attack), "omniscient", None)
     require(isinstance(omniscient, bool), "omniscient must be True or False, of the class.")
+    card = entry(name_of(attack)).threat
+    knows = ("data",) if card is None else card.knows
+    require(not omniscient or "data" in knows, 'An omniscient attack has "data" among what its threat card knows.')
     rule = MultiKrum(f=_MALICIOUS)
     benign = updates[: _CLIENTS - _MALICIOUS]
     shown = replace(view, benign=benign, aggregator=rule) if omniscient else view

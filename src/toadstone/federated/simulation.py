@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
 from toadstone.core import Data, Goal, Rate, check_two_classes
@@ -18,8 +18,8 @@ from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.federated.clients import LocalTraining
 from toadstone.federated.rounds import RoundRecord, State
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ServerView
-from toadstone.maths.gram import finite
 from toadstone.models.cache import digest_rows
 from toadstone.models.encode import fit_encode
 from toadstone.models.torch_model import TorchModel
@@ -31,16 +31,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Mean:
-    """The mean of the rows that are finite; the default rule."""
+class _Mean(Rule):
+    """The default rule, which is that of ``defenses``: those stand on this folder and cannot be imported here."""
 
     weighted: bool
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ServerView()) -> Aggregate:  # noqa: B008
-        weights = np.ones(len(updates)) if not self.weighted or view.rows is None else view.rows.astype(np.float64)
-        good = finite(updates)
-        weights = np.where(good, weights, 0) / weights[good].sum()
-        return Aggregate(weights[good].astype(np.float32) @ updates[good], weights)
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        return rows.shares(self.weighted)
 
 
 class Simulation:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.errors import RefusedError
-
 _BLOCK = 1 << 15  # columns: single precision adds up no longer sums than this
-_LARGEST = 1e36  # a squared length that single precision still holds, with room for rounding
 
 
 def gram(updates: Float[ndarray, "n d"]) -> Float64[ndarray, "n n"]:
@@ -60,22 +57,3 @@ def inner(updates: Float[ndarray, "n d"], vector: Float[ndarray, " d"] | None) -
             block = updates[:, at : at + _BLOCK]
             total += np.einsum("ij,ij->i", block, block) if vector is None else block @ vector[at : at + _BLOCK]
     return total
-
-
-def finite(updates: Float[ndarray, "n d"]) -> Bool[ndarray, " n"]:
-    """The rows that a rule may look at: no NaN, nothing infinite, and no longer than 1e18.
-
-    Raises ToadstoneError when there are none.
-    """
-    return usable(squared_lengths(updates))
-
-
-def usable(squares: Float64[ndarray, " n"]) -> Bool[ndarray, " n"]:
-    """``finite`` for rows whose squared lengths are known, such as the diagonal of G."""
-    good: ndarray = squares <= _LARGEST
-    if not good.any():
-        raise RefusedError(
-            "every update of this round is rejected: none of them is finite and shorter than 1e18, so look at how "
-            "the clients train."
-        )
-    return good

@@ -8,9 +8,10 @@ from numpy import ndarray
 
 from toadstone.core import Data, Goal
 from toadstone.errors import ToadstoneError
+from toadstone.federated.rule import usable
 from toadstone.federated.views import AttackerView
 from toadstone.goals.availability import Availability
-from toadstone.maths.gram import finite
+from toadstone.maths.gram import squared_lengths
 
 _BLOCK = 1 << 11
 
@@ -27,7 +28,7 @@ def benign(view: AttackerView, least: int = 1) -> Float[ndarray, "h d"]:
     """The honest clients' finite updates; ToadstoneError when they are not shown, or fewer than ``least``."""
     if view.benign is None:
         raise ToadstoneError("view.benign is missing: this attack needs the honest clients' updates, so show it them.")
-    good = finite(view.benign) if len(view.benign) else np.ones(0, bool)
+    good = usable(squared_lengths(view.benign)) if len(view.benign) else np.ones(0, bool)
     rows = view.benign if good.all() else view.benign[good]
     if len(rows) < least:
         raise ToadstoneError(

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from toadstone.errors import RefusedError, ToadstoneError
-from toadstone.federated.rows import ALONE, combination, pick
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule
 from toadstone.registry import register
 
 
@@ -30,7 +28,7 @@ def without_each(updates: Float[ndarray, "n d"]) -> Float[ndarray, "n d"]:
 
 @register("aggregator", needs=("server's rows",))
 @dataclass(frozen=True)
-class AccuracyCheck:
+class AccuracyCheck(Rule):
     """A client is left out when the model with its update alone makes more errors on the server's rows than the model
     with the mean of all other updates.
 
@@ -49,22 +47,19 @@ class AccuracyCheck:
 
     threshold: float
 
+    requires = ("judge",)
+
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise ToadstoneError(f"threshold must lie in [0, 1], not {self.threshold}.")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        """The mean of those who pass."""
-        if view.judge is None:
-            raise ToadstoneError(
-                "AccuracyCheck needs view.judge, rows of the server's own to try models on: set some aside."
-            )
-        good = finite(updates)
-        rows = pick(updates, good)
-        if len(rows) < 2:
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        if rows.n < 2:
             raise ToadstoneError("AccuracyCheck compares a client with the others: it needs at least 2 finite updates.")
-        (_, alone), (_, without) = view.judge(rows), view.judge(without_each(rows))
+        judge = rows.view.judge
+        assert judge is not None
+        (_, alone), (_, without) = judge(rows.updates), judge(without_each(rows.updates))
         kept = alone - without <= self.threshold
         if not kept.any():
             raise RefusedError("every update of this round is rejected: each alone errs more than threshold allows.")
-        return combination(kept / kept.sum(), updates, good)
+        return kept / kept.sum()

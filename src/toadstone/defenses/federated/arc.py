@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.federated.rows import ALONE, check_count, check_rule, spread_out, still_malicious
-from toadstone.federated.views import Aggregate, Aggregator, ServerView
-from toadstone.maths.gram import squared_lengths, usable
+from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.views import Aggregate, Aggregator
 from toadstone.registry import register
 
 
@@ -28,7 +27,7 @@ def arc_factors(lengths: Float64[ndarray, " n"], f: int) -> Float64[ndarray, " n
 
 @register("aggregator")
 @dataclass(frozen=True)
-class ARC:
+class ARC(Rule):
     """The longest updates are cut to the length of the next, then another rule combines all.
 
     Works in front of a robust rule when clients hold very different data and attackers send large updates: the bound
@@ -49,16 +48,14 @@ class ARC:
     f: int
     rule: Aggregator
 
+    tolerates = (2, 1)
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
         check_rule(self.rule)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        squares = squared_lengths(updates)
-        good = usable(squares)
-        f = still_malicious(self.f, good, 2, 1)
-        factors = spread_out(arc_factors(np.sqrt(squares[good]), f), good)
-        clipped = np.full_like(updates, np.nan)
-        np.multiply(updates, factors.astype(updates.dtype)[:, None], out=clipped, where=good[:, None])
-        found = self.rule(clipped, view=view)
-        return Aggregate(found.update, found.weights * factors)
+    def aggregate(self, rows: Round) -> Aggregate:
+        factors = arc_factors(rows.lengths, rows.f)
+        clipped = rows.sent * rows.spread_out(factors.astype(rows.sent.dtype), np.nan)[:, None]
+        found = self.rule(clipped, view=rows.view)
+        return Aggregate(found.update, found.weights[rows.good] * factors)

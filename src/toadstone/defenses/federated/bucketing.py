@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float64, Int
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, check_count, check_rule, pick
-from toadstone.federated.views import Aggregate, Aggregator, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.views import Aggregate, Aggregator
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -35,7 +34,7 @@ def bucket_matrix(order: Int[ndarray, " n"], good: Bool[ndarray, " n"], size: in
 
 @register("aggregator")
 @dataclass(frozen=True)
-class Bucketing:
+class Bucketing(Rule):
     """Updates are averaged in small groups drawn by chance, then another rule combines the groups.
 
     Works where honest clients hold different data, as groups are more alike than clients. Fails where the groups
@@ -63,14 +62,13 @@ class Bucketing:
         check_count(self.size, "size", 1)
         check_rule(self.rule)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        if self.size > len(updates):
-            raise ToadstoneError(f"size={self.size} must not exceed the {len(updates)} updates of a round: lower it.")
+    def aggregate(self, rows: Round) -> Aggregate:
+        n, view = len(rows.sent), rows.view
+        if self.size > n:
+            raise ToadstoneError(f"size={self.size} must not exceed the {n} updates of a round: lower it.")
         draw = np.random.default_rng(child(view.seed, "bucketing", str(view.number)))
-        matrix = bucket_matrix(draw.permutation(len(updates)), good, self.size)
-        empty = matrix.sum(axis=1) == 0
-        groups = matrix[:, good].astype(updates.dtype) @ pick(updates, good)
-        groups[empty] = np.nan
+        matrix = bucket_matrix(draw.permutation(n), rows.good, self.size)
+        groups = matrix[:, rows.good].astype(rows.updates.dtype) @ rows.updates
+        groups[matrix.sum(axis=1) == 0] = np.nan
         found = self.rule(groups, view=replace(view, clients=None, rows=None, memory=None))
-        return Aggregate(found.update, found.weights @ matrix)
+        return Aggregate(found.update, (found.weights @ matrix)[rows.good])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64, Int
 from numpy import ndarray
 
 from toadstone.defenses.federated.krum import krum_scores
 from toadstone.defenses.federated.meamed import meamed
-from toadstone.federated.rows import ALONE, check_count, still_malicious
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import gram, squared_distances, usable
+from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 
 
@@ -38,7 +37,7 @@ def iterated_krum(distances: Float64[ndarray, "n n"], f: int, count: int) -> Int
 
 @register("aggregator")
 @dataclass(frozen=True)
-class Bulyan:
+class Bulyan(Rule):
     """Krum's choice, again and again, then the mean around the median of the chosen in each coordinate.
 
     Works against an attacker who hides one large coordinate in an update that is near to honest ones as a whole:
@@ -58,16 +57,15 @@ class Bulyan:
 
     f: int
 
+    tolerates = (4, 3)
+    pairwise = True
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        products = gram(updates)
-        good = usable(products.diagonal())
-        f = still_malicious(self.f, good, 4, 3)
-        rows = np.flatnonzero(good)
-        theta = len(rows) - 2 * f
-        chosen = rows[iterated_krum(squared_distances(products[np.ix_(good, good)]), f, theta)]
-        weights = np.zeros(len(updates))
+    def aggregate(self, rows: Round) -> Aggregate:
+        theta = rows.n - 2 * rows.f
+        chosen = iterated_krum(rows.distances, rows.f, theta)
+        weights = np.zeros(rows.n)
         weights[chosen] = 1 / theta
-        return Aggregate(meamed(updates[chosen], theta - 2 * f), weights)
+        return Aggregate(meamed(rows.sent[np.flatnonzero(rows.good)[chosen]], theta - 2 * rows.f), weights)

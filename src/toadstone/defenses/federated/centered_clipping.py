@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.core import check_positive
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, check_count, combination
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import gram, inner, usable
+from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.views import Aggregate
+from toadstone.maths.gram import inner
 from toadstone.registry import register
 
 
@@ -38,7 +37,7 @@ def clipping_weights(gram: Float64[ndarray, "m m"], tau: float, iterations: int)
 
 @register("aggregator")
 @dataclass(frozen=True)
-class CenteredClipping:
+class CenteredClipping(Rule):
     """The last round's update, moved by the mean of the differences to it, each cut to a length.
 
     Works when honest clients send momentum, so that the last round's update is near the honest mean, and against
@@ -58,24 +57,22 @@ class CenteredClipping:
     tau: float = 10.0
     iterations: int = 1
 
+    pairwise = True
+    requires = ("previous",)
+
     def __post_init__(self) -> None:
         check_positive(tau=self.tau)
         check_count(self.iterations, "iterations", 1)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        start = view.previous
-        if start is not None and (start.shape != updates.shape[1:] or not np.isfinite(start).all()):
-            raise ToadstoneError(f"view.previous must be {updates.shape[1]} finite numbers, as an update is.")
-        n = len(updates)
-        products = np.zeros((n + 1, n + 1))
-        products[1:, 1:] = gram(updates)
-        good = usable(products.diagonal()[1:])
+    def aggregate(self, rows: Round) -> Aggregate:
+        start = rows.view.previous
+        products = np.zeros((rows.n + 1, rows.n + 1))
+        products[1:, 1:] = rows.products
         if start is not None:
             products[0, 0] = inner(start[None], start)[0]
-            products[0, 1:] = products[1:, 0] = inner(updates, start)
-        known = np.concatenate([[True], good])
-        weights = clipping_weights(products[np.ix_(known, known)], self.tau, self.iterations)
-        found = combination(weights[1:], updates, good)
+            products[0, 1:] = products[1:, 0] = rows.along(start)
+        weights = clipping_weights(products, self.tau, self.iterations)
+        found = rows.combination(weights[1:])
         if start is None:
             return found
-        return Aggregate(found.update + updates.dtype.type(weights[0]) * start, found.weights)
+        return Aggregate(found.update + found.update.dtype.type(weights[0]) * start, found.weights)

@@ -11,9 +11,7 @@ from scipy.linalg import eigh
 
 from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, check_count, combination, still_malicious
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule, check_count
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -33,7 +31,7 @@ def spectral_outliers(rows: Float[ndarray, "n r"]) -> Float64[ndarray, " n"]:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class Dnc:
+class Dnc(Rule):
     """Updates that stick out along the direction in which all vary most are dropped, on random coordinates.
 
     Works against colluders whose common shift is large beside the honest spread. Fails where honest clients differ
@@ -57,22 +55,22 @@ class Dnc:
     repeats: int = 5
     c: float = 1.0
 
+    tolerates = (2, 1)
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
         check_count(self.subsample, "subsample", 1)
         check_count(self.repeats, "repeats", 1)
         check_positive(c=self.c)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        drop = int(self.c * still_malicious(self.f, good, 2, 1))
-        rows, d = np.flatnonzero(good), updates.shape[1]
-        kept = np.ones(len(rows), bool)
-        draw = np.random.default_rng(child(view.seed, "dnc", str(view.number)))
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        drop, d = int(self.c * rows.f), rows.updates.shape[1]
+        kept = np.ones(rows.n, bool)
+        draw = np.random.default_rng(child(rows.view.seed, "dnc", str(rows.view.number)))
         for _ in range(self.repeats):
             columns = np.sort(draw.choice(d, min(self.subsample, d), replace=False, shuffle=False))
-            scores = spectral_outliers(updates[np.ix_(rows, columns)])
-            kept[np.argsort(scores, kind="stable")[max(len(rows) - drop, 0) :]] = False
+            scores = spectral_outliers(rows.updates.take(columns, axis=1))
+            kept[np.argsort(scores, kind="stable")[max(rows.n - drop, 0) :]] = False
         if not kept.any():
-            raise ToadstoneError(f"each of the {len(rows)} finite updates was dropped in some repeat: lower c or f.")
-        return combination(kept / kept.sum(), updates, good)
+            raise ToadstoneError(f"each of the {rows.n} finite updates was dropped in some repeat: lower c or f.")
+        return kept / kept.sum()

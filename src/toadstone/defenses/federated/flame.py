@@ -11,9 +11,8 @@ from numpy import ndarray
 from sklearn.cluster import HDBSCAN
 
 from toadstone.errors import RefusedError, ToadstoneError
-from toadstone.federated.rows import ALONE, combination
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import gram, usable
+from toadstone.federated.rule import Round, Rule
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -44,7 +43,7 @@ def majority(gram: Float64[ndarray, "n n"]) -> Bool[ndarray, " n"]:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class FLAME:
+class FLAME(Rule):
     """Updates whose direction is not the majority's are left out, long ones are cut to the median length, and noise
     hides what is left of a backdoor.
 
@@ -67,24 +66,21 @@ class FLAME:
 
     noise: float = 1e-3
 
+    pairwise = True
+
     def __post_init__(self) -> None:
         if not 0 <= self.noise < np.inf:
             raise ToadstoneError(f"noise must be a finite number >= 0, not {self.noise}.")
 
-    def __call__(self, updates: np.ndarray, *, view: ServerView = ALONE) -> Aggregate:
-        """The mean of the clipped majority, with noise."""
-        products = gram(updates)
-        good = usable(products.diagonal())
-        if good.sum() < 3:
-            raise ToadstoneError(f"FLAME needs at least 3 finite updates to find a majority, not {good.sum()}.")
-        products = products[np.ix_(good, good)]
-        kept = majority(products)
+    def aggregate(self, rows: Round) -> Aggregate:
+        if rows.n < 3:
+            raise ToadstoneError(f"FLAME needs at least 3 finite updates to find a majority, not {rows.n}.")
+        kept = majority(rows.products)
         if not kept.any():
             raise RefusedError("every update of this round is rejected: no majority points in one direction.")
-        lengths = np.sqrt(products.diagonal())
-        median = np.median(lengths)
-        weights = kept * (median / np.maximum(lengths, max(median, np.finfo(float).tiny))) / kept.sum()
-        clipped = combination(weights, updates, good)
-        draw = np.random.default_rng(child(view.seed, "flame", str(view.number)))
-        noise = draw.standard_normal(updates.shape[1], dtype=np.float32) * np.float32(self.noise * median)
+        median = np.median(rows.lengths)
+        weights = kept * (median / np.maximum(rows.lengths, max(median, np.finfo(float).tiny))) / kept.sum()
+        clipped = rows.combination(weights)
+        draw = np.random.default_rng(child(rows.view.seed, "flame", str(rows.view.number)))
+        noise = draw.standard_normal(len(clipped.update), dtype=np.float32) * np.float32(self.noise * median)
         return Aggregate(clipped.update + noise, clipped.weights)

@@ -9,9 +9,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from toadstone.errors import RefusedError, ToadstoneError
-from toadstone.federated.rows import ALONE, combination, pick
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule
 from toadstone.registry import register
 
 
@@ -29,7 +27,7 @@ def trust(updates: Float[ndarray, "n d"], own: Float[ndarray, " d"]) -> Float64[
 
 @register("aggregator", needs=("server's rows",))
 @dataclass(frozen=True)
-class FLTrust:
+class FLTrust(Rule):
     """Clients count for as much as their updates point where the server's own does, and all at its length.
 
     Works with a majority of malicious clients, as long as the server's few rows (100 in the paper) look like the
@@ -47,18 +45,17 @@ class FLTrust:
     Aggregate(update=array([1., 0.], dtype=float32), weights=array([0.25, 0.  ]))
     """
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        """The trusted average."""
-        if view.own is None:
-            raise ToadstoneError("FLTrust needs view.own, an update from rows of the server's own: set some aside.")
-        good, own = finite(updates), view.own()
+    requires = ("own",)
+
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        assert rows.view.own is not None
+        own = rows.view.own()
         length = np.linalg.norm(own)
         if not 0 < length < np.inf:
             raise ToadstoneError(f"view.own() is an update of length {length}: it must be finite and above 0.")
-        rows = pick(updates, good)
-        scores = trust(rows, own)
+        scores = trust(rows.updates, own)
         if not scores.any():
             raise RefusedError("every update of this round is rejected: none points where the server's own does.")
-        lengths = np.linalg.norm(rows, axis=1).astype(np.float64)
-        scale = np.divide(length, lengths, out=np.zeros(len(rows)), where=lengths > 0)
-        return combination(scores * scale / scores.sum(), updates, good)
+        lengths = np.linalg.norm(rows.updates, axis=1).astype(np.float64)
+        scale = np.divide(length, lengths, out=np.zeros(rows.n), where=lengths > 0)
+        return scores * scale / scores.sum()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, combination
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite, gram, usable
+from toadstone.federated.rule import Round, Rule, usable
+from toadstone.maths.gram import gram
 from toadstone.registry import register
 
 
@@ -40,7 +37,7 @@ def foolsgold_weights(gram: Float64[ndarray, "n n"]) -> Float64[ndarray, " n"]:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class FoolsGold:
+class FoolsGold(Rule):
     """Clients who send like updates, round after round, count for less, as Sybils of one attacker do.
 
     Works against any number of clients that push the same way, when honest ones hold different data. Fails against a
@@ -54,18 +51,18 @@ class FoolsGold:
 
     Raises ToadstoneError when no update is finite and without ``view.memory``.
 
+    >>> from toadstone.federated.views import ServerView
     >>> sent = np.array([[1, 0], [1, 0], [0, 3]], np.float32)
     >>> FoolsGold()(sent, view=ServerView(memory=sent)).update
     array([0., 1.], dtype=float32)
     """
 
-    remembers: ClassVar[bool] = True
+    requires = ("memory",)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        if view.memory is None or len(view.memory) != len(updates):
-            raise ToadstoneError("FoolsGold needs view.memory, a row for each client with the sum of what it has sent.")
-        products = gram(view.memory)
-        good = finite(updates)
-        good[good] = usable(products.diagonal()[good])
-        weights = foolsgold_weights(products[np.ix_(good, good)])
-        return combination(weights / len(weights), updates, good)
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        assert rows.view.memory is not None
+        products = gram(rows.view.memory)[np.ix_(rows.good, rows.good)]
+        known = usable(products.diagonal())
+        weights = np.zeros(rows.n)
+        weights[known] = foolsgold_weights(products[np.ix_(known, known)]) / known.sum()
+        return weights

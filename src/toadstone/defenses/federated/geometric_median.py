@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.core import check_positive
-from toadstone.federated.rows import ALONE, check_count, combination, shares
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import gram, usable
+from toadstone.federated.rule import Round, Rule, check_count
 from toadstone.registry import register
 
 
@@ -38,7 +36,7 @@ def weiszfeld(
 
 @register("aggregator")
 @dataclass(frozen=True)
-class GeometricMedian:
+class GeometricMedian(Rule):
     """The point with the least sum of distances to the updates, by a few steps of Weiszfeld's method.
 
     Works against large updates of less than half of the clients: far ones count for little. Fails against updates
@@ -59,13 +57,11 @@ class GeometricMedian:
     nu: float = 1e-6
     weighted: bool = False
 
+    pairwise = True
+
     def __post_init__(self) -> None:
         check_count(self.steps, "steps", 1)
         check_positive(nu=self.nu)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        products = gram(updates)
-        good = usable(products.diagonal())
-        parts = shares(self.weighted, view, good)
-        weights = weiszfeld(products[np.ix_(good, good)], parts, self.steps, self.nu)
-        return combination(weights, updates, good)
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        return weiszfeld(rows.products, rows.shares(self.weighted), self.steps, self.nu)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, check_count, combination, still_malicious
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import gram, squared_distances, usable
+from toadstone.federated.rule import Round, Rule, check_count, one_hot
 from toadstone.registry import register
 
 
@@ -29,18 +27,9 @@ def krum_scores(distances: Float64[ndarray, "n n"], neighbours: int) -> Float64[
     return scores
 
 
-def _ranking(updates: Float[ndarray, "n d"], f: int) -> tuple[Int[ndarray, " m"], Bool[ndarray, " n"], int]:
-    """The finite rows from the best score to the worst, which rows they are, how many of them may be malicious."""
-    products = gram(updates)
-    good = usable(products.diagonal())
-    rest = still_malicious(f, good, 2, 3)
-    scores = krum_scores(squared_distances(products[np.ix_(good, good)]), int(good.sum()) - rest - 2)
-    return np.flatnonzero(good)[np.argsort(scores, kind="stable")], good, rest
-
-
 @register("aggregator")
 @dataclass(frozen=True)
-class Krum:
+class Krum(Rule):
     """The one update that is nearest to the n - f - 2 others next to it.
 
     Works against large or scattered updates of f clients. Fails against malicious updates close to one another and
@@ -60,17 +49,19 @@ class Krum:
 
     f: int
 
+    tolerates = (2, 3)
+    pairwise = True
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        best = _ranking(updates, self.f)[0][0]
-        return Aggregate(updates[best].copy(), np.eye(1, len(updates), best)[0])
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        return one_hot(int(krum_scores(rows.distances, rows.n - rows.f - 2).argmin()), rows.n)
 
 
 @register("aggregator")
 @dataclass(frozen=True)
-class MultiKrum:
+class MultiKrum(Rule):
     """The mean of the updates with the best scores of Krum.
 
     Works and fails as Krum does, but averages over many updates and so loses less accuracy.
@@ -90,16 +81,18 @@ class MultiKrum:
     f: int
     keep: int | None = None
 
+    tolerates = (2, 3)
+    pairwise = True
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
         if self.keep is not None:
             check_count(self.keep, "keep", 1)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        order, good, f = _ranking(updates, self.f)
-        keep = len(order) - f if self.keep is None else self.keep
-        if keep > len(order):
-            raise ToadstoneError(f"keep={keep} must not exceed the {len(order)} finite updates of a round: lower it.")
-        weights = np.zeros(len(updates))
-        weights[order[:keep]] = 1 / keep
-        return combination(weights[good], updates, good)
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        keep = rows.n - rows.f if self.keep is None else self.keep
+        if keep > rows.n:
+            raise ToadstoneError(f"keep={keep} must not exceed the {rows.n} finite updates of a round: lower it.")
+        weights = np.zeros(rows.n)
+        weights[krum_scores(rows.distances, rows.n - rows.f - 2).argsort(kind="stable")[:keep]] = 1 / keep
+        return weights

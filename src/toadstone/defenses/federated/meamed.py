@@ -8,9 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate, mean_around_median
-from toadstone.federated.rows import ALONE, check_count, equally, pick, still_malicious
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 
 
@@ -26,7 +25,7 @@ def meamed(updates: Float[ndarray, "n d"], keep: int) -> Float[ndarray, " d"]:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class Meamed:
+class Meamed(Rule):
     """The mean, in each coordinate, of the n - f updates nearest to the median.
 
     Works against any updates of f clients, and keeps more of the honest ones than the median does. Fails against
@@ -45,10 +44,10 @@ class Meamed:
 
     f: int
 
+    tolerates = (2, 1)
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        f = still_malicious(self.f, good, 2, 1)
-        return equally(meamed(pick(updates, good), int(good.sum()) - f), good)
+    def aggregate(self, rows: Round) -> Aggregate:
+        return Aggregate(meamed(rows.updates, rows.n - rows.f), rows.shares())

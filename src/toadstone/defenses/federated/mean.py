@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float64
 from numpy import ndarray
 
-from toadstone.federated.rows import ALONE, combination, shares
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule
 from toadstone.registry import register
 
 
 @register("aggregator")
 @dataclass(frozen=True)
-class Mean:
+class Mean(Rule):
     """The mean of the updates: what a server does that defends against nothing.
 
     Works when nobody is malicious. Fails against one single client, who can move the mean wherever they like.
@@ -33,6 +31,5 @@ class Mean:
 
     weighted: bool = False
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        return combination(shares(self.weighted, view, good), updates, good)
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        return rows.shares(self.weighted)

@@ -8,9 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate, middle
-from toadstone.federated.rows import ALONE, equally, pick
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 
 
@@ -26,7 +25,7 @@ def coordinate_median(updates: Float[ndarray, "n d"]) -> Float[ndarray, " d"]:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class CoordinateMedian:
+class CoordinateMedian(Rule):
     """The median of the updates in each coordinate.
 
     Works against any update that a minority sends, as each coordinate stays between those of honest clients. Fails
@@ -42,6 +41,5 @@ class CoordinateMedian:
     array([2., 2.], dtype=float32)
     """
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        return equally(coordinate_median(pick(updates, good)), good)
+    def aggregate(self, rows: Round) -> Aggregate:
+        return Aggregate(coordinate_median(rows.updates), rows.shares())

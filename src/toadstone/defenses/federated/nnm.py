@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from numpy import ndarray
 
-from toadstone.federated.rows import ALONE, check_count, check_rule, pick, spread_out, still_malicious
-from toadstone.federated.views import Aggregate, Aggregator, ServerView
-from toadstone.maths.gram import gram, squared_distances, usable
+from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.views import Aggregate, Aggregator
 from toadstone.registry import register
 
 
@@ -31,7 +30,7 @@ def mixing(distances: Float64[ndarray, "n n"], keep: int) -> Float64[ndarray, "n
 
 @register("aggregator")
 @dataclass(frozen=True)
-class NNM:
+class NNM(Rule):
     """Each update is replaced by the mean of the n - f nearest to it, then another rule combines them.
 
     Works where honest clients hold different data, as mixing brings their updates together and makes most rules
@@ -52,19 +51,15 @@ class NNM:
     f: int
     rule: Aggregator
 
+    tolerates = (2, 1)
+    pairwise = True
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
         check_rule(self.rule)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        products = gram(updates)
-        good = usable(products.diagonal())
-        f = still_malicious(self.f, good, 2, 1)
-        matrix = mixing(squared_distances(products[np.ix_(good, good)]), int(good.sum()) - f)
-        mixed = matrix.astype(updates.dtype) @ pick(updates, good)
-        if not good.all():
-            whole = np.full_like(updates, np.nan)
-            whole[good] = mixed
-            mixed = whole
-        found = self.rule(mixed, view=view)
-        return Aggregate(found.update, spread_out(found.weights[good] @ matrix, good))
+    def aggregate(self, rows: Round) -> Aggregate:
+        matrix = mixing(rows.distances, rows.n - rows.f)
+        mixed = matrix.astype(rows.updates.dtype) @ rows.updates
+        found = self.rule(rows.spread_out(mixed, np.nan), view=rows.view)
+        return Aggregate(found.update, found.weights[rows.good] @ matrix)

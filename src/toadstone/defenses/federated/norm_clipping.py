@@ -10,9 +10,8 @@ from numpy import ndarray
 
 from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, combination
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import squared_lengths, usable
+from toadstone.federated.rule import Round, Rule
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -30,7 +29,7 @@ def clip_factors(lengths: Float[ndarray, " n"], bound: float) -> Float64[ndarray
 
 @register("aggregator")
 @dataclass(frozen=True)
-class NormClipping:
+class NormClipping(Rule):
     """The mean of updates that are cut to a length, with noise added where asked.
 
     Works against boosted updates, such as model replacement: no client moves the mean by more than rho / n. Fails
@@ -55,13 +54,10 @@ class NormClipping:
         if not 0 <= self.noise < np.inf:
             raise ToadstoneError(f"noise must be a finite standard deviation >= 0, not {self.noise}.")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        squares = squared_lengths(updates)
-        good = usable(squares)
-        factors = clip_factors(np.sqrt(squares[good]), self.rho)
-        found = combination(factors / len(factors), updates, good)
+    def aggregate(self, rows: Round) -> Aggregate:
+        found = rows.combination(clip_factors(rows.lengths, self.rho) / rows.n)
         if self.noise == 0:
             return found
-        draw = np.random.default_rng(child(view.seed, "norm-clipping", str(view.number)))
+        draw = np.random.default_rng(child(rows.view.seed, "norm-clipping", str(rows.view.number)))
         noise = draw.standard_normal(len(found.update), np.float32) * np.float32(self.noise)
         return Aggregate(found.update + noise, found.weights)

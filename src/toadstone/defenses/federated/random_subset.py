@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float64
 from numpy import ndarray
 from scipy.stats import hypergeom
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, check_count, combination
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule, check_count
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -28,7 +26,7 @@ def chance_clean(n: int, f: int, size: int) -> float:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class RandomSubset:
+class RandomSubset(Rule):
     """The mean of a few updates that are drawn by chance.
 
     Works where malicious clients are rare: most rounds are clean, and later ones undo what a spoilt one did. Fails
@@ -49,12 +47,10 @@ class RandomSubset:
     def __post_init__(self) -> None:
         check_count(self.size, "size", 1)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        count = int(good.sum())
-        if self.size > count:
-            raise ToadstoneError(f"size={self.size} must not exceed the {count} finite updates of a round: lower it.")
-        draw = np.random.default_rng(child(view.seed, "random-subset", str(view.number)))
-        weights = np.zeros(count)
-        weights[draw.choice(count, self.size, replace=False)] = 1 / self.size
-        return combination(weights, updates, good)
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        if self.size > rows.n:
+            raise ToadstoneError(f"size={self.size} must not exceed the {rows.n} finite updates of a round: lower it.")
+        draw = np.random.default_rng(child(rows.view.seed, "random-subset", str(rows.view.number)))
+        weights = np.zeros(rows.n)
+        weights[draw.choice(rows.n, self.size, replace=False)] = 1 / self.size
+        return weights

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.accuracy_check import without_each
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import ALONE, check_count, combination, pick, still_malicious
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule, check_count
 from toadstone.registry import register
 
 _BY = ("error", "loss", "union")
@@ -36,7 +34,7 @@ def worst(losses: Float[ndarray, " n"], errors: Float[ndarray, " n"], f: int, by
 
 @register("aggregator", needs=("server's rows",))
 @dataclass(frozen=True)
-class ServerValidation:
+class ServerValidation(Rule):
     """The f clients without whom the model does best on the server's rows are left out.
 
     Works against updates that spoil the model by much. Fails against backdoors, which leave those rows as they were,
@@ -55,23 +53,19 @@ class ServerValidation:
     f: int
     by: str = "union"
 
+    tolerates = (2, 1)
+    requires = ("judge",)
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
         if self.by not in _BY:
             raise ToadstoneError(f"by must be one of {', '.join(_BY)}, not {self.by!r}.")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        """The mean of those who are not rejected."""
-        if view.judge is None:
-            raise ToadstoneError(
-                "ServerValidation needs view.judge, rows of the server's own to try models on: set some aside."
-            )
-        good = finite(updates)
-        f = still_malicious(self.f, good, 2, 1)
-        rows = pick(updates, good)
-        if f == 0:
-            return combination(np.full(len(rows), 1 / len(rows)), updates, good)
-        losses, errors = view.judge(without_each(rows))
+    def weights(self, rows: Round) -> Float64[ndarray, " n"]:
+        if rows.f == 0:
+            return rows.shares()
+        assert rows.view.judge is not None
+        losses, errors = rows.view.judge(without_each(rows.updates))
         losses = np.nan_to_num(losses, nan=np.inf, posinf=np.inf)
-        kept = ~worst(losses, errors, f, self.by)
-        return combination(kept / kept.sum(), updates, good)
+        kept = ~worst(losses, errors, rows.f, self.by)
+        return kept / kept.sum()

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.core import check_positive
-from toadstone.federated.rows import ALONE, equally, pick
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 
 _BLOCK = 1 << 15  # columns whose signs are in memory at once
@@ -32,7 +31,7 @@ def majority(updates: Float[ndarray, "n d"]) -> Float[ndarray, " d"]:
 
 @register("aggregator")
 @dataclass(frozen=True)
-class SignMajority:
+class SignMajority(Rule):
     """Each coordinate moves by a fixed step, in the direction that most clients want.
 
     Works against updates of any size, as each client has one vote in each coordinate. Fails where the honest votes
@@ -53,6 +52,5 @@ class SignMajority:
     def __post_init__(self) -> None:
         check_positive(step=self.step)
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        return equally(updates.dtype.type(self.step) * majority(pick(updates, good)), good)
+    def aggregate(self, rows: Round) -> Aggregate:
+        return Aggregate(rows.updates.dtype.type(self.step) * majority(rows.updates), rows.shares())

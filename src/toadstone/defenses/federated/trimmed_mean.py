@@ -9,9 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate
-from toadstone.federated.rows import ALONE, check_count, equally, pick, still_malicious
-from toadstone.federated.views import Aggregate, ServerView
-from toadstone.maths.gram import finite
+from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.views import Aggregate
 from toadstone.registry import register
 
 
@@ -30,7 +29,7 @@ def trimmed_mean(updates: Float[ndarray, "n d"], trim: int) -> Float[ndarray, " 
 
 @register("aggregator")
 @dataclass(frozen=True)
-class TrimmedMean:
+class TrimmedMean(Rule):
     """The mean of the updates in each coordinate, without the f least and the f greatest.
 
     Works against any updates of f clients: what is left lies between the updates of honest clients. Fails against
@@ -48,10 +47,10 @@ class TrimmedMean:
 
     f: int
 
+    tolerates = (2, 1)
+
     def __post_init__(self) -> None:
         check_count(self.f, "f")
 
-    def __call__(self, updates: Float[ndarray, "n d"], *, view: ServerView = ALONE) -> Aggregate:
-        good = finite(updates)
-        f = still_malicious(self.f, good, 2, 1)
-        return equally(trimmed_mean(pick(updates, good), f), good)
+    def aggregate(self, rows: Round) -> Aggregate:
+        return Aggregate(trimmed_mean(rows.updates, rows.f), rows.shares())

@@ -23,7 +23,7 @@ from toadstone.defenses.federated.random_subset import RandomSubset
 from toadstone.defenses.federated.sign_majority import SignMajority
 from toadstone.defenses.federated.trimmed_mean import TrimmedMean
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rows import check_rule, still_malicious
+from toadstone.federated.rule import Rule
 from toadstone.federated.views import Aggregator, ServerView
 from toadstone.registry import from_spec, to_spec
 
@@ -60,6 +60,7 @@ def test_a_rule_is_pure_seeded_and_survives_its_spec(rule):
         array.flags.writeable = False
     once, twice = rule(updates, view=view), from_spec(to_spec(rule))(updates, view=view)
     assert isinstance(rule, Aggregator)
+    assert isinstance(rule, Rule)
     assert np.array_equal(updates, before)
     assert np.array_equal(once.update, twice.update)
     assert np.array_equal(once.weights, twice.weights)
@@ -155,14 +156,3 @@ def test_the_breakdown_point_is_checked(rule, least):
         return
     with pytest.raises(ToadstoneError, match=re.escape("f=0 malicious ones of n=1 finite updates")):
         rule(updates[:least], view=view)
-
-
-def test_the_malicious_rows_that_are_left():
-    good = np.array([True] * 9 + [False] * 2)
-    assert still_malicious(3, good, 2, 3) == 1
-    assert still_malicious(1, good, 2, 3) == 0
-
-
-def test_a_wrapped_rule_must_be_one():
-    with pytest.raises(ToadstoneError, match="rule must be an aggregator such as"):
-        check_rule("median")

@@ -1,0 +1,219 @@
+"""The base of the server's rules: which rows a rule may look at, how many of those may be malicious, what is made of
+the weights that it gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, final
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+from numpy import ndarray
+
+from toadstone.errors import RefusedError, ToadstoneError
+from toadstone.federated.views import Aggregate, ServerView
+from toadstone.maths.gram import gram, inner, squared_distances, squared_lengths
+
+ALONE = ServerView()  # a server that knows the updates and nothing else
+_LARGEST = 1e36  # a squared length that single precision still holds, with room for rounding
+_REQUIRED = {
+    "own": "an update from rows of the server's own: set some aside",
+    "judge": "rows of the server's own to try models on: set some aside",
+    "memory": "a row for each client with the sum of what it has sent",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What a rule is shown of a round of N clients.
+
+    - ``sent``: (N, d) what they sent. ``good``: (N,) the n rows that a rule may look at.
+    - ``f``: how many of those n may be malicious. ``view``: what else the server knows, of all N.
+    - ``squares``: (N,) squared lengths. ``inner_products``: (N, N), where the rule is ``pairwise``.
+
+    What follows is about the n rows alone, and computed when it is asked for.
+    """
+
+    sent: Float[ndarray, "N d"]
+    good: Bool[ndarray, " N"]
+    f: int
+    view: ServerView
+    squares: Float64[ndarray, " N"]
+    inner_products: Float64[ndarray, "N N"] | None = None
+
+    @cached_property
+    def n(self) -> int:
+        """How many rows there are."""
+        return int(self.good.sum())
+
+    @cached_property
+    def updates(self) -> Float[ndarray, "n d"]:
+        """The rows; no copy is made when they are all that was sent."""
+        return self.sent if self.n == len(self.sent) else self.sent[self.good]
+
+    @cached_property
+    def products(self) -> Float64[ndarray, "n n"]:
+        """Their inner products."""
+        products = gram(self.sent) if self.inner_products is None else self.inner_products
+        return products[np.ix_(self.good, self.good)]
+
+    @cached_property
+    def distances(self) -> Float64[ndarray, "n n"]:
+        """The squared distances between them."""
+        return squared_distances(self.products)
+
+    @cached_property
+    def lengths(self) -> Float64[ndarray, " n"]:
+        """Their lengths."""
+        return np.sqrt(self.squares[self.good])
+
+    def along(self, vector: Float[ndarray, " d"]) -> Float64[ndarray, " n"]:
+        """Their inner products with ``vector``."""
+        return inner(self.sent, vector)[self.good]
+
+    def shares(self, weighted: bool = False) -> Float64[ndarray, " n"]:
+        """What they count for: equal parts or, where ``weighted``, as many as the client has training rows.
+
+        Raises ToadstoneError when ``view.rows`` is needed and missing, or 0 for all of them.
+        """
+        if not weighted:
+            return np.full(self.n, 1 / self.n)
+        if self.view.rows is None:
+            raise ToadstoneError("weighted=True needs view.rows, the clients' numbers of training rows: give them.")
+        rows = self.view.rows[self.good].astype(np.float64)
+        if (rows < 0).any() or not rows.sum() > 0:
+            raise ToadstoneError("view.rows must be numbers of training rows >= 0, not all of them 0.")
+        return rows / rows.sum()
+
+    def combination(self, weights: Float[ndarray, " n"]) -> Aggregate:
+        """Their sum, each times its weight; a row that is all of it is copied and not computed."""
+        best = int(weights.argmax())
+        if weights[best] == 1 and np.count_nonzero(weights) == 1:
+            return Aggregate(self.sent[np.flatnonzero(self.good)[best]].copy(), weights)
+        return Aggregate(weights.astype(self.sent.dtype) @ self.updates, weights)
+
+    def spread_out(self, values: Float[ndarray, "n ..."], other: float = 0.0) -> Float[ndarray, "N ..."]:
+        """A value for each of them as one for each who sent, ``other`` for those who are not among them."""
+        if self.n == len(self.sent):
+            return values
+        out = np.full((len(self.sent), *values.shape[1:]), other, values.dtype)
+        out[self.good] = values
+        return out
+
+
+class Rule:
+    """An aggregator: (N, d) updates to one. A subclass, a frozen dataclass of the paper's hyper-parameters, defines
+    one of ``weights`` and ``aggregate``; what all rules do is done here.
+
+    Rows with NaN, infinite values or a length above 1e18 are dropped before the rule looks. They get the weight 0, and
+    each of them counts as one of the ``f`` malicious clients of a rule that has this field.
+
+    - ``tolerates``: (a, b) for n >= a f + b, where the proof of the rule holds.
+    - ``pairwise``: whether rows are compared with one another. Then the lengths come from the inner products as well,
+      and nothing is computed twice.
+    - ``requires``: fields of the view without which the rule cannot work; ``previous`` may be None, but must fit.
+
+    Calling it raises ToadstoneError when the view lacks what the rule requires or ``f`` is too large, RefusedError
+    when no row is left, and what the rule raises.
+
+    >>> @dataclass(frozen=True)
+    ... class Shortest(Rule):
+    ...     def weights(self, rows: Round) -> ndarray:
+    ...         return one_hot(int(rows.lengths.argmin()), rows.n)
+    >>> Shortest()(np.array([[3], [np.nan], [-2]], np.float32))
+    Aggregate(update=array([-2.], dtype=float32), weights=array([0., 0., 1.]))
+    """
+
+    tolerates: ClassVar[tuple[int, int]] = (0, 1)
+    pairwise: ClassVar[bool] = False
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        mine = vars(cls)
+        if ("weights" in mine) == ("aggregate" in mine) or "__call__" in mine:
+            raise TypeError(f"{cls.__name__} must define weights or aggregate, not both, and leave __call__ as it is.")
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the view must hold what the clients sent in all rounds."""
+        return "memory" in self.requires
+
+    @final
+    def __call__(self, updates: Float[ndarray, "N d"], *, view: ServerView = ALONE) -> Aggregate:
+        self._check_view(updates, view)
+        products = gram(updates) if self.pairwise else None
+        squares = squared_lengths(updates) if products is None else products.diagonal()
+        good = usable(squares)
+        f = still_malicious(getattr(self, "f", 0), good, *self.tolerates)
+        rows = Round(updates, good, f, view, squares, products)
+        found = self.aggregate(rows)
+        return Aggregate(found.update, rows.spread_out(np.asarray(found.weights, np.float64)))
+
+    def weights(self, rows: Round) -> Float[ndarray, " n"]:
+        """What each row is multiplied with before all are added up."""
+        raise NotImplementedError
+
+    def aggregate(self, rows: Round) -> Aggregate:
+        """The update, and the weights of the n rows; for rules that are more than a sum of rows by weights."""
+        return rows.combination(self.weights(rows))
+
+    def _check_view(self, updates: Float[ndarray, "N d"], view: ServerView) -> None:
+        for word in self.requires:
+            known = getattr(view, word)
+            if word == "previous":
+                if known is not None and (known.shape != updates.shape[1:] or not np.isfinite(known).all()):
+                    raise ToadstoneError(f"view.previous must be {updates.shape[1]} finite numbers, as an update is.")
+            elif known is None or (isinstance(known, ndarray) and len(known) != len(updates)):
+                raise ToadstoneError(f"{type(self).__name__} needs view.{word}, {_REQUIRED[word]}.")
+
+
+def usable(squares: Float64[ndarray, " N"]) -> Bool[ndarray, " N"]:
+    """Which rows with these squared lengths a rule may look at: no NaN, nothing infinite, no longer than 1e18.
+
+    Raises RefusedError when there are none.
+    """
+    good: ndarray = squares <= _LARGEST
+    if not good.any():
+        raise RefusedError(
+            "every update of this round is rejected: none of them is finite and shorter than 1e18, so look at how "
+            "the clients train."
+        )
+    return good
+
+
+def still_malicious(f: int, good: Bool[ndarray, " N"], times: int, plus: int) -> int:
+    """How many of the ``good`` rows may be malicious: each row that is not finite was one of the ``f``.
+
+    Raises ToadstoneError unless n >= times f + plus, before and after those rows are gone.
+    """
+    n, kept = len(good), int(good.sum())
+    rest = max(f - (n - kept), 0)
+    for bad, count, kind in ((f, n, "updates"), (rest, kept, "finite updates")):
+        if count < times * bad + plus:
+            raise ToadstoneError(
+                f"f={bad} malicious ones of n={count} {kind} are too many for this rule, which needs "
+                f"n >= {times}f + {plus} = {times * bad + plus}: lower f or let more clients take part."
+            )
+    return rest
+
+
+def one_hot(at: int, n: int) -> Float64[ndarray, " n"]:
+    """1 for row ``at`` and 0 for the others.
+
+    >>> one_hot(1, 3)
+    array([0., 1., 0.])
+    """
+    return np.eye(1, n, at)[0]
+
+
+def check_count(value: int, name: str, least: int = 0) -> None:
+    """ToadstoneError unless ``value`` is a whole number >= ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ToadstoneError(f"{name} must be a whole number >= {least}, not {value}.")
+
+
+def check_rule(rule: object) -> None:
+    """ToadstoneError unless ``rule`` can be called."""
+    if not callable(rule):
+        raise ToadstoneError(f"rule must be an aggregator such as CoordinateMedian(), not {rule!r}.")
