@@ -119,7 +119,7 @@ class CognitiveDistillation:
 
 
 def _checked(model: Model, x: Rows) -> TorchModel:
-    if not isinstance(model, TorchModel) or getattr(model.encode, "modality", None) != "image":
+    if not isinstance(model, TorchModel) or model.encode.modality != "image":
         raise ToadstoneError("model must be a TorchModel that reads images: masks are learnt by gradients on pixels.")
     if x.dtype != np.uint8 or x.ndim not in (3, 4):
         raise ToadstoneError(f"data and clean must hold uint8 images, not {x.dtype} rows of shape {x.shape[1:]}.")

@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.core import Data, Evidence, Mended, Model, check_two_classes
 from toadstone.errors import ToadstoneError
+from toadstone.models.layers import linear_layers
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
@@ -168,7 +169,7 @@ def _batches(n: int, size: int) -> Iterator[ndarray]:
 def _layer(net: nn.Module, name: str | None) -> str:
     modules = dict(net.named_modules())
     maps = [n for n, m in modules.items() if isinstance(m, nn.Conv2d) or (isinstance(m, nn.BatchNorm2d) and m.affine)]
-    hidden = [n for n, m in modules.items() if isinstance(m, nn.Linear)][:-1]
+    hidden = linear_layers(net)[:-1]
     if name is None and not maps + hidden:
         raise ToadstoneError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
     chosen = name or (maps or hidden)[-1]
