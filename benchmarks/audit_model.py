@@ -26,12 +26,13 @@ from toadstone import Data, load, split
 from toadstone.attacks import Backdoor
 from toadstone.audit.model import audit_model
 from toadstone.core import Rate
-from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, reverse_triggers
+from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index
 from toadstone.evaluation.rates import accuracy, auroc
 from toadstone.models import MLP, PreActResNet, SmallCNN
 from toadstone.rng import child
 from toadstone.training import Adam, Train
 from toadstone.triggers import Blend, Patch
+from toadstone.whitebox.reverse import reverse
 
 KEPT = Path("build/audit_model")
 TRIGGERS = {
@@ -74,8 +75,7 @@ def line(design: str, name: str, seed: int, mnist: bool) -> dict[str, Any]:
     trained, start = time.process_time() - start, time.process_time()
     found = audit_model(model, clean, seed=seed)
     seconds, start = time.process_time() - start, time.process_time()
-    masks, _, reached = reverse_triggers(model, clean, np.arange(10), NeuralCleanse(), seed=seed)
-    norms = np.where(reached, np.maximum(masks.sum((1, 2), dtype=float), 1 / 255), float(masks[0].size))
+    norms = reverse(model, clean, np.arange(10), NeuralCleanse().kind(), seed=seed).size
     others = test.take(test.y != target)
     told = {
         "net": f"{design} {seed}",

@@ -45,8 +45,9 @@ from toadstone.attacks.data.feature_collision import Splitting, collide
 from toadstone.models import MLP, PreActResNet, SmallCNN, TorchModel
 from toadstone.training import SGD, Train
 from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.descend import descend
 from toadstone.whitebox.features import features_of
-from toadstone.whitebox.gradients import Perturbation, matching_loss, parameter_gradient
+from toadstone.whitebox.gradients import matching_loss, parameter_gradient, signed_adam, within
 from toadstone.whitebox.pixels import to_unit
 
 with warnings.catch_warnings():
@@ -202,10 +203,11 @@ def gradient_matching(net: str, quick: bool) -> dict[str, float]:
         with model.frozen() as frozen:
             for i, (rows, image) in enumerate(zip(bases, images, strict=True)):
                 wanted = parameter_gradient(frozen, image[None], y[:1])
-                search = Perturbation(rows, RESTARTS, replace(MATCHED, steps=steps), i)
-                for _ in range(steps):
-                    search.step(frozen, wanted, y)
-                found.append(min(search.images.detach(), key=lambda x: loss(x, image)))
+                ball, draw = within(MATCHED, rows), torch.Generator().manual_seed(i)
+                aim, moves = partial(matching_loss, frozen, wanted, y=y), signed_adam(replace(MATCHED, steps=steps))
+                starts = ball.random(rows.expand(RESTARTS, *rows.shape), draw)
+                copies = [descend(aim, start, ball, moves, steps) for start in starts]
+                found.append(min(copies, key=lambda x: loss(x, image)))
         return found
 
     def theirs(steps: int) -> list[Tensor]:

@@ -27,6 +27,14 @@ class Net(nn.Module):
         return self.scale * self.body(x)[:, :3]
 
 
+class Unwritable(Pixels):
+    """An encoder that cannot be written out, as its function has no name."""
+
+    def __init__(self):
+        super().__init__(2, 2)
+        object.__setattr__(self, "function", lambda x: x)
+
+
 class Lengths:
     classes = ("short", "long")
 
@@ -112,7 +120,7 @@ def test_forests_texts_and_overlays_are_kept_too(tmp_path):
 
 def test_bad_input(tmp_path):
     with pytest.raises(ToadstoneError, match="cannot be told from another"):
-        cached(TorchModel(Net(), "body", lambda x: torch.from_numpy(x).float(), ("a", "b", "c")), tmp_path, X)
+        cached(TorchModel(Net(), "body", Unwritable(), ("a", "b", "c")), tmp_path, X)
     with pytest.raises(ToadstoneError, match="rows is empty"):
         cached(model(), tmp_path, X[:0])
     (tmp_path / "file").write_text("")

@@ -91,6 +91,11 @@ def test_unknown_feature_layer_lists_the_layers():
         TorchModel(SmallCNN(2, 4).build((1, 8, 8), 2), "fc9", Pixels(8, 8), ("a", "b"))
 
 
+def test_an_encoder_says_what_it_reads():
+    with pytest.raises(Exception, match=r"modality|Encode"):  # the type hook speaks first where it is on
+        TorchModel(MLP((4,)).build((1,), 2), "features", torch.from_numpy, ("a", "b"))
+
+
 @pytest.mark.parametrize("x", [np.zeros((0, 8, 8), np.uint8), np.zeros((2, 7, 8), np.uint8)])
 def test_bad_inputs(x):
     with pytest.raises(ToadstoneError):

@@ -8,7 +8,7 @@ from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models.nets import MLP, BagOfEmbeddings, Logistic, PreActResNet, SmallCNN, TextCNN
 from toadstone.training import SGD, Adam, Fit, Train
-from toadstone.training.train import minibatches
+from toadstone.training.loop import minibatches
 
 
 def digits():

@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import Encode
+from toadstone.models.layers import last_linear
 from toadstone.models.nets import MLP, Logistic, Net
 from toadstone.rng import torch_seed
 
@@ -123,9 +124,9 @@ class LocalTraining:
     def output(self) -> slice | None:
         """Where the weights and biases of the last linear layer lie in the vector; None for a net without one."""
         net, found, at = self._build("meta"), None, 0
-        linear = [name for name, part in net.named_modules() if isinstance(part, nn.Linear)]
+        last = last_linear(net)
         for name, part in _state(net).items():
-            if linear and name.rpartition(".")[0] == linear[-1]:
+            if last and name.rpartition(".")[0] == last[0]:
                 found = slice(found.start if found else at, at + part.numel())
             at += part.numel()
         return found

@@ -20,6 +20,7 @@ from toadstone.core import Data, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.models.encode import Encode, fit_encode
+from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
 from toadstone.models.storage import load_weights
 from toadstone.models.torch_model import TorchModel
@@ -106,10 +107,9 @@ def adapt(net: nn.Module, clean: Data, takes: Takes | None = None, layer: str | 
 def representation(net: nn.Module) -> str:
     """The name of the leaf before the last Linear; of the last leaf where there is none."""
     leaves: list[str] = [name for name, m in net.named_modules() if name and not list(m.children())]
-    linear = [i for i, name in enumerate(leaves) if isinstance(net.get_submodule(name), nn.Linear)]
     if not leaves:
         raise ToadstoneError("net has no layers.")
-    return leaves[max(0, linear[-1] - 1)] if linear else leaves[-1]
+    return before_last_linear(net, leaves) or leaves[-1]
 
 
 def load_stranger(
@@ -230,7 +230,7 @@ def answer(model: TorchModel, clean: Data) -> None:
 
 
 def _others(model: TorchModel) -> Iterator[Takes]:
-    channels = model.encode.shape[0]  # type: ignore[attr-defined]
+    channels = model.encode.shape[0]
     mean, std = _IMAGENET if channels == 3 else _GREY
     ranges: tuple[dict[str, Any], ...] = ({}, {"high": 255.0}, {"low": -1.0}, {"mean": mean, "std": std})
     for fields, layout in itertools.product(ranges, LAYOUTS):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from toadstone.core import check_rows
 from toadstone.errors import ToadstoneError
+from toadstone.models.encode import Encode
 from toadstone.overlay import Rows
 
 BATCH = 512  # rows a forward pass; results do not depend on it
@@ -29,12 +30,12 @@ class TorchModel:
     the last linear layer, as a rule). ``design`` is the registered description that built the net, if one did;
     saving needs it. The net is put in evaluation mode for each call and back afterwards.
 
-    Raises ToadstoneError when ``feature_layer`` names no submodule.
+    Raises ToadstoneError when ``feature_layer`` names no submodule, or ``encode`` lacks ``shape`` or ``modality``.
     """
 
     net: nn.Module
     feature_layer: str
-    encode: Callable[[ndarray], Tensor]
+    encode: Encode
     classes: tuple[str, ...]
     design: Any = None
 
@@ -43,6 +44,11 @@ class TorchModel:
         if self.feature_layer not in names:
             some = ", ".join(names[:12])
             raise ToadstoneError(f"feature_layer {self.feature_layer!r} names no submodule; there are: {some}.")
+        if not isinstance(self.encode, Encode):
+            raise ToadstoneError(
+                "encode must be an encoder with a shape and a modality, such as Pixels, Columns or Words, not a "
+                f"{type(self.encode).__name__}."
+            )
 
     def logits(self, x: Rows) -> Float[ndarray, "n k"]:
         """The net's outputs, float32."""

@@ -20,6 +20,7 @@ from toadstone.data.arrays import read_npz
 from toadstone.errors import ToadstoneError
 from toadstone.models.cache import digest_model
 from toadstone.models.encode import fit_encode
+from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import SmallCNN
 from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.models.torch_model import TorchModel
@@ -181,10 +182,7 @@ def wrap_module(net: nn.Module, data: Data) -> TorchModel:
         raise ToadstoneError(
             f"model gives outputs of shape {tuple(shape)[1:]}: it must give {len(data.classes)} logits."
         )
-    modules = dict(net.named_modules())
-    linear = [i for i, name in enumerate(order) if isinstance(modules[name], nn.Linear)]
-    before = order[linear[-1] - 1] if linear and linear[-1] > 0 else order[0]
-    return TorchModel(net, before, encode, data.classes)
+    return TorchModel(net, before_last_linear(net, order) or order[0], encode, data.classes)
 
 
 def default_trainer(data: Data) -> Trainer:

@@ -1,94 +1,60 @@
-"""What attacks that train nets of their own share: the victim before training, the loop, a trigger that is a net."""
+"""The one training loop: gradient steps on minibatches, the step size falling as half a cosine to zero."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from toadstone.core import Data, check_two_classes
 from toadstone.errors import ToadstoneError
-from toadstone.models import torch_model
-from toadstone.models.encode import fit_encode
-from toadstone.models.nets import SmallCNN
-from toadstone.models.torch_model import TorchModel
-from toadstone.overlay import Rows
-from toadstone.progress import track
-from toadstone.rng import child, torch_seed
-from toadstone.training.train import Descent, Train, minibatches
-from toadstone.triggers.base import check_images
-from toadstone.whitebox.pixels import to_pixels, to_unit
 
 
-def check_plain(trainer: Train) -> None:
-    """Raise ToadstoneError where ``trainer`` asks for more than ``descend`` does."""
-    if trainer.label_smoothing or trainer.crop or trainer.flip or trainer.patience:
-        raise ToadstoneError(
-            "trainer must leave label_smoothing, crop, flip and patience at 0: they are not used here."
-        )
+class Descent:
+    """Gradient descent on the weights of ``net`` from where they are, for ``steps`` steps in all.
 
-
-def untrained(trainer: Train, train: Data, *, seed: int) -> TorchModel:
-    """The model that ``trainer`` starts from, with the weights that it draws for ``seed``; for images alone."""
-    check_two_classes(train, "train")
-    check_images(train.x)
-    encode, design = fit_encode(train), trainer.net or SmallCNN()
-    if "image" not in design.takes:
-        raise ToadstoneError(f"net {type(design).__name__} reads {' or '.join(design.takes)}, not images.")
-    with torch_seed(child(seed, "net")):
-        net = design.build(encode.shape, len(train.classes))
-    return TorchModel(net, design.feature_layer, encode, train.classes, design)
-
-
-def descend(nets: nn.Module, loss: Callable[[ndarray], Tensor], n: int, trainer: Train, *, seed: int) -> None:
-    """Train ``nets`` in place on the mean loss of minibatches of the rows 0..n-1, and leave them in evaluation mode.
-
-    ``loss`` takes row numbers and may draw from torch's generator, which is seeded here. Of ``trainer`` the epochs,
-    the optimizer with its cosine schedule and the batch size are used.
-    """
-    order, descent = np.random.default_rng(child(seed, "order")), Descent(nets, trainer, n)
-    nets.train()
-    with torch_seed(child(seed, "draws")):
-        for epoch in track(range(trainer.epochs), "training"):
-            for batch in minibatches(order.permutation(n), trainer.batch_size):
-                descent.step(loss(batch), epoch)
-    nets.eval()
-
-
-@dataclass(frozen=True, eq=False)
-class GeneratedTrigger:
-    """What a net makes of each input: a trigger that differs from input to input.
-
-    It has no JSON spec, as weights are no JSON values; the attack's spec and seed make it again.
-
-    - ``net``: maps images in [0, 1], (n, c, h, w), to images in [0, 1], in evaluation mode.
-    - ``shape``: (h, w) or (h, w, c) of the images that it was trained on.
-
-    Raises ToadstoneError for images of another shape.
+    The step size of ``optimizer`` falls as half a cosine to zero over these. ``epoch`` is the number of steps an epoch,
+    by which a divergence is dated; 0 where there are none.
     """
 
-    net: nn.Module
-    shape: tuple[int, ...]
+    def __init__(self, net: nn.Module, optimizer: torch.optim.Optimizer, steps: int, epoch: int = 0) -> None:
+        self.net, self.optimizer, self.epoch, self.done = net, optimizer, epoch, 0
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
 
-    def check(self, x: Rows) -> None:
-        """Raise ToadstoneError unless ``x`` holds uint8 images of the shape that the net was trained on."""
-        check_images(x)
-        if x.shape[1:] != self.shape:
-            raise ToadstoneError(
-                f"x has images of shape {x.shape[1:]} but the trigger is for {self.shape}: resize them."
-            )
+    def run(
+        self,
+        loss: Callable[[ndarray], Tensor],
+        batches: Iterable[ndarray],
+        after: Callable[[], None] = lambda: None,
+    ) -> list[float]:
+        """A step down ``loss`` of each of ``batches`` (row numbers), ``after`` it a call; the losses before each step.
 
-    def __call__(self, x: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
-        """What the net makes of ``x``; nothing is drawn from ``seed``."""
-        self.check(x)
-        out = np.array(x)
-        with torch.inference_mode():
-            for i in range(0, len(out), torch_model.BATCH):
-                rows = slice(i, i + torch_model.BATCH)
-                out[rows] = to_pixels(self.net(to_unit(out[rows])), out.ndim)
-        return out
+        The net is in training mode meanwhile, then in evaluation mode. A later call goes on where this one ended.
+        Raises ToadstoneError when a loss is not a finite number.
+        """
+        losses = []
+        self.net.train()
+        for batch in batches:
+            here = loss(batch)
+            losses.append(here.item())
+            if not np.isfinite(losses[-1]):
+                where = f"epoch {self.done // self.epoch + 1}" if self.epoch else f"step {self.done + 1}"
+                raise ToadstoneError(f"training diverged in {where} (the loss is {losses[-1]}): lower lr.")
+            self.optimizer.zero_grad()
+            here.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.schedule.step()
+            self.done += 1
+            after()
+        self.net.eval()
+        return losses
+
+
+def minibatches(rows: ndarray, size: int) -> Iterator[ndarray]:
+    """``rows`` in pieces of ``size``; a last piece of one row joins its neighbour (batch norm cannot take it)."""
+    cuts = list(range(size, len(rows), size))
+    if cuts and len(rows) - cuts[-1] == 1:
+        cuts.pop()
+    yield from np.split(rows, cuts)

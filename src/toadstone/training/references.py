@@ -39,5 +39,5 @@ def reference(model: TorchModel, rows: Data, *, seed: int) -> TorchModel:
     epochs = int(np.clip(_STEPS * _BATCH / len(rows), 3, 40))
     trainer = Train(epochs=epochs, optimizer=Adam(_LR), batch_size=_BATCH)
     with torch_seed(child(seed, "dropout")):
-        trainer.optimise(net.cpu(), rows, model.encode, child(seed, "fit"))  # type: ignore[arg-type]
+        trainer.optimise(net.cpu(), rows, model.encode, child(seed, "fit"))
     return TorchModel(net.eval().to(model.device), model.feature_layer, model.encode, model.classes)

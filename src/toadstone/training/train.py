@@ -1,9 +1,9 @@
-"""The reference training loop: minibatch gradient descent with a cosine schedule."""
+"""The reference trainer: cross-entropy on minibatches with a cosine schedule."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
+from toadstone.training.loop import Descent, minibatches
 
 _WHOLE = 1 << 30  # values: a set that encodes to fewer is encoded once, a larger one batch by batch
 
@@ -99,20 +100,21 @@ class Train:
         return TorchModel(net.eval(), design.feature_layer, encode, train.classes, design)
 
     def optimise(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
-        """The loop alone: train the weights of ``net`` in place, from where they are."""
+        """The descent alone: train the weights of ``net`` in place, from where they are."""
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         order = np.random.default_rng(child(seed, "order"))
         draw = torch.Generator().manual_seed(child(seed, "augment"))
         rows, held = _hold_out(len(train), order, self.patience > 0)
         inputs, y = _reader(train, encode), torch.from_numpy(np.asarray(train.y, np.int64))
-        descent = Descent(net, self, len(rows))
+        descent = self.descent(net, len(rows))
+
+        def loss(batch: ndarray) -> Tensor:
+            x = self._augment(inputs(batch), draw)
+            return F.cross_entropy(net(x), y[batch], label_smoothing=self.label_smoothing)
+
         best, best_loss, since = None, float("inf"), 0
-        for epoch in track(range(self.epochs), "training"):
-            net.train()
-            for batch in minibatches(order.permutation(rows), self.batch_size):
-                x = self._augment(inputs(batch), draw)
-                loss = F.cross_entropy(net(x), y[batch], label_smoothing=self.label_smoothing)
-                descent.step(loss, epoch)
+        for _ in track(range(self.epochs), "training"):
+            descent.run(loss, minibatches(order.permutation(rows), self.batch_size))
             if len(held):
                 held_loss, since = _loss(net, inputs, y, held), since + 1
                 if held_loss < best_loss:
@@ -121,6 +123,11 @@ class Train:
                     break
         if best is not None:
             net.load_state_dict(best)
+
+    def descent(self, net: nn.Module, n: int) -> Descent:
+        """The gradient steps of ``epochs`` epochs of ``n`` rows on the weights of ``net``, of which none is taken."""
+        epoch = -(-n // self.batch_size)
+        return Descent(net, self.optimizer(net), self.epochs * epoch, epoch)
 
     def _augment(self, x: Tensor, draw: torch.Generator) -> Tensor:
         n = len(x)
@@ -133,33 +140,6 @@ class Train:
             wide = F.pad(x, [self.crop] * 4).permute(0, 2, 3, 1)
             x = wide[torch.arange(n)[:, None, None], down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
         return x
-
-
-class Descent:
-    """The gradient steps of ``trainer`` on the weights of ``nets``: its optimizer, whose step size falls as half a
-    cosine to zero over all epochs of ``n`` rows."""
-
-    def __init__(self, nets: nn.Module, trainer: Train, n: int) -> None:
-        self.optimizer = trainer.optimizer(nets)
-        steps = trainer.epochs * -(-n // trainer.batch_size)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
-
-    def step(self, loss: Tensor, epoch: int) -> None:
-        """One step down ``loss``. Raises ToadstoneError, which names the ``epoch``, when it is no finite number."""
-        if not torch.isfinite(loss):
-            raise ToadstoneError(f"training diverged in epoch {epoch + 1} (the loss is {loss.item()}): lower lr.")
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.schedule.step()
-
-
-def minibatches(rows: ndarray, size: int) -> Iterator[ndarray]:
-    """``rows`` in pieces of ``size``; a last piece of one row joins its neighbour (batch norm cannot take it)."""
-    cuts = list(range(size, len(rows), size))
-    if cuts and len(rows) - cuts[-1] == 1:
-        cuts.pop()
-    yield from np.split(rows, cuts)
 
 
 def default_net(modality: str) -> Net:

@@ -13,6 +13,7 @@ from torch import nn
 
 from toadstone.core import Data, Trainer, check_two_classes
 from toadstone.errors import ToadstoneError
+from toadstone.models.layers import last_linear
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
@@ -70,7 +71,7 @@ class Transfer:
                 weight, bias = linear_head(model.features(train.x), train.y, len(train.classes), self.l2)
                 head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
             else:
-                self._loop().optimise(net, train, model.encode, seed)  # type: ignore[arg-type]
+                self._loop().optimise(net, train, model.encode, seed)
         return TorchModel(net.eval(), model.feature_layer, model.encode, train.classes, model.design)
 
 
@@ -100,12 +101,11 @@ def linear_head(
 def _new_head(model: TorchModel, train: Data) -> tuple[nn.Module, nn.Linear]:
     """A copy of the net whose last linear layer is a fresh one for the classes of ``train``, and that layer."""
     d, k = model.features(train.x[:1]).shape[1], len(model.classes)
-    linear = [name for name, part in model.net.named_modules() if isinstance(part, nn.Linear)]
-    last = model.net.get_submodule(linear[-1]) if linear else None
-    if not isinstance(last, nn.Linear) or (last.in_features, last.out_features) != (d, k):
+    name, last = last_linear(model.net) or ("", None)
+    if last is None or (last.in_features, last.out_features) != (d, k):
         raise ToadstoneError(
             f"base makes a net without a linear layer from its {d} features to its {k} classes: give one that has it."
         )
     net, head = copy.deepcopy(model.net), nn.Linear(d, len(train.classes))
-    net.set_submodule(linear[-1], head)
+    net.set_submodule(name, head)
     return net, head

@@ -11,9 +11,8 @@ from toadstone.attacks.data.convex_polytope import (
     ConvexPolytope,
     coefficients,
     convex_polytope,
-    descend,
     distances,
-    project_simplex,
+    move_poisons,
 )
 from toadstone.checks import check_attack
 from toadstone.core import Data
@@ -25,6 +24,7 @@ from toadstone.rng import child
 from toadstone.training import Adam, Fit, Train
 from toadstone.training.pretrained import Pretrained
 from toadstone.training.transfer import Transfer
+from toadstone.whitebox.balls import Simplex
 from toadstone.whitebox.pixels import image_surrogate, to_unit
 
 PUBLISHED = Pretrained(Train(MLP((24,)), epochs=6, batch_size=32, optimizer=Adam(3e-3)), "digits", tuple(range(2, 10)))
@@ -66,7 +66,7 @@ def linear(m, k, d, seed=0):
 @given(st.integers(1, 6), st.integers(0, 1000))
 def test_the_projection_onto_the_simplex_against_a_quadratic_program(k, seed):
     v = 2 * np.random.default_rng(seed).normal(size=(3, k))
-    ours = project_simplex(torch.from_numpy(v)).numpy()
+    ours = Simplex().project(torch.from_numpy(v)).numpy()
     assert np.allclose(ours.sum(1), 1)
     assert (ours >= 0).all()
     for row, found in zip(v, ours, strict=True):
@@ -152,7 +152,7 @@ def test_targets_do_not_depend_on_each_other_and_several_nets_count_alike():
 
 def test_descent_holds_its_bounds():
     bases = torch.rand(2, 3, 1, 2, 2, generator=torch.Generator().manual_seed(0))
-    ends = descend(lambda x: x.square().sum((1, 2, 3, 4)), bases, eps=30, lr=0.1, steps=5)
+    ends = move_poisons(lambda x: x.square().sum((1, 2, 3, 4)), bases, eps=30, lr=0.1, steps=5)
     assert torch.allclose(ends, (bases - 30 / 255).clamp(min=0))
 
 

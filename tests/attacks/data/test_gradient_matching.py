@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,9 @@ from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
 from toadstone.training import Adam, Fit, Train
 from toadstone.whitebox.budget import Budget
-from toadstone.whitebox.gradients import Perturbation, matching_loss, parameter_gradient
-from toadstone.whitebox.pixels import to_unit
+from toadstone.whitebox.descend import descend
+from toadstone.whitebox.gradients import matching_loss, parameter_gradient, signed_adam, within
+from toadstone.whitebox.pixels import to_pixels, to_unit
 
 QUICK = Train(MLP((16,)), epochs=1)
 
@@ -105,20 +108,19 @@ def test_each_copy_is_moved_by_signed_adam_with_the_published_drops():
     x = (x * 255).round() / 255
     wanted = torch.randn(sum(p.numel() for p in net.parameters()), dtype=torch.float64)
     budget = Budget(0.1, 6, 16, 2.0)
-    search = Perturbation(x, 2, budget, seed=0)
-    starts = search.images.detach().clone()
+    ball = within(budget, x)
+    starts = ball.random(x.expand(2, *x.shape), torch.Generator().manual_seed(0))
     assert (starts[0] - starts[1]).abs().max() > 1 / 255
-    for _ in range(16):
-        losses = search.step(net, wanted, y)
+    aim = partial(matching_loss, net, wanted, y=y)
+    images = [descend(aim, start, ball, signed_adam(budget), 16) for start in starts]
 
     def slope(here):
         return torch.autograd.grad(matching_loss(net, wanted, here, y), here)[0]
 
-    for copy, start in zip(search.images, starts, strict=True):
+    for copy, start in zip(images, starts, strict=True):
         expected = slow_signed_adam(slope, start, x.numpy(), budget)
-        assert np.allclose(copy.detach().numpy(), expected, atol=1e-9)
-    assert len(losses) == 2
-    for stored in search.stored(4):
+        assert np.allclose(copy.numpy(), expected, atol=1e-9)
+        stored = to_pixels(copy, 4)
         assert np.abs(stored - np.rint(255 * x.permute(0, 2, 3, 1).numpy())).max() <= 6
 
 

@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.optimize import minimize
 
 from toadstone.attacks.data.backdoor import Backdoor
-from toadstone.attacks.data.label_consistent import LabelConsistent, project, steepest
+from toadstone.attacks.data.label_consistent import LabelConsistent
 from toadstone.checks import check_attack
 from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
@@ -43,39 +40,6 @@ def test_a_linear_model_s_adversary_in_closed_form(norm):
     else:  # what is 1e-6 below a whole number is stored as the one below
         assert np.abs(change - step).max() <= 1
         assert (change == step).mean() > 0.98
-
-
-@settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 999), eps=st.integers(1, 9), norm=st.sampled_from(["linf", "l2"]))
-def test_projection_is_the_nearest_point_of_the_ball(seed, eps, norm):
-    order = np.inf if norm == "linf" else 2
-    point = np.random.default_rng(seed).normal(0, 5, 4)
-    found = project(torch.from_numpy(point).view(1, 1, 2, 2), eps, norm).numpy().ravel()
-    assert np.linalg.norm(found, order) <= eps + 1e-9
-    if np.linalg.norm(point, order) <= eps:
-        assert np.array_equal(found, point)
-        return
-    ball = {"type": "ineq", "fun": lambda z: eps**2 - z @ z} if norm == "l2" else None
-    slow = minimize(
-        lambda z: ((z - point) ** 2).sum(),
-        np.zeros(4),
-        bounds=[(-eps, eps)] * 4 if ball is None else None,
-        constraints=[] if ball is None else [ball],
-    )
-    assert np.allclose(found, slow.x, atol=1e-3)
-
-
-def test_no_step_of_length_one_climbs_faster():
-    rng = np.random.default_rng(0)
-    slope = torch.from_numpy(rng.normal(size=(2, 1, 3, 3)))
-    slope[1] = 0
-    for norm, order in [("linf", np.inf), ("l2", 2)]:
-        step = steepest(slope, norm).numpy()
-        assert np.linalg.norm(step[0].ravel(), order) == pytest.approx(1)
-        assert not step[1].any()
-        others = rng.normal(size=(500, 9))
-        others /= np.linalg.norm(others, order, axis=1)[:, None]
-        assert (others @ slope[0].numpy().ravel()).max() <= (step[0] * slope[0].numpy()).sum()
 
 
 @pytest.mark.parametrize(("norm", "eps", "order"), [("linf", 16, np.inf), ("l2", 100, 2)])

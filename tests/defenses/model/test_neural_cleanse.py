@@ -8,10 +8,11 @@ from torch import nn
 
 from toadstone import ToadstoneError
 from toadstone.core import Data
-from toadstone.defenses.model import neural_cleanse
-from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, index_pvalues, reverse_triggers
+from toadstone.defenses.model.neural_cleanse import NeuralCleanse, anomaly_index, index_pvalues
 from toadstone.models import SklearnModel, TorchModel
 from toadstone.models.encode import Columns, Pixels
+from toadstone.whitebox import reverse as search
+from toadstone.whitebox.reverse import reverse
 
 SIDE, K, TARGET, PIXEL = 8, 8, 3, (6, 5)
 CLASSES = tuple(map(str, range(K)))
@@ -92,16 +93,16 @@ def test_clean_twin_is_not_accused():
 
 
 def test_classes_do_not_influence_each_other(monkeypatch):
-    clean, model, method = images(), planted(40.0), NeuralCleanse(steps=100)
-    masks, patterns, reached = reverse_triggers(model, clean, np.arange(K), method, seed=1)
+    clean, model, kind = images(), planted(40.0), NeuralCleanse(steps=100).kind()
+    every = reverse(model, clean, np.arange(K), kind, seed=1)
     for c in (0, TARGET, 6):
-        mask, pattern, one = reverse_triggers(model, clean, np.array([c]), method, seed=1)
-        np.testing.assert_allclose(mask[0], masks[c], atol=1e-3)
-        assert np.abs(pattern[0].astype(int) - patterns[c]).max() <= 1
-        assert one[0] == reached[c]
-    monkeypatch.setattr(neural_cleanse, "_VALUES", 3 * 4 * SIDE * SIDE)  # three classes a forward pass
-    chunked, _, _ = reverse_triggers(model, clean, np.arange(K), method, seed=1)
-    np.testing.assert_allclose(chunked, masks, atol=1e-3)
+        alone = reverse(model, clean, np.array([c]), kind, seed=1)
+        np.testing.assert_allclose(alone.mask[0], every.mask[c], atol=1e-3)
+        assert np.abs(alone.pattern[0].astype(int) - every.pattern[c]).max() <= 1
+        assert alone.reached[0] == every.reached[c]
+    monkeypatch.setattr(search, "_VALUES", 3 * 4 * SIDE * SIDE)  # three classes a forward pass
+    chunked = reverse(model, clean, np.arange(K), kind, seed=1)
+    np.testing.assert_allclose(chunked.mask, every.mask, atol=1e-3)
 
 
 def test_same_seed_same_evidence_and_no_global_draws():

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from toadstone.attacks.data.convex_polytope import ConvexPolytope, Nets, descend, distances
+from toadstone.attacks.data.convex_polytope import ConvexPolytope, Nets, distances, move_poisons
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import Threat, register
@@ -27,7 +27,7 @@ def bullseye(
     def loss(x: Tensor) -> Tensor:
         return torch.stack([distances(net, x, _mean) for net in nets]).mean(0)
 
-    return descend(loss, bases, eps, lr, steps)
+    return move_poisons(loss, bases, eps, lr, steps)
 
 
 def _mean(offsets: Tensor, scale: Tensor) -> Tensor:

@@ -15,10 +15,11 @@ from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.torch_model import TorchModel
-from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
 from toadstone.triggers.base import Image, nested
+from toadstone.whitebox.balls import Inside, Linf, Simplex
+from toadstone.whitebox.descend import Adam, descend
 from toadstone.whitebox.features import Features, features_of, nearest_rows
 from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
@@ -27,18 +28,6 @@ Nets = Sequence[tuple[Features, Tensor]]  # each with the features (m, d) that i
 _GAP = 1e-5  # the coefficients' loss is within twice this share of |f(t)|^2 of its least
 _ROUNDS = 10_000
 _TINY = 1e-12  # a root has no slope at 0
-
-
-def project_simplex(v: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
-    """The nearest point to each row among those with entries >= 0 that sum to 1.
-
-    >>> project_simplex(torch.tensor([[0.5, 0.7, -1.0]]))
-    tensor([[0.4000, 0.6000, 0.0000]])
-    """
-    ranked = v.sort(1, descending=True).values
-    excess = ranked.cumsum(1) - 1
-    kept = (ranked * torch.arange(1, v.shape[1] + 1) > excess).sum(1, keepdim=True)
-    return (v - excess.gather(1, kept - 1) / kept).clamp(min=0)
 
 
 def coefficients(
@@ -59,7 +48,7 @@ def coefficients(
         gap = (c * slope).sum(1) - slope.amin(1)  # no point of the simplex is lower by more than twice this
         if (gap <= _GAP * scale).all():
             break
-        new = project_simplex(ahead - lr * (gram @ ahead[:, :, None])[:, :, 0])
+        new = Simplex().project(ahead - lr * (gram @ ahead[:, :, None])[:, :, 0])
         uphill = ((ahead - new) * (new - c)).sum(1, keepdim=True) > 0
         age = torch.where(uphill, 0.0, age + 1)
         ahead, c = new + age / (age + 3) * (new - c), new
@@ -78,7 +67,7 @@ def distances(
     return gap.square().sum(1) / scale
 
 
-def descend(
+def move_poisons(
     loss: Callable[[Tensor], Tensor], bases: Float[Tensor, "m k c h w"], eps: int, lr: float, steps: int
 ) -> Float[Tensor, "m k c h w"]:
     """Adam on the pixels of all m x k poisons, cut to ``eps`` grey levels about the bases and to [0, 1] each step.
@@ -86,15 +75,8 @@ def descend(
     ``loss`` >= 0 gives each of the m sets its own value, so that none depends on the others. Adam descends its square
     root, which has the same minima and does not flatten towards 0.
     """
-    low, high = (bases - eps / 255).clamp(min=0), (bases + eps / 255).clamp(max=1)
-    x = bases.clone().requires_grad_()
-    adam = torch.optim.Adam([x], lr)
-    for _ in track(range(steps), "moving poisons"):
-        (x.grad,) = torch.autograd.grad((loss(x) + _TINY).sqrt().sum(), x)
-        adam.step()
-        with torch.no_grad():
-            x.copy_(x.clamp(low, high))
-    return x.detach()
+    ball = Inside(Linf(eps / 255, bases))
+    return descend(lambda x: (loss(x) + _TINY).sqrt(), bases, ball, Adam(lr), steps)
 
 
 def convex_polytope(
@@ -114,7 +96,7 @@ def convex_polytope(
             total = total + distances(net, x, weigh)
         return total / len(nets)
 
-    return descend(loss, bases, eps, lr, steps)
+    return move_poisons(loss, bases, eps, lr, steps)
 
 
 @register("attack", needs=("features", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))

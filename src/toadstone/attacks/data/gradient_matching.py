@@ -9,19 +9,20 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.torch_model import TorchModel
-from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Image, nested
 from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.descend import descend
 from toadstone.whitebox.features import fitting_image
-from toadstone.whitebox.gradients import Perturbation, matching_loss, parameter_gradient
-from toadstone.whitebox.pixels import image_surrogate, to_unit
+from toadstone.whitebox.gradients import matching_loss, parameter_gradient, signed_adam, within
+from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 
 @register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
@@ -89,8 +90,18 @@ class GradientMatching:
         with model.frozen() as net:
             aim = to_unit(np.array([self.image], np.uint8)).to(device)
             wanted = parameter_gradient(net, aim, y[:1])
-            search = Perturbation(to_unit(x).to(device), self.restarts, self.budget(), child(seed, "start"))
-            losses = [search.step(net, wanted, y) for _ in track(range(self.steps), "gradient matching")]
-            stored = search.stored(x.ndim)
+            base, stored = to_unit(x).to(device), []
+            ball, draw = within(self.budget(), base), torch.Generator().manual_seed(child(seed, "start"))
+            starts = ball.random(base.expand(self.restarts, *base.shape), draw)
+            losses: list[list[float]] = [[] for _ in starts]
+            for start, history in zip(starts, losses, strict=True):
+
+                def loss(copy: Tensor, history: list[float] = history) -> Tensor:
+                    here = matching_loss(net, wanted, copy, y)
+                    history.append(here.item())
+                    return here
+
+                found = descend(loss, start, ball, signed_adam(self.budget()), self.steps)
+                stored.append(to_pixels(found, x.ndim))
             final = [matching_loss(net, wanted, to_unit(s).to(device), y).item() for s in stored]
-        return stored[int(np.argmin(final))], np.array(losses)
+        return stored[int(np.argmin(final))], np.array(losses).T

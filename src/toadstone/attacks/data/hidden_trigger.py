@@ -15,11 +15,12 @@ from toadstone.core import Data, Poison, Trainer
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
-from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
+from toadstone.whitebox.balls import Inside, Linf
 from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.descend import Steepest, descend
 from toadstone.whitebox.features import features_of
 from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
@@ -97,14 +98,12 @@ class HiddenTrigger:
         draw = np.random.default_rng(child(seed, "sources"))
         features = torch.from_numpy(model.features(patched)).to(model.device)
         base = to_unit(x).to(model.device)
-        reach, found = self.eps / 255, base
+
+        def far(here: Tensor) -> Tensor:
+            aim = features[draw.choice(len(features), len(x), replace=len(x) > len(features))]
+            mine = features_of(model)(here)
+            return (mine - aim[nearest_pairs(mine.detach(), aim)]).square().sum()
+
+        ball, steps = Inside(Linf(self.eps / 255, base)), Steepest(self.lr / 255)
         with model.frozen():
-            for _ in track(range(self.steps), "hidden trigger"):
-                aim = features[draw.choice(len(features), len(x), replace=len(x) > len(features))]
-                here = found.detach().requires_grad_()
-                mine = features_of(model)(here)
-                far = (mine - aim[nearest_pairs(mine.detach(), aim)]).square().sum()
-                (slope,) = torch.autograd.grad(far, here)
-                moved = here.detach() - self.lr / 255 * slope.sign()
-                found = moved.clamp(base - reach, base + reach).clamp(0, 1)
-        return to_pixels(found, x.ndim)
+            return to_pixels(descend(far, base, ball, steps, self.steps), x.ndim)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
@@ -15,29 +15,16 @@ from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
-from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
+from toadstone.whitebox.balls import L2, Inside, Linf
 from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.descend import Steepest, descend
 from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 _REACH = 2.5  # all steps together go this many times eps, so that any point of the ball can be reached
-_NORMS = ("linf", "l2")
-
-
-def steepest(slope: Float[Tensor, "n c h w"], norm: str) -> Float[Tensor, "n c h w"]:
-    """For each image the step of length 1 in ``norm`` that climbs fastest; none where the slope is 0."""
-    return slope.sign() if norm == "linf" else F.normalize(slope.flatten(1)).view_as(slope)
-
-
-def project(moved: Float[Tensor, "n c h w"], eps: float, norm: str) -> Float[Tensor, "n c h w"]:
-    """For each image the nearest point whose length in ``norm`` is at most ``eps``."""
-    if norm == "linf":
-        return moved.clamp(-eps, eps)
-    length = moved.flatten(1).norm(dim=1).clamp(min=eps)
-    shorter: Tensor = moved * (eps / length)[:, None, None, None]
-    return shorter
+_NORMS: dict[str, type[Linf | L2]] = {"linf": Linf, "l2": L2}
 
 
 @register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model")))
@@ -101,12 +88,12 @@ class LabelConsistent:
         """The rows ``x`` of class ``target`` within ``eps`` of where they were, and hard for ``model``."""
         grey = to_unit(x).mul(255).round().to(model.device)  # grey levels, so that eps and what is stored are exact
         y = torch.full((len(x),), self.target, device=model.device)
-        moved = torch.zeros_like(grey)
-        with model.frozen() as net:
-            for _ in track(range(self.steps), "label-consistent"):
-                here = (grey + moved).requires_grad_()
-                (g,) = torch.autograd.grad(F.cross_entropy(net(here / 255), y, reduction="sum"), here)
-                step = _REACH * self.eps / self.steps * steepest(g, self.norm)
-                moved = project(moved + step, self.eps, self.norm)
-                moved = (grey + moved).clamp(0, 255) - grey
+        ball = Inside(_NORMS[self.norm](self.eps), 0, 255, grey)
+
+        def ease(moved: Tensor) -> Tensor:
+            return -F.cross_entropy(model.net((grey + moved) / 255), y, reduction="sum")
+
+        steps = Steepest(_REACH * self.eps / self.steps)
+        with model.frozen():
+            moved = descend(ease, torch.zeros_like(grey), ball, steps, self.steps)
         return to_pixels((grey + moved.trunc()) / 255, x.ndim)

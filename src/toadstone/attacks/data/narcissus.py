@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from numpy import ndarray
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.core import Data, Poison, Trainer
@@ -15,11 +16,12 @@ from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
-from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.additive import Additive
+from toadstone.whitebox.balls import Linf
 from toadstone.whitebox.budget import Budget
+from toadstone.whitebox.descend import Adam, descend
 from toadstone.whitebox.pixels import image_surrogate, to_unit
 
 _ROWS = 64  # rows of the target class a gradient step
@@ -79,17 +81,14 @@ class Narcissus:
     def pattern(self, model: TorchModel, x: Rows, *, seed: int) -> Int[ndarray, "h w *c"]:
         """What added to the rows ``x`` of class ``target`` makes them most like it, whole grey levels."""
         draw = np.random.default_rng(child(seed, "steps"))
-        reach = self.eps / 255
-        delta = torch.zeros(to_unit(x[:1]).shape[1:], device=model.device).requires_grad_()
-        adam = torch.optim.Adam([delta], self.lr / 255)
+        start = torch.zeros(to_unit(x[:1]).shape[1:], device=model.device)
         y = torch.full((min(_ROWS, len(x)),), self.target, device=model.device)
-        with model.frozen() as net:
-            for _ in track(range(self.steps), "narcissus"):
-                rows = np.sort(draw.choice(len(x), len(y), replace=False))
-                seen = (to_unit(x[rows]).to(model.device) + delta).clamp(0, 1)
-                (delta.grad,) = torch.autograd.grad(F.cross_entropy(net(seen), y), delta)
-                adam.step()
-                with torch.no_grad():
-                    delta.clamp_(-reach, reach)
-        whole = (delta.detach() * 255).round().int().permute(1, 2, 0).numpy(force=True)
+
+        def loss(delta: Tensor) -> Tensor:
+            rows = np.sort(draw.choice(len(x), len(y), replace=False))
+            return F.cross_entropy(model.net((to_unit(x[rows]).to(model.device) + delta).clamp(0, 1)), y)
+
+        with model.frozen():
+            delta = descend(loss, start, Linf(self.eps / 255), Adam(self.lr / 255), self.steps)
+        whole = (delta * 255).round().int().permute(1, 2, 0).numpy(force=True)
         return np.ascontiguousarray(whole[..., 0] if x.ndim == 3 else whole)

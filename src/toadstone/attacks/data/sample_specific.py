@@ -17,8 +17,8 @@ from toadstone.models.encode import fit_encode
 from toadstone.models.nets import SmallCNN
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
-from toadstone.training.loop import GeneratedTrigger, check_plain, descend
 from toadstone.training.train import Train
+from toadstone.training.victim import GeneratedTrigger, check_plain, descend
 from toadstone.triggers.base import check_images
 
 PLANES = 8  # pictures of a quarter of the height and width that a code is spread over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,13 +15,13 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal
-from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.triggers.base import Trigger
 from toadstone.whitebox.budget import Budget
-from toadstone.whitebox.gradients import Perturbation, parameter_gradient
-from toadstone.whitebox.pixels import image_surrogate, to_unit
+from toadstone.whitebox.descend import Search
+from toadstone.whitebox.gradients import matching_loss, parameter_gradient, signed_adam, within
+from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 _ROWS = 8  # images at a time of which each has a gradient of its own, as long as the net is large
 _PIECE = 256  # images at a time whose gradients are added up
@@ -112,14 +113,16 @@ class SleeperAgent:
             norms = gradient_norms(net, to_unit(np.asarray(train.x[eligible])).to(device), y)
         hardest = norms.argsort(descending=True, stable=True).numpy(force=True)
         index = np.sort(eligible[hardest[: self.budget().count(len(train))]])
-        search = Perturbation(to_unit(train.x[index]).to(device), 1, self.budget(), child(seed, "start"))
+        base, draw = to_unit(train.x[index]).to(device), torch.Generator().manual_seed(child(seed, "start"))
+        ball = within(self.budget(), base)
+        search = Search(ball.random(base, draw), ball, signed_adam(self.budget()))
         rounds = np.array_split(np.arange(self.steps), self.retrain + 1)
         for number, steps in enumerate(rounds):
             if number:
-                poisoned = Poison(index, search.stored(train.x.ndim)[0], train.y[index], self.goal()).apply(train)
+                poisoned = Poison(index, to_pixels(search.x, train.x.ndim), train.y[index], self.goal()).apply(train)
                 model = image_surrogate(self.surrogate, poisoned, seed=child(seed, "surrogate", str(number)))
             with model.frozen() as net:
                 wanted = mean_gradient(net, to_unit(np.asarray(patched.x)).to(device), self.target)
-                for _ in track(steps, "sleeper agent"):
-                    search.step(net, wanted, y[: len(index)])
-        return Poison(index, search.stored(train.x.ndim)[0], train.y[index], self.goal())
+                loss = partial(matching_loss, net, wanted, y=y[: len(index)])
+                search.run(loss, len(steps))
+        return Poison(index, to_pixels(search.x, train.x.ndim), train.y[index], self.goal())

@@ -16,8 +16,8 @@ from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
-from toadstone.training.loop import check_plain, descend, untrained
 from toadstone.training.train import Train
+from toadstone.training.victim import check_plain, descend, untrained
 from toadstone.triggers.dynamic import Dynamic
 from toadstone.triggers.one_of import OneOf
 from toadstone.triggers.patch import Patch

@@ -17,8 +17,8 @@ from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
-from toadstone.training.loop import GeneratedTrigger, check_plain, descend, untrained
 from toadstone.training.train import Train
+from toadstone.training.victim import GeneratedTrigger, check_plain, descend, untrained
 from toadstone.whitebox.pixels import to_pixels, to_unit
 
 

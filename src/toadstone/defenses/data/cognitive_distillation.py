@@ -19,9 +19,9 @@ from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.whitebox.descend import Adam, descend
 
-_LR = 0.1  # Adam's, as in the authors' code, like the next two
-_BETAS = (0.1, 0.1)
+_ADAM = Adam(0.1, betas=(0.1, 0.1))  # as in the authors' code, like the next
 _START = 1.0  # of the mask before tanh, which is then 0.88
 _PIXELS = 1 << 18  # of images at a time, which bounds the memory; results do not depend on it
 
@@ -50,15 +50,16 @@ def distil(
     steps as there are colours in ``noise``. The rows are optimised side by side and share nothing but the colours."""
     with torch.no_grad():
         said = net(x)
-    free = torch.full_like(x[:, 0], _START).requires_grad_()
-    adam = torch.optim.Adam([free], _LR, betas=_BETAS)
-    for colour in noise:
+    colours = iter(noise)
+
+    def loss(free: Tensor) -> Tensor:
         mask = (torch.tanh(free) + 1) / 2
         kept = mask[:, None]
-        seen = kept * x + (1 - kept) * colour[:, None, None]
-        (free.grad,) = torch.autograd.grad(objective(net(seen) - said, mask, alpha, beta).sum(), free)
-        adam.step()
-    return (torch.tanh(free.detach()) + 1) / 2
+        seen = kept * x + (1 - kept) * next(colours)[:, None, None]
+        return objective(net(seen) - said, mask, alpha, beta)
+
+    free = descend(loss, torch.full_like(x[:, 0], _START), None, _ADAM, len(noise))
+    return (torch.tanh(free) + 1) / 2
 
 
 @register("detector", needs=("gradients",))
@@ -119,7 +120,7 @@ class CognitiveDistillation:
 
 
 def _checked(model: Model, x: Rows) -> TorchModel:
-    if not isinstance(model, TorchModel) or getattr(model.encode, "modality", None) != "image":
+    if not isinstance(model, TorchModel) or model.encode.modality != "image":
         raise ToadstoneError("model must be a TorchModel that reads images: masks are learnt by gradients on pixels.")
     if x.dtype != np.uint8 or x.ndim not in (3, 4):
         raise ToadstoneError(f"data and clean must hold uint8 images, not {x.dtype} rows of shape {x.shape[1:]}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,8 +22,9 @@ from toadstone.evaluation.calibration import calibrate
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
-from toadstone.training.loop import check_plain, untrained
-from toadstone.training.train import Descent, Train, minibatches
+from toadstone.training.loop import minibatches
+from toadstone.training.train import Train
+from toadstone.training.victim import check_plain, untrained
 
 _WARM_UP = 1  # epochs of plain training before the rows are weighed
 
@@ -64,21 +66,24 @@ def sifting_loss(
 def sift(data: Data, trainer: Train, v_lr: float, meta_lr: float, *, seed: int) -> Float64[ndarray, " n"]:
     """The weight in (0, 1) that one sifter, trained on ``data``, gives each of its rows in the end."""
     model, y = untrained(trainer, data, seed=seed), torch.from_numpy(np.asarray(data.y, np.int64))
-    order, descent = np.random.default_rng(child(seed, "order")), Descent(model.net, trainer, len(y))
-    model.net.train()
+    order, descent = np.random.default_rng(child(seed, "order")), trainer.descent(model.net, len(y))
     with torch_seed(child(seed, "draws")):
         weigh = Weigh()
+
+        def loss(batch: ndarray, sifting: bool) -> Tensor:
+            rows = model.encode(np.asarray(data.x[batch]))
+            before = F.cross_entropy(model.net(rows), y[batch], reduction="none")
+            if sifting:
+                outer = sifting_loss(weigh, model.net, (rows, y[batch]), before, meta_lr)
+                slopes = torch.autograd.grad(outer, list(weigh.parameters()))
+                with torch.no_grad():
+                    for weight, slope in zip(weigh.parameters(), slopes, strict=True):
+                        weight.sub_(slope, alpha=v_lr)
+            return (shares(weigh(before)).detach() * before).sum()
+
         for epoch in range(trainer.epochs):
-            for batch in minibatches(order.permutation(len(y)), trainer.batch_size):
-                rows = model.encode(np.asarray(data.x[batch]))
-                before = F.cross_entropy(model.net(rows), y[batch], reduction="none")
-                if epoch >= _WARM_UP:
-                    outer = sifting_loss(weigh, model.net, (rows, y[batch]), before, meta_lr)
-                    slopes = torch.autograd.grad(outer, list(weigh.parameters()))
-                    with torch.no_grad():
-                        for weight, slope in zip(weigh.parameters(), slopes, strict=True):
-                            weight.sub_(slope, alpha=v_lr)
-                descent.step((shares(weigh(before)).detach() * before).sum(), epoch)
+            batches = minibatches(order.permutation(len(y)), trainer.batch_size)
+            descent.run(partial(loss, sifting=epoch >= _WARM_UP), batches)
     with torch.inference_mode():
         return weigh.double()(torch.from_numpy(losses(model.probs(data.x), data.y))).numpy()
 

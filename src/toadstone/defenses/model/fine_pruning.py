@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
@@ -16,11 +17,12 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.core import Data, Evidence, Mended, Model, check_two_classes
 from toadstone.errors import ToadstoneError
+from toadstone.models.layers import linear_layers
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
-from toadstone.training.train import minibatches
+from toadstone.training.loop import Descent, minibatches
 
 _BATCH = 512  # rows a forward pass while activations are read; results do not depend on it
 
@@ -140,35 +142,26 @@ class FinePruning:
         # Adam also moves the weights that clean rows give hardly any gradient to, which hold the backdoor; plain
         # descent leaves them be. The short second-moment window (0.9, usually 0.999) makes more of it.
         optimizer = torch.optim.Adam(net.parameters(), self.lr, betas=(0.9, 0.9))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self.steps))
-        batches = _batches(len(rows), self.batch_size)
-        net.train()
-        losses = np.empty(self.steps)
-        for step in track(range(self.steps), "fine-tuning"):
-            batch = next(batches)
-            logits = net(model.encode(rows.x[batch]).to(model.device))
-            loss = F.cross_entropy(logits, y[batch].to(model.device))
-            if not torch.isfinite(loss):
-                raise ToadstoneError(f"lr={self.lr:g} made fine-tuning diverge: lower it.")
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            silence(net, layer, channels)
-            losses[step] = loss.item()
-        net.eval()
-        return losses
+        descent = Descent(net, optimizer, self.steps)
+
+        def loss(batch: ndarray) -> Tensor:
+            return F.cross_entropy(net(model.encode(rows.x[batch]).to(model.device)), y[batch].to(model.device))
+
+        batches = _batches(len(rows), self.batch_size, self.steps)
+        return np.array(descent.run(loss, batches, lambda: silence(net, layer, channels)))
 
 
-def _batches(n: int, size: int) -> Iterator[ndarray]:
-    while True:
-        yield from minibatches(torch.randperm(n).numpy(), size)
+def _batches(n: int, size: int, steps: int) -> Iterator[ndarray]:
+    """So many minibatches of ``n`` rows, which are shuffled anew when all have been seen."""
+    endless = (batch for _ in itertools.count() for batch in minibatches(torch.randperm(n).numpy(), size))
+    for _ in track(range(steps), "fine-tuning"):
+        yield next(endless)
 
 
 def _layer(net: nn.Module, name: str | None) -> str:
     modules = dict(net.named_modules())
     maps = [n for n, m in modules.items() if isinstance(m, nn.Conv2d) or (isinstance(m, nn.BatchNorm2d) and m.affine)]
-    hidden = [n for n, m in modules.items() if isinstance(m, nn.Linear)][:-1]
+    hidden = linear_layers(net)[:-1]
     if name is None and not maps + hidden:
         raise ToadstoneError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
     chosen = name or (maps or hidden)[-1]

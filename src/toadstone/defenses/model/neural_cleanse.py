@@ -6,25 +6,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.core import Data, Evidence, Model, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.torch_model import TorchModel
-from toadstone.progress import track
 from toadstone.registry import register
-from toadstone.rng import child
+from toadstone.whitebox.reverse import LEAST, Mask, reverse
 
-_ROWS = 4  # clean rows a gradient step, the same for every class: many small steps beat few large ones
 _WINDOW = 20  # gradient steps between two decisions on costs and best masks, that is 80 rows to measure success on
-_VALUES = 1 << 20  # values of stamped images a forward pass: bounds the memory however many classes there are
 _FEWEST = 20  # clean rows below which a trigger is fitted to the rows rather than to the model
-_NORM_FLOOR = 1 / 255  # one grey level of one pixel: what is smaller cannot be seen in a stored image
-_FALL = 0.95  # a best norm that has not fallen to this share within ``patience`` windows has settled
 _DRAWS = 20_000
 
 
@@ -118,94 +110,29 @@ class NeuralCleanse:
         if not 0 < self.attack_threshold < 1:
             raise ToadstoneError(f"attack_threshold must lie between 0 and 1, exclusive, not {self.attack_threshold}.")
 
+    def kind(self) -> Mask:
+        """What is searched for, and how. Of four rows a step, the last 80 say whether a trigger works."""
+        return Mask(
+            steps=self.steps,
+            window=_WINDOW,
+            lr=self.lr,
+            cost=self.init_cost,
+            factor=self.cost_multiplier,
+            reach=self.attack_threshold,
+            patience=self.patience,
+        )
+
     def inspect(self, model: Model, clean: Data, *, seed: int) -> Evidence:
         """Index, p-value and reconstructed trigger of each class."""
         model = _checked(model, clean)
-        masks, patterns, reached = reverse_triggers(model, clean, np.arange(len(model.classes)), self, seed=seed)
-        norms = masks.sum((1, 2), dtype=np.float64)
-        values = anomaly_index(np.log(np.maximum(norms, _NORM_FLOOR)))
+        triggers = reverse(model, clean, np.arange(len(model.classes)), self.kind(), seed=seed)
+        norms = triggers.mask.sum((1, 2), dtype=np.float64)
+        values = anomaly_index(np.log(np.maximum(norms, LEAST)))
         found = tuple(
             ReversedTrigger(m, p if clean.x.ndim == 4 else p[..., 0], float(n)) if ok else None
-            for m, p, n, ok in zip(masks, patterns, norms, reached, strict=True)
+            for m, p, n, ok in zip(triggers.mask, triggers.pattern, norms, triggers.reached, strict=True)
         )
-        return Evidence(values, np.where(reached, index_pvalues(values), 1.0), found)
-
-
-def reverse_triggers(
-    model: TorchModel, clean: Data, targets: ndarray, method: NeuralCleanse, *, seed: int
-) -> tuple[Float[ndarray, "t h w"], UInt8[ndarray, "t h w c"], Bool[ndarray, " t"]]:
-    """Mask and pattern of each target class, and whether they reach ``method.attack_threshold``.
-
-    A class's trigger is the one of the smallest norm that reached it; the last one where none did. It does not
-    depend, but for rounding, on which other classes are asked for.
-    """
-    draw = np.random.default_rng(child(seed, "rows"))
-    search = _Search(model, targets, method)
-    with model.frozen():
-        for _ in track(range(method.steps // _WINDOW), "neural cleanse"):
-            for _ in range(_WINDOW):
-                rows = np.sort(draw.choice(len(clean), _ROWS, replace=False))
-                search.step(model.encode(clean.x[rows]).to(model.device))
-            search.decide()
-            if not search.active.any():
-                break
-    return search.result()
-
-
-class _Search:
-    """The optimisation of all classes side by side; nothing in it passes from one class to another."""
-
-    def __init__(self, model: TorchModel, targets: ndarray, method: NeuralCleanse) -> None:
-        self.net, self.method, device = model.net, method, model.device
-        self.targets = torch.from_numpy(np.asarray(targets, np.int64)).to(device)
-        c, h, w = model.encode.shape  # type: ignore[attr-defined]
-        k = len(targets)
-        self.best = torch.zeros(k, 1 + c, h, w, device=device)  # mask, then pattern
-        self.free = torch.zeros_like(self.best).requires_grad_()  # the same before tanh
-        self.adam = torch.optim.Adam([self.free], method.lr, betas=(0.5, 0.9))
-        self.cost = torch.full((k,), method.init_cost, device=device)
-        self.norm = torch.full((k,), torch.inf, device=device)
-        self.mark = self.norm.clone()  # the best norm when it last fell by enough
-        self.hits, self.since = torch.zeros(k, device=device), torch.zeros(k, device=device)
-        self.active = torch.ones(k, dtype=torch.bool, device=device)
-
-    def step(self, x: Tensor) -> None:
-        """One gradient step of the active classes on the clean images ``x``."""
-        self.adam.zero_grad()
-        for part in torch.split(self.active.nonzero()[:, 0], max(1, _VALUES // x.numel())):
-            both = (torch.tanh(self.free[part]) + 1) / 2
-            mask, pattern = both[:, None, :1], both[:, None, 1:]
-            stamped = (1 - mask) * x + mask * pattern
-            y = self.targets[part].repeat_interleave(len(x))
-            logits = self.net(stamped.flatten(0, 1))
-            loss = F.cross_entropy(logits, y, reduction="sum") / len(x)
-            loss = loss + (self.cost[part] * mask.sum((1, 2, 3, 4))).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.hits[part] += (logits.argmax(1) == y).view(len(part), -1).sum(1)
-        self.adam.step()
-
-    @torch.no_grad()
-    def decide(self) -> None:
-        """After a window: keep smaller masks that did their work, move the costs, let settled classes go."""
-        both = (torch.tanh(self.free) + 1) / 2
-        norm = both[:, 0].sum((1, 2))
-        works = self.hits / (_WINDOW * _ROWS) >= self.method.attack_threshold
-        better = self.active & (works & (norm < self.norm) | self.norm.isinf())
-        self.best[better] = both[better]
-        self.norm = torch.where(self.active & works, torch.minimum(norm, self.norm), self.norm)
-        fell = self.norm < _FALL * self.mark
-        self.mark = torch.where(fell, self.norm, self.mark)
-        self.since = torch.where(fell, 0, self.since + 1)
-        factor = self.method.cost_multiplier
-        self.cost *= torch.where(works, factor, factor**-1.5)
-        self.active &= self.norm.isinf() | (self.since < self.method.patience)
-        self.hits.zero_()
-
-    def result(self) -> tuple[ndarray, ndarray, ndarray]:
-        """Masks, patterns as stored pixels, and which of them work."""
-        best = self.best.cpu().numpy()
-        pixels = np.rint(255 * best[:, 1:].transpose(0, 2, 3, 1)).astype(np.uint8)
-        return best[:, 0], pixels, self.norm.isfinite().cpu().numpy()
+        return Evidence(values, np.where(triggers.reached, index_pvalues(values), 1.0), found)
 
 
 def _checked(model: Model, clean: Data) -> TorchModel:
@@ -213,7 +140,7 @@ def _checked(model: Model, clean: Data) -> TorchModel:
         raise ToadstoneError(
             f"model is a {type(model).__name__}, without gradients: Neural Cleanse needs a TorchModel."
         )
-    if getattr(model.encode, "modality", None) != "image" or clean.x.dtype != np.uint8 or clean.x.ndim not in (3, 4):
+    if model.encode.modality != "image" or clean.x.dtype != np.uint8 or clean.x.ndim not in (3, 4):
         raise ToadstoneError(
             "clean must hold uint8 images, and model must read images: Neural Cleanse is for no other."
         )

@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from toadstone.defenses.model.neural_cleanse import anomaly_index
+from toadstone.models.layers import last_linear
 
 OUTLIER = 3.0  # standard deviations (CLP) or robust ones (last layer) above the rest
 
@@ -50,11 +51,12 @@ def channel_outliers(net: nn.Module, u: float = OUTLIER) -> dict[str, list[int]]
 def last_layer(net: nn.Module, classes: int) -> dict[str, Float[ndarray, " k"]] | None:
     """Robust standard deviations by which a class's weights in the last Linear lie *above* the median of the classes:
     their mean, their norm, the greatest of them, and the bias. None without such a layer of ``classes`` outputs."""
-    linear = [m for m in net.modules() if isinstance(m, nn.Linear) and m.out_features == classes]
-    if not linear:
+    last = last_linear(net, classes)
+    if last is None:
         return None
-    weight = linear[-1].weight.detach().double().cpu().numpy()
+    layer = last[1]
+    weight = layer.weight.detach().double().cpu().numpy()
     values = {"mean": weight.mean(1), "norm": np.linalg.norm(weight, axis=1), "largest": weight.max(1)}
-    if linear[-1].bias is not None:
-        values["bias"] = linear[-1].bias.detach().double().cpu().numpy()
+    if layer.bias is not None:
+        values["bias"] = layer.bias.detach().double().cpu().numpy()
     return {name: -anomaly_index(column) for name, column in values.items()}
