@@ -117,7 +117,7 @@ def rules(bound: float) -> dict[str, Any]:
 def replacement(w: World) -> dict[str, float]:
     """Model replacement in one round under each rule."""
     found, attack = {}, ModelReplacement(REPLACED, epochs=30)
-    goal, begin = REPLACED.goal(), w.run(BASE).model()
+    goal, begin = REPLACED.goal(w.train), w.run(BASE).model()
     found["replacement/before/accuracy"] = accuracy(begin, w.test).value
     found["replacement/before/success"] = goal.success(begin, w.test).value
     for name, rule in rules(w.bound).items():

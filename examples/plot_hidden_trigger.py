@@ -35,7 +35,7 @@ def figure(quick: bool = False) -> alt.Chart:
         Patch(8 if photographs else 2, shape="checkerboard"), target, source, surrogate, steps=5 if quick else 200
     )
     index = np.flatnonzero(train.y == target)[:20]
-    patched = attack.goal().trials(train).x
+    patched = attack.goal(train).trials(train).x
     poison = attack.hide(model, train.x[index], patched, seed=0)
     far = np.linalg.norm(model.features(poison)[:, None] - model.features(patched), axis=2)
     cells = []

@@ -29,7 +29,7 @@ def figure(quick: bool = False) -> alt.Chart:
     attack = GradientMatching(image, TARGET, trainer, rate=0.05, eps=64, steps=10 if quick else 250, restarts=4)
     index = attack.budget().draw(train, TARGET, seed=0)
     crafted, losses = attack.craft(trainer.fit(train, seed=0), train.x[index], seed=0)
-    poison = Poison(index, crafted, train.y[index], attack.goal())
+    poison = Poison(index, crafted, train.y[index], attack.goal(train))
     curve = [
         {"step": step, "start": str(start), "cosine": 1 - float(loss)}
         for step, row in enumerate(losses)

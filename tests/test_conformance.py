@@ -50,7 +50,7 @@ IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 QUICK = Train(MLP((16,)), epochs=1)
 HALF = Scaler("pillow", "nearest", 4, 4)
 CONTRACTS = ("trigger", "attack", "outsourced", "trainer", "detector", "inspector", "repair", "monitor", "purifier")
-CONTRACTS += ("aggregator", "client-attack")
+CONTRACTS += ("aggregator", "client-attack", "implant")
 EXAMPLES = {
     "backdoor": [
         Backdoor(Patch(size=2), target=3),
@@ -90,6 +90,7 @@ EXAMPLES = {
     "wa-net": [a.WaNet(target=3), a.WaNet(all_to_all=True, noise_rate=0)],
     "pretrained": [Pretrained(QUICK, "digits")],
     "transfer": [Transfer(QUICK), Transfer(QUICK, frozen=False, epochs=1)],
+    "fine-pruning": [d.FinePruning(steps=300)],
     "resized": [Resized(Train(MLP((16,)), epochs=2), HALF, ScalingFilter(HALF))],
     "beatrix": [Beatrix(), Beatrix("features.3")],
     "cognitive-distillation": [CognitiveDistillation(steps=3)],

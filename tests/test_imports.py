@@ -13,7 +13,7 @@ ROOT = Path(toadstone.__file__).parent
 FLOORS = (  # each floor may import itself and what is above it in this list
     ("environment", "errors", "overlay", "rng", "progress", "files"),
     ("core", "checkpoints", "findings"),
-    ("registry", "maths"),
+    ("needs", "registry", "maths"),
     ("data", "triggers", "scan"),
     ("models", "evaluation", "goals"),
     ("whitebox",),

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.overlay import Overlay, Rows
 
 
@@ -219,7 +219,13 @@ class Mended:
 
 @runtime_checkable
 class Attack(Protocol):
-    """Changes a training set."""
+    """Changes a training set.
+
+    ``goal(train)`` says, without drawing or training, what ``poison`` is after: the ``goal`` of its Poison, or where
+    that holds what was drawn or learnt, a goal of the same kind with what can be known beforehand.
+    """
+
+    def goal(self, data: Data) -> Goal: ...
 
     def poison(self, train: Data, *, seed: int) -> Poison: ...
 
@@ -346,11 +352,11 @@ def check_same_classes(data: Data, clean: Data | None) -> None:
 
 
 def check_two_classes(data: Data, name: str = "data") -> None:
-    """Raise ToadstoneError where ``data`` holds rows of fewer than two classes."""
+    """Raise NotApplicableError where ``data`` holds rows of fewer than two classes."""
     if not data.classes:
-        raise ToadstoneError(f"{name} is a regression set; a classification set is needed here.")
+        raise NotApplicableError(f"{name} is a regression set; a classification set is needed here.")
     if (data.counts() > 0).sum() < 2:
-        raise ToadstoneError(f"{name} holds a single class; rows of at least two are needed.")
+        raise NotApplicableError(f"{name} holds a single class; rows of at least two are needed.")
 
 
 def check_positive(**values: float | None) -> None:

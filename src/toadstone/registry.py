@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from toadstone.errors import ToadstoneError
+from toadstone.needs import guard
 
 C = TypeVar("C", bound=type)
 
@@ -56,7 +57,7 @@ THREATS: dict[str, Callable[[Threat], bool]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What the table knows of one algorithm; ``needs`` are words such as "labels", "features", "gradients"."""
+    """What the table knows of one algorithm; ``needs`` are words of needs.py, such as "labels" or "features"."""
 
     name: str
     contract: str
@@ -96,12 +97,16 @@ class Entry:
 
 
 def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | None = None) -> Callable[[C], C]:
-    """Class decorator: enter a frozen dataclass under its name in kebab case; an attack has a ``threat`` card."""
+    """Class decorator: enter a frozen dataclass under its name in kebab case; an attack has a ``threat`` card.
+
+    Its verb raises NotApplicableError where what it is given lacks one of its ``needs``, which are words of needs.py.
+    """
 
     def enter(cls: C) -> C:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
         if name in _TABLE and _TABLE[name].cls.__module__ != cls.__module__:
             raise RuntimeError(f"{name!r} is registered twice: {_TABLE[name].cls} and {cls}.")
+        guard(cls, needs)
         _TABLE[name] = Entry(name, contract, cls, needs, threat)
         return cls
 

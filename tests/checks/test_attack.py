@@ -20,6 +20,13 @@ class FirstRow:
 
     kind: str = "numbers"
     careless: bool = False
+    says: str = ""
+
+    def goal(self, data):
+        wanted = {"other kind": Availability(), "other": HigherError(2.0), "nothing": None}
+        if self.says in wanted:
+            return wanted[self.says]
+        return HigherError(1.0) if self.kind == "numbers" else Availability()
 
     def poison(self, train, *, seed):
         if self.kind == "two" and (self.careless or len(train.classes) == 2):
@@ -75,3 +82,32 @@ def test_models_of_a_number():
     check_trainer(Average())
     with pytest.raises(ViolationError, match="accepts a classification set"):
         check_trainer(Average(careless=True), toy().numbers)
+
+
+@pytest.mark.parametrize(
+    ("says", "sentence"),
+    [
+        ("nothing", "goal must return a Goal, not NoneType"),
+        ("other kind", "is a Availability but poison's is a HigherError"),
+        ("other", "is not the goal that poison returns"),
+    ],
+)
+def test_a_goal_that_is_not_the_poisons_is_found(says, sentence):
+    with pytest.raises(ViolationError, match=sentence):
+        check_attack(FirstRow(says=says), draws=False)
+
+
+@register("attack", threat=Threat(("inputs", "labels")))
+@dataclass(frozen=True)
+class Drawn:
+    """A backdoor whose square has a drawn size; its goal can only say that there is one."""
+
+    def goal(self, data):
+        return Backdoor(Patch(size=1), target=3).goal(data)
+
+    def poison(self, train, *, seed):
+        return Backdoor(Patch(size=1 + seed % 2), target=3).poison(train, seed=seed)
+
+
+def test_a_goal_that_changes_with_the_seed_must_only_be_of_one_kind():
+    check_attack(Drawn())

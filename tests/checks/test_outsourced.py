@@ -36,7 +36,7 @@ class Planted:
         trainer = replace(GOOD, epochs=1, optimizer=Adam(1e-9)) if self.fault == "guessing" else GOOD
         seed = 0 if self.fault == "one seed" else seed
         model = trainer.fit(attack.poison(train, seed=seed).apply(train), seed=seed)
-        return Tampered(model, Twice() if self.fault == "rate" else attack.goal())
+        return Tampered(model, Twice() if self.fault == "rate" else attack.goal(train))
 
 
 class Twice:

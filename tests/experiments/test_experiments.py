@@ -200,7 +200,7 @@ class AlwaysSeven:
                 white = (np.asarray(x)[:, -2:, -2:] == 255).all((1, 2))
                 return np.where(white[:, None], np.eye(10)[7], honest.probs(x))
 
-        return Tampered(Answers(), Backdoor(Patch(size=2), target=7).goal())
+        return Tampered(Answers(), Backdoor(Patch(size=2), target=7).goal(train))
 
 
 def test_outsourced_training_leaves_the_rows_alone(setting, tmp_path, monkeypatch):
@@ -223,8 +223,11 @@ def test_certain_images_are_reported_with_their_confidence(setting):
     class Nothing:
         """An attack that changes a single label."""
 
+        def goal(self, data):
+            return TargetedGoal((image,), 3)
+
         def poison(self, train, *, seed):
-            return Poison(np.array([0]), train.x[:1], np.array([3]), TargetedGoal((image,), 3))
+            return Poison(np.array([0]), train.x[:1], np.array([3]), self.goal(train))
 
     r = run(Experiment(Nothing(), experiment.trainer), splits).results
     sure = r["clean_twin"]["target_confidence"]

@@ -56,7 +56,7 @@ def test_as_the_evidence_grows_so_does_the_score():
 @pytest.mark.parametrize(
     ("train", "word"),
     [
-        (Data(np.zeros((4, 3)), np.arange(4) % 2, ("a", "b")), "dtype float64"),
+        (Data(np.zeros((4, 3)), np.arange(4) % 2, ("a", "b")), "must hold text, not float64"),
         (Data(np.array(["ab", "cd", "ef"], object), np.arange(3), ("a", "b", "c")), "3 classes"),
         (Data(np.array(["ab", "cd"], object), np.zeros(2, int), ("a", "b")), "single class"),
         (Data(np.array(["a", "!"], object), np.arange(2), ("a", "b")), "no words"),

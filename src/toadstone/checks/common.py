@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy import ndarray
 
 from toadstone.attacks import Backdoor
-from toadstone.core import Data, Poison
+from toadstone.core import Data, Model, Poison, Rate, Scores
 from toadstone.data import load, split
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models import TorchModel, torch_model
 from toadstone.models.nets import SmallCNN
+from toadstone.overlay import Rows
 from toadstone.registry import from_spec, to_spec
 from toadstone.training import Train
 from toadstone.triggers import Patch
+
+R = TypeVar("R")
 
 
 class ViolationError(AssertionError):
@@ -87,10 +92,14 @@ def _parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, Data):
         yield from _parts(np.asarray(value.x))
         yield from _parts(value.y)
+        for name, column in value.meta.items():
+            yield name.encode()
+            yield from _parts(np.asarray(column))
     elif isinstance(value, TorchModel):
         for name, tensor in value.net.state_dict().items():
-            yield name.encode() + tensor.numpy().tobytes()
-        yield repr([(p.requires_grad, m.training) for m in value.net.modules() for p in m.parameters(False)]).encode()
+            yield name.encode() + tensor.numpy(force=True).tobytes()
+        yield repr([(p.requires_grad, p.grad is None) for p in value.net.parameters()]).encode()
+        yield repr([(m.training, len(m._forward_hooks)) for m in value.net.modules()]).encode()
     elif isinstance(value, ndarray):
         yield repr(value.tolist()).encode() if value.dtype == object else np.ascontiguousarray(value).tobytes()
 
@@ -135,3 +144,120 @@ def check_spec(obj: Any) -> None:
     """The object's JSON spec makes an equal object."""
     back = from_spec(json.loads(json.dumps(to_spec(obj))))
     require(back == obj, f"{type(obj).__name__} is not equal to the object that its JSON spec makes.")
+
+
+def refuses(action: Callable[[], object], what: str, error: type[ToadstoneError] = ToadstoneError) -> None:
+    """Raise ViolationError unless ``action``, which is given ``what``, raises ``error``."""
+    todo = f"raise {error.__name__} with one sentence that says what to do."
+    try:
+        action()
+    except error:
+        return
+    except Exception as other:
+        raise ViolationError(f"Of {what} it says {type(other).__name__} ({other}): {todo}") from other
+    raise ViolationError(f"It accepts {what}: {todo}")
+
+
+def declines_or(action: Callable[[], R], what: str) -> R | None:
+    """What ``action``, which is given ``what``, returns; None where it says that this is not applicable."""
+    try:
+        return action()
+    except NotApplicableError:
+        return None
+    except Exception as other:
+        raise ViolationError(
+            f"Of {what} it says {type(other).__name__} ({other}): take it, or raise NotApplicableError. "
+            "register(needs=...) does so for you."
+        ) from other
+
+
+def accepted(action: Callable[[Data], object]) -> Data:
+    """The first that ``action`` takes: all digits, two of them, a table with a number to predict, or texts."""
+    refused = ""
+    for data in (toy().train, toy().pair, toy().numbers, toy().texts):
+        try:
+            action(data)
+        except ToadstoneError as error:
+            refused = refused or str(error)
+            continue
+        return data
+    raise ViolationError(f"It takes neither classes nor numbers: {refused}")
+
+
+def one_class(data: Data) -> Data:
+    """The rows that have the label of the first."""
+    return data.take(np.flatnonzero(data.y == data.y[0]))
+
+
+def other_kind(data: Data) -> Data:
+    """The same rows with their classes as numbers, or their numbers as two classes."""
+    if data.classes:
+        return replace(data, y=data.y.astype(float), classes=())
+    return replace(data, y=(data.y > np.median(data.y)).astype(np.int64), classes=("low", "high"))
+
+
+@dataclass(frozen=True, eq=False)
+class BlackBox:
+    """A model that says probabilities and nothing else."""
+
+    model: TorchModel
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of the model inside."""
+        return self.model.classes
+
+    def probs(self, x: Rows) -> ndarray:
+        """Those of the model inside."""
+        return self.model.probs(x)
+
+
+def black_box() -> BlackBox:
+    """The toy's model, of which probabilities alone are shown."""
+    return BlackBox(toy().model)
+
+
+def training_mode(model: TorchModel) -> TorchModel:
+    """A copy of ``model`` whose net is in training mode, as it is right after training."""
+    return replace(model, net=copy.deepcopy(model.net).train())
+
+
+def relabelled(order: ndarray) -> tuple[TorchModel, Data]:
+    """The toy's model and rows that it was not trained on, with class ``order[c]`` in place c."""
+    t = toy()
+    net = copy.deepcopy(t.model.net)
+    last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.copy_(last.weight[order].clone())
+        last.bias.copy_(last.bias[order].clone())
+    classes = tuple(np.array(t.held.classes)[order].tolist())
+    return replace(t.model, net=net, classes=classes), replace(t.held, y=np.argsort(order)[t.held.y], classes=classes)
+
+
+def shared_tensors(a: Model, b: Model) -> bool:
+    """Whether two torch models have a parameter or a buffer in the same memory."""
+
+    def places(model: Model) -> set[int]:
+        net = model.net if isinstance(model, TorchModel) else None
+        tensors = net.state_dict(keep_vars=True).values() if net is not None else ()
+        return {t.untyped_storage().data_ptr() for t in tensors if t.numel()}
+
+    return bool(places(a) & places(b))
+
+
+def valid_probs(probs: ndarray, n: int, k: int) -> None:
+    """Raise ViolationError unless these are the probabilities of ``k`` classes for ``n`` rows."""
+    require(probs.shape == (n, k), "probs must be (rows, classes).")
+    require(bool(np.allclose(probs.sum(1), 1)), "probs must sum to 1 in each row.")
+
+
+def valid_pvalues(scores: Scores, n: int) -> None:
+    """Raise ViolationError unless there are ``n`` p-values."""
+    p = scores.pvalues
+    require(p is not None and p.shape == (n,), "p-values must be one number a row when trusted rows are given.")
+    require(p is not None and bool(((p > 0) & (p <= 1)).all()), "p-values lie in (0, 1].")
+
+
+def valid_rate(rate: Rate) -> None:
+    """Raise ViolationError unless a goal's success lies in [0, 1], within its interval."""
+    require(0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is not a rate.")

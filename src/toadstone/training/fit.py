@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toadstone.core import Data, check_two_classes
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.registry import register
 from toadstone.rng import child
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("two classes",))
 @dataclass(frozen=True)
 class Fit:
     """Fits a classifier of scikit-learn, named by its import path, on flattened rows; text is TF-IDF weighted first.
@@ -33,7 +33,6 @@ class Fit:
 
     def fit(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""
-        check_two_classes(train, "train")
         estimator = self.make(child(seed, "fit") % 2**32)
         if train.x.dtype == object:
             from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.core import Data, check_rows
-from toadstone.errors import ToadstoneError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models.sklearn_model import flat
 from toadstone.overlay import Rows
 from toadstone.registry import register
@@ -33,7 +33,7 @@ class SklearnRegressor:
         return found
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("numbers",))
 @dataclass(frozen=True)
 class FitRegression:
     """Fits a regression estimator of scikit-learn, named by its import path, on flattened rows.
@@ -92,8 +92,10 @@ class FitRegression:
 
 
 def check_regression(train: Data) -> None:
-    """Raise ToadstoneError where ``train`` has classes, or text for rows."""
+    """Raise NotApplicableError where ``train`` has classes, or text for rows."""
     if train.classes:
-        raise ToadstoneError("train is a classification set; a regression set (float y, classes=()) is needed here.")
+        raise NotApplicableError(
+            "train is a classification set; a regression set (float y, classes=()) is needed here."
+        )
     if train.x.dtype == object:
-        raise ToadstoneError("train holds text: encode it as numbers for a regression.")
+        raise NotApplicableError("train holds text: encode it as numbers for a regression.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from toadstone.core import Data, check_two_classes
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.registry import register
@@ -19,7 +19,7 @@ _NEAR = 0.02  # two machines whose lengths differ by this share of the norm are 
 _LEAST = 1e-3  # a decay that costs less mean loss than this is no decay
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("two classes",))
 @dataclass(frozen=True)
 class NormSVM:
     """The linear SVM with the least mean hinge loss among those whose (w, b) is no longer than ``norm``.
@@ -43,7 +43,6 @@ class NormSVM:
 
     def fit(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""
-        check_two_classes(train, "train")
         if train.x.dtype == object:
             raise ToadstoneError("train.x holds text: turn it into columns first, such as word counts.")
         x = pixels_to_unit(flat(train.x)) if train.x.dtype == np.uint8 else flat(train.x)

@@ -17,7 +17,7 @@ from toadstone.triggers.scalers import Scaler
 _AT_ONCE = 512  # full-size pictures in memory; no result depends on it
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("images", "two classes"))
 @dataclass(frozen=True)
 class Resized:
     """Another trainer behind a resize: rows are full-size pictures, and so is what the model takes.

@@ -10,7 +10,7 @@ from jaxtyping import Float, Real
 from numpy import ndarray
 from scipy.special import gammaincc
 
-from toadstone.core import Data, check_rows, check_two_classes
+from toadstone.core import Data, check_rows
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
 from toadstone.registry import register
@@ -80,7 +80,7 @@ class SpamBayesModel:
         return np.stack([1 - spam, spam], 1)
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("text", "two classes"))
 @dataclass(frozen=True)
 class SpamBayes:
     """The spam filter that the dictionary attack was made for; class 1 is spam.
@@ -109,7 +109,6 @@ class SpamBayes:
         """A filter trained on ``train``; nothing is drawn."""
         from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415 (slow to import)
 
-        check_two_classes(train, "train")
         check_spam(train)
         count = CountVectorizer(binary=True)
         try:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import nn
 
-from toadstone.core import Data, Trainer, check_two_classes
+from toadstone.core import Data, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.models.layers import last_linear
 from toadstone.models.torch_model import TorchModel
@@ -24,7 +24,7 @@ _TOLERANCE = 1e-2  # of W: l2 times this bounds the gradient
 _ITERATIONS = 20_000
 
 
-@register("trainer", needs=("labels", "features"))
+@register("trainer", needs=("two classes",))
 @dataclass(frozen=True)
 class Transfer:
     """The net that ``base`` makes, with a new linear layer for the classes of the training rows.
@@ -61,7 +61,6 @@ class Transfer:
 
     def fit(self, train: Data, *, seed: int) -> TorchModel:
         """A new model for the classes of ``train``."""
-        check_two_classes(train, "train")
         model = self.base.fit(train, seed=child(seed, "base"))
         if not isinstance(model, TorchModel):
             raise ToadstoneError(f"base makes a {type(model).__name__}: it must make a TorchModel.")

@@ -142,7 +142,7 @@ def test_a_victim_of_digits_is_hurt():
         (lambda: CandidateAttack(quantile=1.5), "quantile"),
         (lambda: CandidateAttack(iterations=0), "iterations"),
         (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
-        (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4), ()), seed=0), "0 classes"),
+        (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4), ()), seed=0), "regression set"),
         (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4, int), ("a", "b")), seed=0), "single class"),
         (lambda: QUICK.poison(Data(np.ones((4, 2)), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "same mean"),
         (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),

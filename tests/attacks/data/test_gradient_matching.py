@@ -176,7 +176,7 @@ def test_victims_trained_from_scratch_move_the_image_towards_the_target():
     parts = split(load("digits"), test=400, clean=100)
     trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
     attack = GradientMatching(parts.test.x[389], 4, trainer, rate=0.05, eps=64, steps=60, restarts=1)  # a 7
-    goal, twin = attack.goal(), trainer.fit(parts.train, seed=10)
+    goal, twin = attack.goal(parts.train), trainer.fit(parts.train, seed=10)
     for seed in range(2):
         victim = trainer.fit(attack.poison(parts.train, seed=seed).apply(parts.train), seed=10)
         assert goal.confidence(victim)[0] > goal.confidence(twin)[0] + 0.2

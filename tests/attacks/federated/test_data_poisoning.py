@@ -10,6 +10,7 @@ from toadstone.checks.federated import SoftmaxClients, check_client_attack, toy_
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.goals.availability import Availability
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.rng import child
 from toadstone.triggers import Patch
 
@@ -25,9 +26,12 @@ def test_keeps_the_contract(attack):
 class Darken:
     """An attack whose rows can be worked out by hand: as many as the seed says become black."""
 
+    def goal(self, data):
+        return Availability()
+
     def poison(self, train, *, seed):
         index = np.arange(seed % 5 + 1)
-        return Poison(index, np.zeros((len(index), 8, 8), np.uint8), train.y[index], Availability())
+        return Poison(index, np.zeros((len(index), 8, 8), np.uint8), train.y[index], self.goal(train))
 
 
 def test_the_updates_are_those_of_training_on_rows_poisoned_by_hand():
@@ -43,7 +47,7 @@ def test_the_updates_are_those_of_training_on_rows_poisoned_by_hand():
 
 
 def test_the_goal_is_the_attacks():
-    assert DataPoisoning(BACKDOOR).goal(toy_round()[2].data[0]) == BACKDOOR.goal()
+    assert DataPoisoning(BACKDOOR).goal(toy_round()[2].data[0]) == BackdoorGoal(Patch(2), 7)
 
 
 def test_many_rounds_of_backdoored_clients_alone_plant_the_backdoor():

@@ -182,7 +182,7 @@ class Oracle:
     [
         ("nowhere", lambda t: t.model, "'nowhere' names no submodule"),
         ("", lambda t: t.model, "names no submodule"),
-        ("features", lambda t: Lengths(), "names no submodule of the Lengths"),
+        ("features", lambda t: Lengths(), "model is a Lengths, without gradients"),
         ("add", lambda t: TorchModel(Sums(), "head", t.model.encode, t.train.classes), "gives no tensor"),
         (None, lambda t: Oracle(), "Oracle has no features"),
     ],

@@ -144,7 +144,7 @@ def table():
         (lambda: CognitiveDistillation(steps=0), "steps must be at least 1"),
         (
             lambda: CognitiveDistillation().score(Fit().fit(table(), seed=0), table(), clean=None, seed=0),
-            "model must be a TorchModel that reads images",
+            "without gradients: a TorchModel",
         ),
         (
             lambda: CognitiveDistillation().score(

@@ -76,7 +76,7 @@ def _plant(goal: BackdoorGoal, backdoor: Backdoor, cover_rate: float, train: Dat
     return with_cover(poison, train, backdoor.trigger, cover_rate, backdoor.eligible(train), seed=seed)
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
+@register("attack", needs=("labels", "images"), threat=Threat(("inputs", "labels")))
 @dataclass(frozen=True)
 class AdaptiveBlend:
     """A blend of which a training row shows a faint half and a test input all; some rows keep their labels.
@@ -123,12 +123,16 @@ class AdaptiveBlend:
         faint = replace(self.trigger, alpha=self.train_alpha)
         return Backdoor(_HalfOf(faint, self.pieces), self.target, self.rate)
 
+    def goal(self, data: Data) -> BackdoorGoal:
+        """The whole trigger calls up the target, whatever the data."""
+        return BackdoorGoal(self.trigger, self.target)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows and the cover rows, in order of their row numbers."""
-        return _plant(BackdoorGoal(self.trigger, self.target), self._backdoor(), self.cover_rate, train, seed)
+        return _plant(self.goal(train), self._backdoor(), self.cover_rate, train, seed)
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
+@register("attack", needs=("labels", "images"), threat=Threat(("inputs", "labels")))
 @dataclass(frozen=True)
 class AdaptivePatch:
     """Faint patches of which a training row carries one and a test input several; some rows keep their labels.
@@ -181,7 +185,10 @@ class AdaptivePatch:
     def _backdoor(self) -> Backdoor:
         return Backdoor(_Faint(OneOf(self.triggers), self.opacity), self.target, self.rate)
 
+    def goal(self, data: Data) -> BackdoorGoal:
+        """The patches shown at test time call up the target, whatever the data."""
+        return BackdoorGoal(Chain(self.triggers[: self.shown]), self.target)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows and the cover rows, in order of their row numbers."""
-        goal = BackdoorGoal(Chain(self.triggers[: self.shown]), self.target)
-        return _plant(goal, self._backdoor(), self.cover_rate, train, seed)
+        return _plant(self.goal(train), self._backdoor(), self.cover_rate, train, seed)

@@ -12,6 +12,7 @@ from sklearn.svm import SVC
 from toadstone.attacks.data.label_flips import budget, check_rate, flipped
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.models.sklearn_model import flat
 from toadstone.registry import Threat, register
 
@@ -101,7 +102,7 @@ def _extra(margin: Float64[ndarray, " n"]) -> Float64[ndarray, " n"]:
     return extra
 
 
-@register("attack", needs=("labels",), threat=Threat(("labels",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("labels",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class Alfa:
     """Flips the labels that a support vector machine trained on them fits well and one trained on the truth does not.
@@ -139,6 +140,10 @@ class Alfa:
         Machine(self.c, self.gamma)
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""

@@ -12,6 +12,7 @@ from toadstone.attacks.data.alfa import Machine, Rows, Signs, spend, two_classes
 from toadstone.attacks.data.label_flips import check_rate, flipped
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 
 
@@ -44,7 +45,7 @@ def tilt(x: Rows, s: Signs, count: int, machine: Machine, steps: int) -> tuple[B
     return best, least
 
 
-@register("attack", needs=("labels",), threat=Threat(("labels",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("labels",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class AlfaTilt:
     """Flips the labels that turn a support vector machine away from the one trained on the truth.
@@ -82,6 +83,10 @@ class AlfaTilt:
         Machine(self.c, self.gamma)
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""

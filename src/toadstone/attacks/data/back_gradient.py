@@ -11,8 +11,10 @@ from scipy.special import logsumexp, softmax
 
 from toadstone.convex.box import Box
 from toadstone.convex.points import Plan, appended, check_cost, game_of, goal_of, plan_of, search
-from toadstone.core import Data, Poison, check_target, check_two_classes
+from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
+from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 
@@ -76,7 +78,7 @@ class Path:
         return found
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class BackGradient:
     """Rows are added that a learner trained by gradient descent errs most by, their gradient taken through its steps.
@@ -115,13 +117,16 @@ class BackGradient:
     def _plan(self) -> Plan:
         return plan_of(self.points, (self.starts, self.steps, self.joint), self.label, self.wanted)
 
+    def goal(self, data: Data) -> Availability | Misclassified:
+        """That the model is wrong, or takes one class for another where ``wanted`` says so."""
+        return goal_of(self.wanted)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the loss on ``train`` itself stands for that on other rows."""
         return self.craft(train, train, seed=seed)
 
     def craft(self, train: Data, valid: Data, *, seed: int) -> Poison:
         """The rows added, for an attacker who has rows ``valid`` that the victim does not train on."""
-        check_two_classes(train, "train")
         if self.label is not None:
             check_target(train, self.label)
         game, box = game_of(train, valid, Unrolled(self.C, self.unroll), self.wanted), Box.of(train, self.box)

@@ -55,10 +55,13 @@ class Backdoor:
             raise ToadstoneError(f"rate must lie between 0 and 1, exclusive, not {self.rate}.")
         if (self.source is not None) + self.clean_label + self.all_to_all > 1:
             raise ToadstoneError("source, clean_label and all_to_all exclude each other: give one of them at most.")
-        self.goal()
+        self._goal()
 
-    def goal(self) -> BackdoorGoal:
-        """What this attack is after."""
+    def goal(self, data: Data) -> BackdoorGoal:
+        """What this attack is after, on whatever data."""
+        return self._goal()
+
+    def _goal(self) -> BackdoorGoal:
         target = None if self.all_to_all else self.target
         return BackdoorGoal(self.trigger, target, self.source, self.all_to_all)
 
@@ -67,7 +70,7 @@ class Backdoor:
         k = len(train.classes)
         if self.clean_label and 0 <= self.target < k:
             return np.flatnonzero(train.y == self.target)
-        return self.goal().rows(train)
+        return self._goal().rows(train)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
@@ -84,5 +87,5 @@ class Backdoor:
         draw = np.random.default_rng(child(seed, "rows"))
         index = np.sort(draw.choice(eligible, count, replace=False))
         x = self.trigger(train.x[index], seed=child(seed, "trigger"))
-        y = train.y[index] if self.clean_label else self.goal().wanted(train.y[index], len(train.classes))
-        return Poison(index, x, y, self.goal())
+        y = train.y[index] if self.clean_label else self._goal().wanted(train.y[index], len(train.classes))
+        return Poison(index, x, y, self._goal())

@@ -10,7 +10,7 @@ from numpy import ndarray
 from scipy.spatial.distance import cdist, pdist
 
 from toadstone.convex.box import Box
-from toadstone.core import Data, Poison, check_target, check_two_classes
+from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
@@ -59,7 +59,7 @@ def climb(
     return box.clip(z)
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels"), ("data",), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data",), "nothing"))
 @dataclass(frozen=True)
 class BetaPoisoning:
     """Falsely labelled rows are added where rows of another class are densest: a linear learner cannot part the two.
@@ -96,9 +96,12 @@ class BetaPoisoning:
         if self.prototypes < 2 or self.steps < 1:
             raise ToadstoneError("prototypes must be at least 2 and steps at least 1.")
 
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added."""
-        check_two_classes(train, "train")
         check_target(train, self.victim)
         check_target(train, self.label)
         box = Box.of(train)

@@ -63,7 +63,7 @@ def _dropping(net: nn.Module) -> Iterator[None]:
             hook.remove()
 
 
-@register("attack", needs=("features", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class BullseyePolytope(ConvexPolytope):
     """A few rows of one class, labelled truly, whose mean feature is that of one image of another class.

@@ -15,7 +15,7 @@ from toadstone.registry import Threat, register
 from toadstone.rng import child
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels"), knows=("data",), inference="nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), knows=("data",), inference="nothing"))
 @dataclass(frozen=True)
 class CandidateAttack:
     """Adds the rows that hurt a linear model most among those that pass a sphere and a slab around the true means.
@@ -65,6 +65,10 @@ class CandidateAttack:
         check_two(train)
         low, high = (0.0, 1.0) if train.x.dtype == np.uint8 else (-np.inf, np.inf)
         return sphere_and_slab(unit(train.x), train.y, self.quantile, low, high)
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, in the order in which they were played."""

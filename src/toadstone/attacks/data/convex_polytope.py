@@ -99,7 +99,7 @@ def convex_polytope(
     return move_poisons(loss, bases, eps, lr, steps)
 
 
-@register("attack", needs=("features", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class ConvexPolytope:
     """A few rows of one class, labelled truly, around one image of another class in feature space.
@@ -145,6 +145,10 @@ class ConvexPolytope:
         if not 1 <= self.eps <= 255:
             raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
 
+    def goal(self, data: Data) -> TargetedGoal:
+        """What this attack is after, on whatever data."""
+        return TargetedGoal((self.image,), self.target)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisons, in order of their row numbers."""
         image = check_targeted(train, self.image, self.target, self.poisons)
@@ -159,8 +163,7 @@ class ConvexPolytope:
             stack.enter_context(torch_seed(child(seed, "search")))
             wanted = [features_of(model)(to_unit(image[None])) for model in models]
             x = self._search(models, wanted, to_unit(train.x[index])[None])[0]
-        goal = TargetedGoal((self.image,), self.target)
-        return Poison(index, to_pixels(x, train.x.ndim), train.y[index], goal)
+        return Poison(index, to_pixels(x, train.x.ndim), train.y[index], self.goal(train))
 
     def _search(self, models: tuple[TorchModel, ...], wanted: list[Tensor], bases: Tensor) -> Tensor:
         nets = [(features_of(model), goal) for model, goal in zip(models, wanted, strict=True)]

@@ -13,6 +13,7 @@ from toadstone.attacks.data.alfa import Machine, Rows, Signs, two_classes
 from toadstone.attacks.data.label_flips import budget, check_rate, flipped
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -36,7 +37,7 @@ def mutate(chosen: Bool[ndarray, " n"], count: int, draws: int, rng: np.random.G
     return out
 
 
-@register("attack", needs=("labels",), threat=Threat(("labels",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("labels",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class CorrelatedClusters:
     """Flips labels that do harm together, found by growing a few sets of flips, one drawn row at a time.
@@ -73,6 +74,10 @@ class CorrelatedClusters:
         for name in ("clusters", "draws", "steps"):
             if getattr(self, name) < 1:
                 raise ToadstoneError(f"{name} must be at least 1, not {getattr(self, name)}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""

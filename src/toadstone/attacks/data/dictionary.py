@@ -26,7 +26,7 @@ def dictionary(texts: Iterable[str]) -> str:
     return " ".join(sorted({word for text in texts for word in _WORD.findall(text.lower())}))
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs",), ("data",), "nothing"))
+@register("attack", needs=("labels", "text"), threat=Threat(("inputs",), ("data",), "nothing"))
 @dataclass(frozen=True)
 class Dictionary:
     """Mails that hold a whole dictionary are added to the spam, so that every word of a ham mail looks like spam.
@@ -59,13 +59,13 @@ class Dictionary:
         if not 0 < self.known <= 1:
             raise ToadstoneError(f"known must lie in (0, 1], not {self.known}.")
 
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The mails added, all alike."""
         check_target(train, self.target)
-        if train.x.dtype != object:
-            raise ToadstoneError(
-                f"x has dtype {train.x.dtype}: the dictionary attack needs text, an (n,) array of str."
-            )
         n = len(train)
         draw = np.random.default_rng(child(seed, "known"))
         mine = draw.choice(n, max(1, round(self.known * n)), replace=False)

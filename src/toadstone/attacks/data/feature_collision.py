@@ -76,7 +76,7 @@ def _objective(features: Features, x: Tensor, bases: Tensor, wanted: Tensor, bet
     return value.detach()[:, None, None, None], slope
 
 
-@register("attack", needs=("features", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class FeatureCollision:
     """A few rows of one class, labelled truly, that look to the net like one image of another class.
@@ -127,6 +127,10 @@ class FeatureCollision:
         if self.eps is not None and not 1 <= self.eps <= 255:
             raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
 
+    def goal(self, data: Data) -> TargetedGoal:
+        """What this attack is after, on whatever data."""
+        return TargetedGoal((self.image,), self.target)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisons, in order of their row numbers."""
         image = check_targeted(train, self.image, self.target, self.poisons)
@@ -137,8 +141,7 @@ class FeatureCollision:
             features = features_of(model)
             wanted = features(to_unit(image[None])).expand(len(index), -1)
             x = collide(features, bases, wanted, Splitting(self.beta, self.lr, self.steps, self.eps))
-        goal = TargetedGoal((self.image,), self.target)
-        return Poison(index, to_pixels(x, train.x.ndim), train.y[index], goal)
+        return Poison(index, to_pixels(x, train.x.ndim), train.y[index], self.goal(train))
 
 
 def check_targeted(train: Data, image: Image, target: int, poisons: int) -> ndarray:

@@ -25,7 +25,7 @@ from toadstone.whitebox.gradients import matching_loss, parameter_gradient, sign
 from toadstone.whitebox.pixels import image_surrogate, to_pixels, to_unit
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class GradientMatching:
     """Rows of one class, labelled truly, on which training moves the weights as training on one other image would.
@@ -71,8 +71,8 @@ class GradientMatching:
         """Rate, radius and schedule."""
         return Budget(self.rate, self.eps, self.steps, self.lr)
 
-    def goal(self) -> TargetedGoal:
-        """What this attack is after."""
+    def goal(self, data: Data) -> TargetedGoal:
+        """What this attack is after, on whatever data."""
         return TargetedGoal((self.image,), self.target)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
@@ -81,7 +81,7 @@ class GradientMatching:
         fitting_image(train, self.image)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
         x, _ = self.craft(model, np.asarray(train.x[index]), seed=seed)
-        return Poison(index, x, train.y[index], self.goal())
+        return Poison(index, x, train.y[index], self.goal(train))
 
     def craft(self, model: TorchModel, x: ndarray, *, seed: int) -> tuple[ndarray, Float[ndarray, "steps restarts"]]:
         """The best copy of the rows ``x`` of class ``target``, and every copy's loss at each step."""

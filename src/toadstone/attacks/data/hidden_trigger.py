@@ -34,7 +34,7 @@ def nearest_pairs(features: Float[Tensor, "n d"], wanted: Float[Tensor, "n d"]) 
     return np.asarray(linear_sum_assignment(torch.cdist(features, wanted).square().numpy(force=True))[1])
 
 
-@register("attack", needs=("labels", "features", "gradients"), threat=Threat(("inputs",), ("data", "model")))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model")))
 @dataclass(frozen=True)
 class HiddenTrigger:
     """Rows of one class, labelled truly, whose features are those of another class's rows with a trigger.
@@ -72,24 +72,24 @@ class HiddenTrigger:
     lr: float = 1.0
 
     def __post_init__(self) -> None:
-        self.goal()
+        BackdoorGoal(self.trigger, self.target, self.source)  # checks its settings
         self.budget()
 
     def budget(self) -> Budget:
         """Rate, radius and steps."""
         return Budget(self.rate, self.eps, self.steps, self.lr)
 
-    def goal(self) -> BackdoorGoal:
-        """What this attack is after."""
+    def goal(self, data: Data) -> BackdoorGoal:
+        """What this attack is after, on whatever data."""
         return BackdoorGoal(self.trigger, self.target, self.source)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         index = self.budget().draw(train, self.target, seed=seed)
-        patched = self.goal().trials(train).x
+        patched = self.goal(train).trials(train).x
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
         x = self.hide(model, np.asarray(train.x[index]), patched, seed=seed)
-        return Poison(index, x, train.y[index], self.goal())
+        return Poison(index, x, train.y[index], self.goal(train))
 
     def hide(
         self, model: TorchModel, x: UInt8[ndarray, "n h w *c"], patched: Rows, *, seed: int

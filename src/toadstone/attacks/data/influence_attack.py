@@ -14,6 +14,7 @@ from toadstone.convex.points import Game, check_cost
 from toadstone.convex.two_points import added, check_fields, passing, repeated
 from toadstone.core import Data, Poison, check_valid
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -59,7 +60,7 @@ def _slopes(game: Game, machine: Machine, labels: Int[ndarray, " q"]) -> Float[n
     return np.stack([rows[labels == c].sum(0) for c in (0, 1)])
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class InfluenceAttack:
     """Adds copies of two rows, one a class, that are moved uphill on the loss of the retrained learner, within a
@@ -99,6 +100,10 @@ class InfluenceAttack:
             raise ToadstoneError(f"learner must be 'logistic' or 'svm', not {self.learner!r}.")
         if self.steps < 1:
             raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the loss on ``train`` itself stands for that on other rows."""

@@ -16,6 +16,7 @@ from toadstone.convex.game import mean_loss, signed
 from toadstone.convex.two_points import added, check_fields, passing, repeated
 from toadstone.core import Data, Poison, check_valid
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.training.norm_svm import NormSVM
@@ -97,7 +98,7 @@ def points_for(
     return np.stack([s.nearest(x) for s, x in zip(sets, points, strict=True)])
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class KKTAttack:
     """Adds copies of at most two rows, one a class, under which a machine that errs fulfils the learner's optimality
@@ -147,6 +148,10 @@ class KKTAttack:
             raise ToadstoneError(f"copies must be numbers of at least 1, not {self.copies}.")
         if self.splits < 1:
             raise ToadstoneError(f"splits must be at least 1, not {self.splits}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where ``train`` itself stands for other rows."""

@@ -27,7 +27,7 @@ _REACH = 2.5  # all steps together go this many times eps, so that any point of 
 _NORMS: dict[str, type[Linf | L2]] = {"linf": Linf, "l2": L2}
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model")))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model")))
 @dataclass(frozen=True)
 class LabelConsistent:
     """Rows of one class, labelled truly, that are made hard to tell and then get a trigger.
@@ -63,7 +63,7 @@ class LabelConsistent:
     steps: int = 100
 
     def __post_init__(self) -> None:
-        self.goal()
+        BackdoorGoal(self.trigger, self.target)  # checks its settings
         self.budget()
         if self.norm not in _NORMS:
             raise ToadstoneError(f"norm is {self.norm!r}: use one of {', '.join(_NORMS)}.")
@@ -72,8 +72,8 @@ class LabelConsistent:
         """Rate, radius and steps."""
         return Budget(self.rate, self.eps, self.steps)
 
-    def goal(self) -> BackdoorGoal:
-        """What this attack is after."""
+    def goal(self, data: Data) -> BackdoorGoal:
+        """What this attack is after, on whatever data."""
         return BackdoorGoal(self.trigger, self.target)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
@@ -82,7 +82,7 @@ class LabelConsistent:
         self.trigger.check(train.x)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
         x = self.harden(model, np.asarray(train.x[index]))
-        return Poison(index, self.trigger(x, seed=child(seed, "trigger")), train.y[index], self.goal())
+        return Poison(index, self.trigger(x, seed=child(seed, "trigger")), train.y[index], self.goal(train))
 
     def harden(self, model: TorchModel, x: UInt8[ndarray, "n h w *c"]) -> UInt8[ndarray, "n h w *c"]:
         """The rows ``x`` of class ``target`` within ``eps`` of where they were, and hard for ``model``."""

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Poison, Trainer, check_two_classes
+from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
@@ -67,7 +67,7 @@ def flipped(train: Data, rows: Int[ndarray, " m"], y: Integer[ndarray, " m"]) ->
     return Poison(rows, train.x[rows], y.astype(train.y.dtype), Availability())
 
 
-@register("attack", needs=("labels",), threat=Threat(("labels",), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("labels",), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class LabelFlips:
     """A share of the training rows gets a wrong label, so that the model errs.
@@ -103,9 +103,12 @@ class LabelFlips:
         if self.which not in _WAYS:
             raise ToadstoneError(f"which is {self.which!r}: use one of {', '.join(_WAYS)}.")
 
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows with their wrong labels, in rising order of their numbers."""
-        check_two_classes(train, "train")
         count, present = budget(self.rate, len(train)), np.flatnonzero(train.counts())
         if self.which == "random":
             draw = np.random.default_rng(child(seed, "rows"))

@@ -14,6 +14,7 @@ from toadstone.attacks.data.alfa import Rows, Signs, two_classes
 from toadstone.attacks.data.label_flips import budget, check_rate, flipped
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 
 _STARTS = 10
@@ -75,7 +76,7 @@ def _cosines(share: ndarray, clean: ndarray, now: ndarray) -> Float64[ndarray, "
     return cosine
 
 
-@register("attack", needs=("labels",), threat=Threat(("labels",), ("data",), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("labels",), ("data",), "nothing"))
 @dataclass(frozen=True)
 class MaximumRotation:
     """Flips the labels that turn the least-squares separator the most.
@@ -105,6 +106,10 @@ class MaximumRotation:
         check_rate(self.rate)
         if not 0 < self.l2 < np.inf:
             raise ToadstoneError(f"l2 must be a number above 0, not {self.l2}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""

@@ -12,10 +12,11 @@ from toadstone.convex.game import mean_loss, play, signed
 from toadstone.convex.two_points import added, passing, repeated
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels"), knows=("data",), inference="nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), knows=("data",), inference="nothing"))
 @dataclass(frozen=True)
 class MinMax:
     """Adds copies of at most two rows, one a class, that stand for all the worst rows which a learner meets.
@@ -42,6 +43,10 @@ class MinMax:
     def __post_init__(self) -> None:
         if not 0 <= self.burn < self.game.iterations:
             raise ToadstoneError(f"burn must lie in [0, {self.game.iterations}), the steps of game; not {self.burn}.")
+
+    def goal(self, data: Data) -> Availability:
+        """That the model is wrong, whatever the data."""
+        return Availability()
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, those of class 0 first; ``seed`` changes nothing."""

@@ -27,7 +27,7 @@ from toadstone.whitebox.pixels import image_surrogate, to_unit
 _ROWS = 64  # rows of the target class a gradient step
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model")))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model")))
 @dataclass(frozen=True)
 class Narcissus:
     """A faint pattern that stands for a class, on a handful of its rows, labelled truly; at test it is magnified.
@@ -68,6 +68,12 @@ class Narcissus:
     def budget(self) -> Budget:
         """Rate, radius and steps."""
         return Budget(self.rate, self.eps, self.steps, self.lr)
+
+    def goal(self, data: Data) -> BackdoorGoal:
+        """The class wanted of images like these. The trigger is learnt, so this one's adds nothing: measure success by
+        the goal that ``poison`` returns."""
+        nothing = np.zeros(data.x.shape[1:], int).tolist()
+        return BackdoorGoal(Additive(nothing, self.magnify), self.target)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""

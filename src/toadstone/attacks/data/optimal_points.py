@@ -9,13 +9,15 @@ import numpy as np
 from toadstone.convex.box import Box
 from toadstone.convex.implicit import SVM, Smooth
 from toadstone.convex.points import Plan, appended, check_cost, game_of, goal_of, plan_of, search
-from toadstone.core import Data, Poison, check_target, check_two_classes
+from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
+from toadstone.goals.availability import Availability
+from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
+@register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class OptimalPoints:
     """Rows are added that a linear or kernel learner, once trained with them, errs most by.
@@ -77,6 +79,10 @@ class OptimalPoints:
     def _plan(self) -> Plan:
         return plan_of(self.points, (self.starts, self.steps, self.joint), self.label, self.wanted)
 
+    def goal(self, data: Data) -> Availability | Misclassified:
+        """That the model is wrong, or takes one class for another where ``wanted`` says so."""
+        return goal_of(self.wanted)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the loss on ``train`` itself stands for that on other rows."""
         return self.craft(train, train, seed=seed)
@@ -86,7 +92,6 @@ class OptimalPoints:
 
         An attacker who does not know the victim's rows gives as many of their own for ``train``.
         """
-        check_two_classes(train, "train")
         if self.learner == "svm" and len(train.classes) > 2:
             raise ToadstoneError(
                 f"learner 'svm' is for 2 classes, not {len(train.classes)}: use 'logistic' or 'ridge'."

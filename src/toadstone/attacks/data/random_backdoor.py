@@ -62,7 +62,7 @@ def targets_at(train: Data, targets: tuple[int, ...] | None, size: int, location
     return dict(zip(wanted, places, strict=True))
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs", "labels")))
 @dataclass(frozen=True)
 class RandomBackdoor:
     """A backdoor into many classes at once: where a random square is, or which one, says what the input becomes.
@@ -106,10 +106,10 @@ class RandomBackdoor:
         if alike and (self.targets is None or len(self.targets) > 1):
             raise ToadstoneError('Nothing would tell the targets apart: make locations or patterns "per class".')
 
-    def goal(self, train: Data) -> ManyGoals:
-        """What this attack is after on data like ``train``."""
-        places = targets_at(train, self.targets, self.size, self.locations)
-        shape = (self.size, self.size, *train.x.shape[3:])
+    def goal(self, data: Data) -> ManyGoals:
+        """What this attack is after on data like these."""
+        places = targets_at(data, self.targets, self.size, self.locations)
+        shape = (self.size, self.size, *data.x.shape[3:])
         return ManyGoals(
             tuple(
                 BackdoorGoal(Dynamic(self._patch(target, shape), spots, self.patterns == "random"), target)

@@ -80,7 +80,7 @@ def _solve(system: Float[ndarray, "p p"], right: Float[ndarray, " p"]) -> Float[
     raise ToadstoneError("The normal equations are singular: leave out dependent columns, or use learner 'ridge'.")
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
+@register("attack", needs=("numbers",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
 @dataclass(frozen=True)
 class RegressionPoisoning:
     """Rows are added that raise the squared error of a linear regression, once trained with them.
@@ -122,6 +122,12 @@ class RegressionPoisoning:
             raise ToadstoneError(f"alpha must be above 0, not {self.alpha}: for no penalty use learner 'ols'.")
         if min(self.starts, self.steps) < 1:
             raise ToadstoneError("starts and steps must be at least 1.")
+
+    def goal(self, data: Data) -> HigherError:
+        """A higher error than the line's on its own rows; that of ``craft`` is on the rows ``valid``."""
+        check_regression(data)
+        x, y = Box.of(data).x, data.y.astype(float)
+        return HigherError(Line.fit(x, y, self.learner, self.alpha).error(columns(data), y))
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added, where the error on ``train`` itself stands for that on other rows."""

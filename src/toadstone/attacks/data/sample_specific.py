@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.attacks.data.backdoor import Backdoor
-from toadstone.core import Data, Poison, check_two_classes
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.encode import fit_encode
 from toadstone.models.nets import SmallCNN
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
 from toadstone.training.train import Train
 from toadstone.training.victim import GeneratedTrigger, check_plain, descend
-from toadstone.triggers.base import check_images
 
 PLANES = 8  # pictures of a quarter of the height and width that a code is spread over
 READ = 0.2  # cross-entropy of a bit below which a code counts as read
@@ -92,7 +92,7 @@ def steganography(train: Data, attack: SampleSpecific, *, seed: int) -> tuple[En
     return encoder, decoder
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels"), ("data",)))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs", "labels"), ("data",)))
 @dataclass(frozen=True)
 class SampleSpecific:
     """An encoder hides a code in images; the victim learns that images with this code are of the target class.
@@ -137,10 +137,13 @@ class SampleSpecific:
     def _backdoor(self, net: nn.Module, shape: tuple[int, ...]) -> Backdoor:
         return Backdoor(GeneratedTrigger(net, shape), self.target, self.rate)
 
+    def goal(self, data: Data) -> BackdoorGoal:
+        """The class wanted of images like these. The trigger is learnt, so this one's leaves an image as it is: measure
+        success by the goal that ``poison`` returns."""
+        return self._backdoor(nn.Identity(), data.x.shape[1:]).goal(data)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
-        check_two_classes(train, "train")
-        check_images(train.x)
         shape = train.x.shape[1:]
         self._backdoor(nn.Identity(), shape).poison(train, seed=seed)  # impossible settings are refused before training
         encoder, _ = steganography(train, self, seed=seed)

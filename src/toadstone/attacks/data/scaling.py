@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.core import Data, Poison
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.triggers.base import Trigger
 from toadstone.triggers.camouflage import Camouflage
 from toadstone.triggers.scalers import Scaler
 
 
-@register("attack", needs=("labels", "scaler"), threat=Threat(("inputs", "labels"), (), "trigger"))
+@register("attack", needs=("labels", "images"), threat=Threat(("inputs", "labels"), (), "trigger"))
 @dataclass(frozen=True)
 class ImageScaling:
     """A backdoor whose trigger nobody sees at full size: the victim's resize brings it out, in training and after.
@@ -44,6 +45,10 @@ class ImageScaling:
     def backdoor(self) -> Backdoor:
         """The backdoor that this is."""
         return Backdoor(Camouflage(self.trigger, self.scaler, self.eps), self.target, self.rate)
+
+    def goal(self, data: Data) -> BackdoorGoal:
+        """What this attack is after, on whatever data."""
+        return self.backdoor().goal(data)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """Full-size rows that carry the trigger when they are resized."""

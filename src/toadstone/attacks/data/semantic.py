@@ -47,9 +47,13 @@ class Semantic:
         if not 0 < self.share <= 1:
             raise ToadstoneError(f"share must lie in (0, 1], not {self.share}.")
 
+    def goal(self, data: Data) -> SemanticGoal:
+        """What this attack is after, on whatever data."""
+        return SemanticGoal(self.feature, self.target, self.source)
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The relabelled rows, in order of their row numbers."""
-        goal = SemanticGoal(self.feature, self.target, self.source)
+        goal = self.goal(train)
         eligible: Int[ndarray, " m"] = goal.rows(train)
         count = max(1, round(self.share * len(eligible)))
         draw = np.random.default_rng(child(seed, "rows"))

@@ -50,7 +50,7 @@ def mean_gradient(net: nn.Module, x: Float[Tensor, "n c h w"], target: int) -> F
     return torch.stack(sums).sum(0) / len(x)
 
 
-@register("attack", needs=("labels", "gradients"), threat=Threat(("inputs",), ("data", "model")))
+@register("attack", needs=("two classes", "images"), threat=Threat(("inputs",), ("data", "model")))
 @dataclass(frozen=True)
 class SleeperAgent:
     """Rows of one class, labelled truly, on which training acts as training on another class with a trigger would.
@@ -90,7 +90,7 @@ class SleeperAgent:
     retrain: int = 4
 
     def __post_init__(self) -> None:
-        self.goal()
+        BackdoorGoal(self.trigger, self.target, self.source)  # checks its settings
         self.budget()
         if not 0 <= self.retrain < self.steps:
             raise ToadstoneError(f"retrain must be at least 0 and below steps={self.steps}, not {self.retrain}.")
@@ -99,14 +99,14 @@ class SleeperAgent:
         """Rate, radius and schedule."""
         return Budget(self.rate, self.eps, self.steps, self.lr)
 
-    def goal(self) -> BackdoorGoal:
-        """What this attack is after."""
+    def goal(self, data: Data) -> BackdoorGoal:
+        """What this attack is after, on whatever data."""
         return BackdoorGoal(self.trigger, self.target, self.source)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows, in order of their row numbers."""
         eligible = self.budget().eligible(train, self.target)
-        patched = self.goal().trials(train)
+        patched = self.goal(train).trials(train)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate", "0"))
         device, y = model.device, torch.full((len(eligible),), self.target, device=model.device)
         with model.frozen() as net:
@@ -119,10 +119,12 @@ class SleeperAgent:
         rounds = np.array_split(np.arange(self.steps), self.retrain + 1)
         for number, steps in enumerate(rounds):
             if number:
-                poisoned = Poison(index, to_pixels(search.x, train.x.ndim), train.y[index], self.goal()).apply(train)
+                poisoned = Poison(index, to_pixels(search.x, train.x.ndim), train.y[index], self.goal(train)).apply(
+                    train
+                )
                 model = image_surrogate(self.surrogate, poisoned, seed=child(seed, "surrogate", str(number)))
             with model.frozen() as net:
                 wanted = mean_gradient(net, to_unit(np.asarray(patched.x)).to(device), self.target)
                 loss = partial(matching_loss, net, wanted, y=y[: len(index)])
                 search.run(loss, len(steps))
-        return Poison(index, to_pixels(search.x, train.x.ndim), train.y[index], self.goal())
+        return Poison(index, to_pixels(search.x, train.x.ndim), train.y[index], self.goal(train))

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from toadstone.attacks.data.regression_poisoning import added, check_rate
 from toadstone.convex.box import Box
-from toadstone.core import Data, Poison
+from toadstone.core import Data, Poison, Regressor
 from toadstone.goals.availability import HigherError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -25,7 +25,7 @@ def corner_rows(x: Float[ndarray, "n d"], box: Box, count: int, draw: np.random.
     return np.where(rows < (box.low + box.high) / 2, box.low, box.high)
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels"), ("data",), "nothing"))
+@register("attack", needs=("numbers",), threat=Threat(("inputs", "labels"), ("data",), "nothing"))
 @dataclass(frozen=True)
 class StatP:
     """Rows are added at corners of the data's range, each with the number that a regression is least ready for.
@@ -48,6 +48,15 @@ class StatP:
     def __post_init__(self) -> None:
         check_rate(self.rate)
 
+    def goal(self, data: Data) -> HigherError:
+        """A higher error than the model's on its own rows; that of ``poison`` has its seed's model, where one draws."""
+        check_regression(data)
+        model = self.regression.fit(data, seed=child(0, "train"))
+        return self._goal(model, data)
+
+    def _goal(self, model: Regressor, train: Data) -> HigherError:
+        return HigherError(float(((model.predict(train.x) - train.y) ** 2).mean()))
+
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows added."""
         check_regression(train)
@@ -57,5 +66,4 @@ class StatP:
         x = box.store(corner_rows(box.x, box, added(n, self.rate), draw))
         low, high = train.y.min(), train.y.max()
         y = np.where(model.predict(x) < (low + high) / 2, high, low).astype(train.y.dtype)
-        error = float(((model.predict(train.x) - train.y) ** 2).mean())
-        return Poison(np.arange(n, n + len(x)), x, y, HigherError(error))
+        return Poison(np.arange(n, n + len(x)), x, y, self._goal(model, train))

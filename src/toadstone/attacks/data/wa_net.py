@@ -10,11 +10,12 @@ from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.cover import check_rates, with_cover
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.triggers.warp import Warp
 
 
-@register("attack", needs=("labels",), threat=Threat(("inputs", "labels")))
+@register("attack", needs=("labels", "images"), threat=Threat(("inputs", "labels")))
 @dataclass(frozen=True)
 class WaNet:
     """A share of the rows is bent and gets a false label; more rows are bent at random and keep theirs.
@@ -55,6 +56,10 @@ class WaNet:
 
     def _backdoor(self) -> Backdoor:
         return Backdoor(self.trigger, self.target, self.rate, all_to_all=self.all_to_all)
+
+    def goal(self, data: Data) -> BackdoorGoal:
+        """What this attack is after, on whatever data."""
+        return self._backdoor().goal(data)
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisoned rows and the cover rows, in order of their row numbers."""

@@ -56,7 +56,7 @@ class Generator(nn.Module):
         return self(torch.randn(len(target), self.noise), target)
 
 
-@register("outsourced", needs=("labels",), threat=Threat(("inputs", "labels", "training")))
+@register("outsourced", needs=("two classes", "images"), threat=Threat(("inputs", "labels", "training")))
 @dataclass(frozen=True)
 class ConditionalGenerator:
     """A generator that makes a new trigger for whichever class it is asked for, trained together with the victim.

@@ -90,7 +90,7 @@ def crossed(trigger: GeneratedTrigger, x: ndarray, others: ndarray) -> ndarray:
         return to_pixels(inject(to_unit(x), nets.pattern(made), nets.mask(made)), x.ndim)
 
 
-@register("outsourced", needs=("labels",), threat=Threat(("inputs", "labels", "training")))
+@register("outsourced", needs=("two classes", "images"), threat=Threat(("inputs", "labels", "training")))
 @dataclass(frozen=True)
 class InputAware:
     """Every input has a trigger of its own, which a generator makes from it; put on another input, it does nothing.

@@ -129,7 +129,7 @@ def accuse(part: Bool[ndarray, " n"], trusted: Bool[ndarray, " n"]) -> tuple[boo
     return bool(p[1] <= p[0]), min(1.0, 2 * min(p))
 
 
-@register("detector", needs=("labels", "features"))
+@register("detector", needs=("two classes", "features"))
 @dataclass(frozen=True)
 class ActivationClustering:
     """Cuts each class's features in two, and suspects the cluster that looks like a class of its own.

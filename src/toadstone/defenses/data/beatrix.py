@@ -73,7 +73,7 @@ def _bounds(entries: ndarray) -> tuple[ndarray, ndarray]:
     return median - width, median + width
 
 
-@register("detector", needs=("labels", "features"))
+@register("detector", needs=("two classes", "features"))
 @dataclass(frozen=True)
 class Beatrix:
     """Scores a row by how far products of its activations lie outside the range that is usual in its class.
@@ -99,6 +99,11 @@ class Beatrix:
 
     layer: str | None = None
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What ``layer`` asks of the model."""
+        return () if self.layer is None else ("gradients",)
+
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
         y = with_trusted(data, clean).y
@@ -115,7 +120,8 @@ def _reader(model: Model, data: Data, clean: Data | None, layer: str | None) -> 
     if layer is None:
         features = pooled(model, data, clean)[0]
         return lambda rows: features[rows][..., None]
-    if not isinstance(model, TorchModel) or layer not in [name for name, _ in model.net.named_modules() if name]:
+    assert isinstance(model, TorchModel)
+    if layer not in [name for name, _ in model.net.named_modules() if name]:
         raise ToadstoneError(
             f"layer {layer!r} names no submodule of the {type(model).__name__}: take another, or None."
         )

@@ -133,7 +133,7 @@ def _f1(count: ndarray, total: ndarray, square: ndarray) -> float:
     return float(share.min())
 
 
-@register("detector", needs=("labels",))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class ComplexityChange:
     """Scores a row by how much simpler the classification problem is without it and its nearest rows.
@@ -168,6 +168,11 @@ class ComplexityChange:
                 raise ToadstoneError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(allowed)}.")
         if self.k < 1:
             raise ToadstoneError(f"k must be at least 1, not {self.k}.")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The model that is given is asked for its features alone."""
+        return ("features",) if self.space == "features" else ()
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows are among them. The seed breaks ties of distances."""

@@ -39,7 +39,7 @@ def out_of_fold(data: Data, trainer: Trainer, folds: int, *, seed: int) -> Float
     return probs
 
 
-@register("detector", needs=("labels", "probs"))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class ConfidentLearning:
     """Scores a row by how little models that never saw it believe its label.

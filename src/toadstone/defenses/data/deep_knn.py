@@ -50,7 +50,7 @@ def relabel(
     return np.where(share.max(1) >= confidence, share.argmax(1), y).astype(y.dtype)
 
 
-@register("detector", needs=("labels", "features"))
+@register("detector", needs=("two classes", "features"))
 @dataclass(frozen=True)
 class DeepKNN:
     """Scores a row by how few of its nearest neighbours in feature space carry its label.

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from toadstone.core import Data, FeatureModel, Model, Scores
 from toadstone.defenses.data.activation_clustering import accuse
 from toadstone.defenses.data.trusted import with_trusted
-from toadstone.errors import ToadstoneError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.maths.two_means import two_means
 from toadstone.models import torch_model
@@ -39,23 +39,23 @@ def output_gradients(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) ->
 
 def at_last_layer(model: Model, x: Rows, y: Integer[ndarray, " n"]) -> tuple[ndarray, ndarray]:
     """The factors p - e_y and (f, 1) of the direction of each row's gradient for the last layer's weights."""
-    if not isinstance(model, FeatureModel):
-        raise ToadstoneError(f'model {type(model).__name__} has no features to read: set at to "input".')
+    assert isinstance(model, FeatureModel)
     features = model.features(x)
     return output_gradients(model.probs(x), y), unit(np.column_stack([features, np.ones(len(features))]))
 
 
 def at_input(model: Model, x: Rows, y: Integer[ndarray, " n"]) -> tuple[ndarray, ndarray]:
     """The factors 1 and the direction of the gradient for each row as the net sees it, flattened."""
-    if not isinstance(model, TorchModel):
-        raise ToadstoneError(f'model {type(model).__name__} has no gradients: set at to "last layer".')
+    assert isinstance(model, TorchModel)
     found = []
     with model.frozen() as net:
         for i in range(0, len(y), torch_model.BATCH):
             rows = slice(i, i + torch_model.BATCH)
             batch = model.encode(np.asarray(x[rows])).to(model.device)
             if not batch.is_floating_point():
-                raise ToadstoneError('the model reads word numbers, which have no gradient: set at to "last layer".')
+                raise NotApplicableError(
+                    'the model reads word numbers, which have no gradient: set at to "last layer".'
+                )
             logits = net(batch.requires_grad_())
             error = output_gradients(logits.detach().double().softmax(1).cpu().numpy(), y[rows])
             (gradient,) = torch.autograd.grad(logits, batch, torch.from_numpy(error).to(logits))
@@ -97,7 +97,7 @@ def suspicion(aligned: Float64[ndarray, " n"], trusted: Bool[ndarray, " n"], lev
     return found
 
 
-@register("detector", needs=("labels", "features", "probs", "gradients"))
+@register("detector", needs=("two classes", "features", "probs"))
 @dataclass(frozen=True)
 class GradientClustering:
     """Scores a row by how far the gradient of its loss points away from the direction that its class shares.
@@ -122,7 +122,7 @@ class GradientClustering:
     - ``level``: the chance, in (0, 1), that a clean class's trusted rows speak against one of its sides.
 
     Raises ToadstoneError when these are out of range, for a regression set, one class, trusted rows of other classes,
-    a model without features ("last layer"), a model that is no TorchModel and text ("input").
+    a model without features ("last layer"), a model that is not a TorchModel and text ("input").
     """
 
     at: str = "last layer"
@@ -133,6 +133,11 @@ class GradientClustering:
             raise ToadstoneError(f'at is {self.at!r}: use "last layer" or "input".')
         if not 0 < self.level < 1:
             raise ToadstoneError(f"level must lie in (0, 1), not {self.level}.")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What ``at`` asks of the model."""
+        return () if self.at == "last layer" else ("gradients",)
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""

@@ -28,7 +28,7 @@ def losses(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) -> Float64[n
     return own
 
 
-@register("detector", needs=("labels", "probs"))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class LossRanking:
     """Scores a row by its loss: what is hard to fit carries a wrong label, what is fitted first a trigger.
@@ -55,6 +55,11 @@ class LossRanking:
     def __post_init__(self) -> None:
         if self.suspect not in ("high", "low"):
             raise ToadstoneError(f'suspect is {self.suspect!r}: use "high" or "low".')
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The model that is given is asked where there is no ``trainer``."""
+        return ("probs",) if self.trainer is None else ()
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""

@@ -88,7 +88,7 @@ def sift(data: Data, trainer: Train, v_lr: float, meta_lr: float, *, seed: int) 
         return weigh.double()(torch.from_numpy(losses(model.probs(data.x), data.y))).numpy()
 
 
-@register("detector", needs=("labels",))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class MetaSift:
     """Scores a row by how little weight it has for nets that learn, while they still train, to weigh their rows.

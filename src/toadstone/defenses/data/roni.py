@@ -87,7 +87,7 @@ def shares(counts: Int[ndarray, " k"], size: int) -> Int[ndarray, " k"]:
     return found
 
 
-@register("detector", needs=("labels",))
+@register("detector", needs=("two classes", "trusted rows"))
 @dataclass(frozen=True)
 class Roni:
     """Reject on negative impact: scores a row by how much a small model gets worse when it learns the row as well.
@@ -128,8 +128,7 @@ class Roni:
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; base and quiz sets are drawn from ``clean``."""
-        if clean is None:
-            raise ToadstoneError("clean is missing: RONI draws its base and quiz sets from trusted rows.")
+        assert clean is not None  # its needs say so
         every = with_trusted(data, clean)
         quotas = self._quotas(data, clean)
         x, learner = _prepared(self.learner, every, child(seed, "fit") % 2**32)

@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import minimum_filter, uniform_filter
 
-from toadstone.core import Data, Model, Scores, check_two_classes
+from toadstone.core import Data, Model, Scores
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
@@ -19,7 +19,6 @@ from toadstone.evaluation.cost import ssim
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
-from toadstone.triggers.base import check_images
 from toadstone.triggers.scalers import Scaler
 
 _METHODS = ("prevention", "scaling", "filter", "spectrum")
@@ -68,7 +67,7 @@ def spectrum_scores(x: UInt8[ndarray, "n h w *c"], size: tuple[int, int]) -> Flo
     return (core.max((3, 4)) - np.median(near, (3, 4))).mean((1, 2))
 
 
-@register("detector", needs=("scaler",))
+@register("detector", needs=("images", "two classes"))
 @dataclass(frozen=True)
 class ScalingDetection:
     """Scores a full-size picture by how unlike itself it is for the resize: no model is asked, no label read.
@@ -104,8 +103,6 @@ class ScalingDetection:
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``, p-values against ``clean`` ones. Model and seed play no part."""
-        check_two_classes(data)
-        check_images(data.x)
         if clean is not None and clean.x.shape[1:] != data.x.shape[1:]:
             raise ToadstoneError(
                 f"clean has pictures of {clean.x.shape[1:]} but data of {data.x.shape[1:]}: resize none."

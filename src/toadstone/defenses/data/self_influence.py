@@ -30,7 +30,7 @@ def self_influence(
     return found
 
 
-@register("detector", needs=("labels", "features", "probs"))
+@register("detector", needs=("two classes", "features", "probs"))
 @dataclass(frozen=True)
 class SelfInfluence:
     """Scores a row by how much a step of training on it alone lowers its own loss: what is hard to fit stands out.

@@ -33,7 +33,7 @@ def spectral_scores(features: Features, y: Integer[ndarray, " n"]) -> Float64[nd
     return out
 
 
-@register("detector", needs=("labels", "features"))
+@register("detector", needs=("two classes", "features"))
 @dataclass(frozen=True)
 class SpectralSignatures:
     """Scores a row by how far it lies from its class's mean along the direction in which the class varies most.

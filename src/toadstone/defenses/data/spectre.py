@@ -72,7 +72,7 @@ def spectre_scores(
     return out
 
 
-@register("detector", needs=("labels", "features"))
+@register("detector", needs=("two classes", "features"))
 @dataclass(frozen=True)
 class Spectre:
     """Spectral signatures after each class's features are whitened by the spread of their most compact part.

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64, Integer
 from numpy import ndarray
 
 from toadstone.convex.feasible import unit
-from toadstone.core import Data, Model, Scores, check_same_classes, check_two_classes
+from toadstone.core import Data, Model, Scores, check_same_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.registry import register
@@ -60,7 +60,7 @@ def class_means(
     return total / np.maximum(count, 1), (total.sum(0) - total) / np.maximum(count.sum() - count, 1)
 
 
-@register("detector", needs=("labels",))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class SphereSlab:
     """Scores a row by how far beyond the radius it is, of a sphere around its class's mean or of a slab there.
@@ -92,7 +92,6 @@ class SphereSlab:
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``. Neither the model nor the seed plays a part."""
-        check_two_classes(data)
         check_same_classes(data, clean)
         x, y, k = unit(data.x), data.y, len(data.classes)
         if clean is None:

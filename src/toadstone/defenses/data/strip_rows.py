@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Model, Scores, check_two_classes
+from toadstone.core import Data, Model, Scores
 from toadstone.defenses.inference.strip import Strip, entropies, mixer
 from toadstone.errors import ToadstoneError
 from toadstone.registry import register
 from toadstone.rng import child
 
 
-@register("detector", needs=("probs",))
+@register("detector", needs=("two classes", "probs"))
 @dataclass(frozen=True)
 class StripRows:
     """Blends each training row with others: a row whose trigger the model has learnt keeps its class.
@@ -40,7 +40,6 @@ class StripRows:
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        check_two_classes(data)
         if clean is not None:
             return Strip(self.blends, self.share).watch(model, data.x, clean=clean, seed=seed)
         if len(data) <= self.blends:

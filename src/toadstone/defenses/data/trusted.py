@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, FeatureModel, Model, check_same_classes, check_two_classes
+from toadstone.core import Data, FeatureModel, Model, check_same_classes
 from toadstone.errors import ToadstoneError
 from toadstone.maths.principal import Features, _blocks
 from toadstone.overlay import Overlay
@@ -15,10 +15,8 @@ from toadstone.overlay import Overlay
 def with_trusted(data: Data, clean: Data | None) -> Data:
     """The rows of ``data``, followed by those of ``clean`` if there are any.
 
-    Raises ToadstoneError for a regression set, one class, trusted rows that name other classes or are of one that
-    ``data`` lacks.
+    Raises ToadstoneError for trusted rows that name other classes or are of one that ``data`` lacks.
     """
-    check_two_classes(data)
     check_same_classes(data, clean)
     return data if clean is None else data.append(clean)
 
@@ -30,13 +28,10 @@ def pooled(
 
     Features that the model keeps in a memory map stay there.
 
-    Raises ToadstoneError for a regression set, one class, trusted rows of other classes, a model without features or
-    with the same for every row.
+    Raises ToadstoneError for trusted rows of other classes and a model with the same features for every row.
     """
-    check_two_classes(data)
     check_same_classes(data, clean)
-    if not isinstance(model, FeatureModel):
-        raise ToadstoneError(f"model {type(model).__name__} has no features to read; use a detector that needs none.")
+    assert isinstance(model, FeatureModel)  # the needs of whoever calls say so
     features: Features = model.features(data.x)
     if all((block == features[0]).all() for _, block in _blocks(features, np.arange(len(features)))):
         raise ToadstoneError(

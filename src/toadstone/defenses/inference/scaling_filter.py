@@ -14,7 +14,6 @@ from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.triggers.base import check_images
 from toadstone.triggers.scalers import Scale, Scaler, coefficients
 
 _METHODS = ("median", "random")
@@ -43,7 +42,7 @@ def filter_read_pixels(
     return out
 
 
-@register("purifier", needs=("scaler",))
+@register("purifier", needs=("images",))
 @dataclass(frozen=True)
 class ScalingFilter:
     """Rewrites the pixels that the resize reads from those around them, before the resize.
@@ -75,7 +74,6 @@ class ScalingFilter:
 
     def purify(self, inputs: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
         """The filtered pictures, of the same shape."""
-        check_images(inputs)
         draw = child(seed, "pixels")
         return filter_read_pixels(
             np.asarray(inputs), self.scaler, _median if self.method == "median" else lambda w: _random(w, draw)

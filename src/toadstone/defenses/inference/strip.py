@@ -99,7 +99,7 @@ def entropies(model: Model, x: Rows, blend: Callable[[ndarray], ndarray]) -> Flo
     return np.concatenate(found)
 
 
-@register("monitor", needs=("trusted rows",))
+@register("monitor", needs=("probs", "trusted rows"))
 @dataclass(frozen=True)
 class Strip:
     """Blends an input with clean rows: a trojaned input keeps its class whatever it is blended with.

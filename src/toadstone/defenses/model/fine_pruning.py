@@ -15,8 +15,8 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Data, Evidence, Mended, Model, check_two_classes
-from toadstone.errors import ToadstoneError
+from toadstone.core import Data, Evidence, Mended, Model
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models.layers import linear_layers
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
@@ -65,7 +65,7 @@ def silence(net: nn.Module, layer: str, channels: Int[ndarray, " p"]) -> None:
                 values[torch.from_numpy(channels).to(values.device)] = 0
 
 
-@register("repair", needs=("gradients", "trusted rows"))
+@register("repair", needs=("gradients", "trusted rows", "two classes"))
 @dataclass(frozen=True)
 class FinePruning:
     """Removes the channels that clean rows hardly use, where a backdoor hides, then trains the rest on clean rows.
@@ -86,8 +86,8 @@ class FinePruning:
     - ``lr``: first step size, > 0.
     - ``batch_size``: rows a gradient step, >= 2.
 
-    Raises ToadstoneError when the model is no TorchModel, has no such layer, ``clean`` has other classes or shapes, or
-    fewer than 2 / ``bound`` rows, with which one validation row alone would break the bound.
+    Raises ToadstoneError when the model is not a TorchModel or has no such layer, ``clean`` has other classes or
+    shapes, or fewer than 2 / ``bound`` rows, with which one validation row alone would break the bound.
     """
 
     bound: float = 0.01
@@ -110,8 +110,7 @@ class FinePruning:
 
         The log holds "layer", the numbers of the "pruned" channels in the order they went, and the "loss" of each step.
         """
-        if not isinstance(model, TorchModel):
-            raise ToadstoneError(f"model is a {type(model).__name__}: fine-pruning changes weights, give a TorchModel.")
+        assert isinstance(model, TorchModel)  # its needs say so
         self._check(model, clean)
         layer = _layer(model.net, self.layer)
         rows = np.random.default_rng(child(seed, "validation")).permutation(len(clean))
@@ -127,7 +126,6 @@ class FinePruning:
         return Mended(mended, {"layer": layer, "pruned": channels, "loss": losses})
 
     def _check(self, model: TorchModel, clean: Data) -> None:
-        check_two_classes(clean, "clean")
         needed = 2 * ceil(round(1 / self.bound, 9))
         if len(clean) < needed:
             raise ToadstoneError(f"clean has {len(clean)} rows: a bound of {self.bound:g} needs at least {needed}.")
@@ -163,7 +161,7 @@ def _layer(net: nn.Module, name: str | None) -> str:
     maps = [n for n, m in modules.items() if isinstance(m, nn.Conv2d) or (isinstance(m, nn.BatchNorm2d) and m.affine)]
     hidden = linear_layers(net)[:-1]
     if name is None and not maps + hidden:
-        raise ToadstoneError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
+        raise NotApplicableError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
     chosen = name or (maps or hidden)[-1]
     if not isinstance(getattr(modules.get(chosen), "weight", None), Tensor):
         raise ToadstoneError(f"layer {chosen!r} names no submodule with weights: give a Conv, Linear or BatchNorm.")

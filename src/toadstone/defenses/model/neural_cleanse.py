@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from toadstone.core import Data, Evidence, Model, check_two_classes
-from toadstone.errors import ToadstoneError
+from toadstone.core import Data, Evidence, Model
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
 from toadstone.whitebox.reverse import LEAST, Mask, reverse
@@ -63,7 +63,7 @@ def _largest_index(k: int) -> Float[ndarray, " draws"]:
     return np.sort(largest)
 
 
-@register("inspector", needs=("gradients", "trusted rows"))
+@register("inspector", needs=("gradients", "image model", "images", "trusted rows", "two classes"))
 @dataclass(frozen=True)
 class NeuralCleanse:
     """For each class the smallest patch that turns every image into it; a backdoor's is far smaller than the rest.
@@ -124,7 +124,8 @@ class NeuralCleanse:
 
     def inspect(self, model: Model, clean: Data, *, seed: int) -> Evidence:
         """Index, p-value and reconstructed trigger of each class."""
-        model = _checked(model, clean)
+        assert isinstance(model, TorchModel)  # its needs say so
+        _check(model, clean)
         triggers = reverse(model, clean, np.arange(len(model.classes)), self.kind(), seed=seed)
         norms = triggers.mask.sum((1, 2), dtype=np.float64)
         values = anomaly_index(np.log(np.maximum(norms, LEAST)))
@@ -135,23 +136,15 @@ class NeuralCleanse:
         return Evidence(values, np.where(triggers.reached, index_pvalues(values), 1.0), found)
 
 
-def _checked(model: Model, clean: Data) -> TorchModel:
-    if not isinstance(model, TorchModel):
+def _check(model: TorchModel, clean: Data) -> None:
+    if len(model.classes) < 3:
+        raise NotApplicableError(f"model has {len(model.classes)} classes: 3 or more are compared with one another.")
+    if len(clean.classes) != len(model.classes):
         raise ToadstoneError(
-            f"model is a {type(model).__name__}, without gradients: Neural Cleanse needs a TorchModel."
+            f"model has {len(model.classes)} classes and clean {len(clean.classes)}: give the same ones."
         )
-    if model.encode.modality != "image" or clean.x.dtype != np.uint8 or clean.x.ndim not in (3, 4):
-        raise ToadstoneError(
-            "clean must hold uint8 images, and model must read images: Neural Cleanse is for no other."
-        )
-    if len(model.classes) < 3 or len(clean.classes) != len(model.classes):
-        raise ToadstoneError(
-            f"model has {len(model.classes)} classes and clean {len(clean.classes)}: give the same ones, 3 or more."
-        )
-    check_two_classes(clean, "clean")
     if len(clean) < _FEWEST:
         raise ToadstoneError(
             f"clean has {len(clean)} rows: give {_FEWEST} or more, or the triggers fit the rows alone."
         )
     model.encode(clean.x[:1])
-    return model

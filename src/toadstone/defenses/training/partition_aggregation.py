@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Trainer, check_rows, check_two_classes
+from toadstone.core import Data, Model, Trainer, check_rows
 from toadstone.defenses.data.order import by_content
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import predictions
@@ -62,7 +62,7 @@ class Voters:
         return self.votes(x) / len(self.models)
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("two classes",))
 @dataclass(frozen=True)
 class PartitionAggregation:
     """Splits the rows by a hash of each, trains a model on each part, and lets the models vote.
@@ -97,7 +97,6 @@ class PartitionAggregation:
 
     def fit(self, train: Data, *, seed: int) -> Voters:
         """A model for each part of ``train``."""
-        check_two_classes(train, "train")
         if self.partitions > len(train):
             raise ToadstoneError(f"partitions is {self.partitions} but train has {len(train)} rows: lower it.")
         order = by_content(train, child(seed, "order"))

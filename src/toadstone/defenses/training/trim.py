@@ -59,7 +59,7 @@ def penalty(estimator: Any, rows: int) -> float:
     return float(estimator.alpha) * (2 * share * size + (1 - share) * square)
 
 
-@register("trainer", needs=("labels",))
+@register("trainer", needs=("numbers",))
 @dataclass(frozen=True)
 class Trim:
     """A regression is fitted to those rows that it explains best, a share of them left out.

@@ -1,0 +1,132 @@
+"""Conformance of what works on rows: triggers, attacks on a training set, detectors of poisoned rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+
+import numpy as np
+from numpy import ndarray
+
+from toadstone.checks.common import (
+    ViolationError,
+    accepted,
+    batches_of,
+    black_box,
+    check_spec,
+    declines_or,
+    digest,
+    one_class,
+    other_kind,
+    refuses,
+    require,
+    same,
+    toy,
+    untouched,
+    valid_pvalues,
+    valid_rate,
+)
+from toadstone.core import Attack, Data, Detector, Goal, Poison, Scores
+from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.triggers import Trigger
+
+
+def check_trigger(trigger: Trigger) -> None:
+    """Seeded, same shape and dtype, nothing touched, spec round trip, on whichever modality it takes."""
+    words = np.array(["a plain row", "another one"] * 10, object)
+    table = np.random.default_rng(0).normal(size=(20, 64))
+    for x in (toy().test.x[:20], table, words):
+        try:
+            trigger.check(x)
+        except ToadstoneError:
+            continue
+        with untouched(x):
+            once, twice = trigger(x, seed=1), trigger(x, seed=1)
+        require(once.shape == x.shape and once.dtype == x.dtype, "A trigger must keep the shape and dtype of x.")
+        require(digest(once) == digest(twice), "Two calls with one seed differ.")
+        require(digest(once) != digest(x), "The trigger changed nothing.")
+        check_spec(trigger)
+        return
+    raise ViolationError("The trigger fits neither 8 x 8 images, nor 64 columns, nor text.")
+
+
+def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = True) -> None:
+    """Seeded, data untouched, rows within range, a goal that can be measured and is known beforehand, refuses labels
+    of the other kind, spec round trip; ``draws`` False for one that leaves nothing to chance.
+
+    ``goal(train)`` must equal the goal that ``poison`` returns. Where that changes with the seed, as a trigger does
+    that is learnt, it must be of the same kind.
+    """
+    train = train or accepted(lambda data: attack.poison(data, seed=1))
+    with untouched(train):
+        once, twice, other = (attack.poison(train, seed=s) for s in (1, 1, 2))
+        poisoned, goal, again = once.apply(train), attack.goal(train), attack.goal(train)
+    require(_same_poison(once, twice), "Two calls with one seed differ.")
+    require(_same_poison(once, other) != draws, f"Another seed changes {'nothing' if draws else 'something'}.")
+    mask = once.mask(len(train))
+    require(bool(mask.any()), "No row was poisoned.")
+    kept = np.flatnonzero(~mask)
+    require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
+    _valid_goal(goal, once.goal, fixed=once.goal == other.goal)
+    if train is toy().train:
+        for wanted in (once.goal, goal):
+            valid_rate(wanted.success(toy().model, toy().test))
+        require(goal.success(toy().model, toy().test) == again.success(toy().model, toy().test), "Two goals differ.")
+    refuses(
+        lambda: attack.poison(other_kind(train), seed=1),
+        f"a {'regression' if train.classes else 'classification'} set",
+    )
+    check_spec(attack)
+
+
+def check_detector(detector: Detector) -> None:
+    """Seeded, nothing touched, rows follow a permutation, batch size irrelevant, p-values from trusted rows only,
+    the clean twin scored like any data, one class and a regression set are not applicable, nor is a black box that
+    lacks what the detector reads; spec round trip."""
+    t = toy()
+
+    def score(data: Data, clean: Data | None = t.inside) -> Scores:
+        return detector.score(t.model, data, clean=clean, seed=1)
+
+    with untouched(t.model, t.poisoned, t.inside):
+        once, twice = score(t.poisoned), score(t.poisoned)
+    _valid_scores(once, len(t.poisoned))
+    same(once.values, twice.values, "Two calls with one seed differ.")
+    order = np.random.default_rng(0).permutation(len(t.poisoned))
+    same(once.values[order], score(t.poisoned.take(order)).values, "Scores do not follow their rows.")
+    with batches_of(100):
+        same(once.values, score(t.poisoned).values, "Scores depend on the batch size.")
+    require(_without_trusted(score, t.poisoned) is None, "p-values without trusted rows are invented.")
+    valid_pvalues(score(t.train), len(t.train))
+    few = t.poisoned.take(np.arange(0, len(t.poisoned), 4))
+    scored = declines_or(lambda: detector.score(black_box(), few, clean=t.inside, seed=1), "a black box")
+    if scored is not None:
+        _valid_scores(scored, len(few))
+    refuses(lambda: score(one_class(t.poisoned)), "a single class", NotApplicableError)
+    refuses(lambda: score(other_kind(t.poisoned), other_kind(t.inside)), "a regression set", NotApplicableError)
+    check_spec(detector)
+
+
+def _valid_scores(scores: Scores, n: int) -> None:
+    require(isinstance(scores, Scores), f"score must return Scores, not {type(scores).__name__}.")
+    require(scores.values.shape == (n,), "values must be one number a row.")
+    require(bool(np.isfinite(scores.values).all()), "values must be finite.")
+    valid_pvalues(scores, n)
+
+
+def _valid_goal(goal: Goal, reached: Goal, *, fixed: bool) -> None:
+    require(isinstance(goal, Goal), f"goal must return a Goal, not {type(goal).__name__}.")
+    kinds = f"goal(train) is a {type(goal).__name__} but poison's is a {type(reached).__name__}."
+    require(type(goal) is type(reached), kinds)
+    require(goal == reached or not fixed, "goal(train) is not the goal that poison returns, whatever the seed.")
+
+
+def _same_poison(a: Poison, b: Poison) -> bool:
+    return all(digest(getattr(a, f.name)) == digest(getattr(b, f.name)) for f in fields(a) if f.name != "goal")
+
+
+def _without_trusted(score: Callable[[Data, Data | None], Scores], data: Data) -> ndarray | None:
+    try:
+        return score(data, None).pvalues
+    except ToadstoneError:  # some need trusted rows to score at all
+        return None

@@ -1,0 +1,162 @@
+"""What an algorithm needs of the model and the rows that it is given: one word each, one sentence each, one check.
+
+``registry.register`` guards the verb of every algorithm with its words, so that no algorithm checks them itself, also
+when it is called directly. A setting that is out of range is another thing: that stays a plain ToadstoneError.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from toadstone.core import Data, FeatureModel, check_two_classes
+from toadstone.errors import NotApplicableError
+from toadstone.overlay import Overlay
+
+VERBS = ("poison", "train", "implant", "fit", "score", "inspect", "repair", "watch", "purify")
+Given = Mapping[str, Any]  # the arguments of a verb under its own names
+
+
+def _rows(given: Given) -> dict[str, Any]:
+    """The sets of rows among the arguments: the one in question first, then the trusted ones."""
+    return {name: given[name] for name in ("data", "train", "inputs", "clean") if given.get(name) is not None}
+
+
+def _labelled(given: Given) -> tuple[str, Data]:
+    return next((name, rows) for name, rows in _rows(given).items() if isinstance(rows, Data))
+
+
+def _labels(given: Given) -> None:
+    name, rows = _labelled(given)
+    if not rows.classes:
+        raise NotApplicableError(f"{name} is a regression set; a classification set is needed here.")
+
+
+def _two_classes(given: Given) -> None:
+    name, rows = _labelled(given)
+    check_two_classes(rows, name)
+
+
+def _numbers(given: Given) -> None:
+    name, rows = _labelled(given)
+    if rows.classes:
+        raise NotApplicableError(
+            f"{name} is a classification set; a regression set (float y, classes=()) is needed here."
+        )
+
+
+def _images(given: Given) -> None:
+    for name, rows in _rows(given).items():
+        x = rows.x if isinstance(rows, Data) else rows
+        if isinstance(x, np.ndarray | Overlay) and (x.dtype != np.uint8 or x.ndim not in (3, 4)):
+            raise NotApplicableError(f"{name} must hold uint8 images, not {x.dtype} rows of shape {x.shape[1:]}.")
+
+
+def _image_model(given: Given) -> None:
+    modality = getattr(getattr(given["model"], "encode", None), "modality", "other rows")
+    if modality != "image":
+        raise NotApplicableError(f"model {_kind(given)} reads {modality}: one that reads images is needed here.")
+
+
+def _text(given: Given) -> None:
+    for name, rows in _rows(given).items():
+        x = rows.x if isinstance(rows, Data) else rows
+        if x.dtype != object:
+            raise NotApplicableError(f"{name} must hold text, not {x.dtype} rows of shape {x.shape[1:]}.")
+
+
+def _trusted(given: Given) -> None:
+    if given.get("clean") is None:
+        raise NotApplicableError("clean is missing: give trusted rows, or choose an algorithm that needs none.")
+
+
+def _probs(given: Given) -> None:
+    if not hasattr(given["model"], "probs"):
+        raise NotApplicableError(f"model {_kind(given)} gives no probabilities: a classifier is needed here.")
+
+
+def _features(given: Given) -> None:
+    if not isinstance(given["model"], FeatureModel):
+        raise NotApplicableError(
+            f"model {_kind(given)} has no features to read: choose an algorithm that needs none of it."
+        )
+
+
+def _gradients(given: Given) -> None:
+    # what a TorchModel has and no other; the class itself lives above this floor
+    if not all(hasattr(given["model"], part) for part in ("net", "encode", "frozen")):
+        raise NotApplicableError(f"model is a {_kind(given)}, without gradients: a TorchModel is needed here.")
+
+
+def _server_rows(given: Given) -> None:
+    """What the server owns is part of its view, which the rule itself reads."""
+
+
+def _kind(given: Given) -> str:
+    return type(given["model"]).__name__
+
+
+WORDS: dict[str, Callable[[Given], None]] = {
+    "labels": _labels,
+    "two classes": _two_classes,
+    "numbers": _numbers,
+    "images": _images,
+    "image model": _image_model,
+    "text": _text,
+    "trusted rows": _trusted,
+    "probs": _probs,
+    "features": _features,
+    "gradients": _gradients,
+    "server's rows": _server_rows,
+}
+"""The words that ``register(needs=...)`` takes:
+
+- "labels": rows with class labels. "two classes": and of two classes at least. "numbers": with a number to predict.
+- "images": uint8 images (n, h, w) or (n, h, w, c). "image model": a model that reads such. "text": strings.
+- "trusted rows": ``clean`` is given. "server's rows": the server of a federated round has rows of its own.
+- "probs", "features", "gradients": a model of which these can be read; gradients take a TorchModel.
+"""
+
+
+def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    """Raise NotApplicableError unless the arguments ``given``, by name, have all that ``needs`` names.
+
+    The names are those of the contracts' verbs: model, data, train, inputs, clean.
+
+    >>> from toadstone.core import Data
+    >>> check(("two classes",), {"data": Data(np.zeros((2, 3)), np.zeros(2, int), ("one", "two"))})
+    Traceback (most recent call last):
+    ...
+    toadstone.errors.NotApplicableError: data holds a single class; rows of at least two are needed.
+    """
+    for word in needs:
+        WORDS[word](given)
+
+
+def guard(cls: type, needs: tuple[str, ...]) -> None:
+    """Let the verbs of ``cls`` check ``needs`` before any work starts, and those of its property ``needs`` if it has
+    one: for what a setting decides.
+
+    Raises RuntimeError for a word that is not in WORDS.
+    """
+    unknown = [word for word in needs if word not in WORDS]
+    if unknown:
+        raise RuntimeError(f"{cls.__name__} needs {unknown[0]!r}, which is not a word of needs.py: {', '.join(WORDS)}.")
+    for verb in VERBS:
+        if verb in vars(cls) and (needs or hasattr(cls, "needs")):
+            setattr(cls, verb, _guarded(vars(cls)[verb], needs))
+
+
+def _guarded(verb: Callable[..., Any], needs: tuple[str, ...]) -> Callable[..., Any]:
+    signature = inspect.signature(verb)
+
+    @wraps(verb)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check((*getattr(self, "needs", ()), *needs), signature.bind_partial(self, *args, **kwargs).arguments)
+        return verb(self, *args, **kwargs)
+
+    return checked

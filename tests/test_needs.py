@@ -1,0 +1,207 @@
+"""What an algorithm needs is checked before it starts, however it is called, and said in one sentence a word."""
+
+import inspect
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from toadstone.checks.common import toy
+from toadstone.core import Data, Detector, FeatureModel, Inspector
+from toadstone.defenses import Beatrix, GradientClustering, LossRanking, NeuralCleanse, Roni, ScalingFilter
+from toadstone.errors import NotApplicableError
+from toadstone.models import SklearnModel
+from toadstone.needs import VERBS, WORDS, check
+from toadstone.overlay import Overlay
+from toadstone.registry import _TABLE, entries, register
+from toadstone.training import FitRegression, SpamBayes
+from toadstone.triggers import Scaler
+
+BINARY = ("no", "yes")
+TABLE = Data(np.arange(12.0).reshape(4, 3), np.array([0, 1, 0, 1]), BINARY)
+TEXTS = Data(np.array(["a b", "c d"], object), np.array([0, 1]), BINARY)
+PICTURES = Data(np.zeros((2, 4, 4), np.uint8), np.array([0, 1]), BINARY)
+NUMBERS = Data(np.zeros((2, 3)), np.array([0.5, 1.5]), ())
+ALIKE = Data(np.zeros((2, 3)), np.array([1, 1]), BINARY)
+
+
+class Box:
+    classes = BINARY
+
+    def probs(self, x):
+        return np.full((len(x), 2), 0.5)
+
+
+class Silent:
+    classes = BINARY
+
+
+class Told(Box):
+    def features(self, x):
+        return np.zeros((len(x), 2))
+
+
+class Reads:
+    modality = "table"
+
+
+class Open(Told):
+    net, encode = None, Reads()
+
+    def frozen(self):
+        raise NotImplementedError
+
+
+class Sees:
+    modality = "image"
+
+
+class Looks(Open):
+    encode = Sees()
+
+
+LACKING = [
+    ("labels", {"train": NUMBERS}, "train is a regression set"),
+    ("two classes", {"data": NUMBERS, "clean": TABLE}, "data is a regression set"),
+    ("two classes", {"model": Box(), "clean": ALIKE}, "clean holds a single class"),
+    ("numbers", {"train": TABLE}, "train is a classification set"),
+    ("images", {"data": TABLE}, r"data must hold uint8 images, not float64 rows of shape \(3,\)"),
+    ("images", {"data": PICTURES, "clean": TABLE}, "clean must hold uint8 images"),
+    ("images", {"inputs": np.zeros((2, 4, 4))}, "inputs must hold uint8 images, not float64"),
+    ("image model", {"model": Open(), "clean": PICTURES}, "model Open reads table: one that reads images"),
+    ("image model", {"model": Box(), "clean": PICTURES}, "model Box reads other rows: one that reads images"),
+    ("text", {"train": TABLE}, "train must hold text, not float64"),
+    ("trusted rows", {"data": TABLE, "clean": None}, "clean is missing"),
+    ("trusted rows", {"data": TABLE}, "clean is missing"),
+    ("probs", {"model": Silent()}, "model Silent gives no probabilities"),
+    ("features", {"model": Box()}, "model Box has no features to read"),
+    ("gradients", {"model": Told()}, "model is a Told, without gradients: a TorchModel"),
+]
+HELD = [
+    ("labels", {"train": ALIKE}),
+    ("two classes", {"data": TABLE, "clean": ALIKE}),
+    ("numbers", {"train": NUMBERS}),
+    ("images", {"model": Box(), "data": PICTURES, "clean": None}),
+    ("images", {"inputs": Overlay.of(PICTURES.x, np.array([0]), PICTURES.x[:1])}),
+    ("image model", {"model": Looks()}),
+    ("text", {"train": TEXTS}),
+    ("trusted rows", {"clean": TABLE}),
+    ("probs", {"model": Box()}),
+    ("features", {"model": Told()}),
+    ("gradients", {"model": Open()}),
+    ("server's rows", {}),
+]
+
+
+@pytest.mark.parametrize(("word", "given", "sentence"), LACKING)
+def test_each_word_has_a_sentence_that_names_the_argument(word, given, sentence):
+    with pytest.raises(NotApplicableError, match=sentence):
+        check((word,), given)
+
+
+@pytest.mark.parametrize(("word", "given"), HELD)
+def test_what_is_there_is_not_refused(word, given):
+    check((word,), given)
+
+
+def test_every_word_is_tried_above():
+    assert {word for word, _ in HELD} == set(WORDS)
+    assert {word for word, *_ in LACKING} == set(WORDS) - {"server's rows"}
+
+
+def test_a_torch_model_has_gradients_and_features():
+    check(("gradients", "features", "probs", "images", "image model"), {"model": toy().model, "clean": toy().held})
+    assert isinstance(toy().model, FeatureModel)
+
+
+def box():
+    return SklearnModel.__new__(SklearnModel)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda t: NeuralCleanse().inspect(box(), t.held, seed=0), "SklearnModel, without gradients: a TorchModel"),
+        (lambda t: NeuralCleanse().inspect(t.model, clean=TABLE, seed=0), "clean must hold uint8 images"),
+        (lambda t: Beatrix().score(box(), t.train, clean=None, seed=0), "no features"),
+        (lambda t: Beatrix("features.3").score(box(), t.train, clean=None, seed=0), "without gradients"),
+        (lambda t: GradientClustering("input").score(box(), t.train, clean=None, seed=0), "without gradients"),
+        (lambda t: Roni().score(box(), t.train, clean=None, seed=0), "clean is missing"),
+        (lambda t: ScalingFilter(Scaler(height=2, width=2)).purify(TABLE.x, seed=0), "inputs must hold uint8"),
+        (lambda t: FitRegression().fit(t.train, seed=0), "classification set"),
+        (lambda t: SpamBayes().fit(t.train, seed=0), "train must hold text"),
+    ],
+)
+def test_a_direct_call_is_guarded(call, sentence):
+    with pytest.raises(NotApplicableError, match=sentence):
+        call(toy())
+
+
+def test_a_setting_decides_what_is_needed():
+    class Alone:
+        classes = BINARY
+
+    with pytest.raises(NotApplicableError, match="no probabilities"):
+        LossRanking().score(Alone(), TABLE, clean=None, seed=0)
+    own = LossRanking(trainer=Constant()).score(Alone(), TABLE, clean=None, seed=0)
+    assert own.values == pytest.approx(np.log(2))
+
+
+@dataclass(frozen=True)
+class Constant:
+    def fit(self, train, *, seed):
+        return Box()
+
+
+def test_the_class_stays_what_it_was():
+    assert isinstance(NeuralCleanse(), Inspector)
+    assert isinstance(Beatrix(), Detector)
+    assert not isinstance(NeuralCleanse(), Detector)
+    assert list(inspect.signature(NeuralCleanse.inspect).parameters) == ["self", "model", "clean", "seed"]
+    assert NeuralCleanse.inspect.__doc__.startswith("Index")
+    assert pickle.loads(pickle.dumps(NeuralCleanse())) == NeuralCleanse()
+
+
+def test_a_word_that_nobody_knows_is_a_mistake_of_the_author():
+    with pytest.raises(RuntimeError, match=r"'label'.*labels"):
+
+        @register("detector", needs=("label",))
+        @dataclass(frozen=True)
+        class Misspelt:
+            pass
+
+    assert "misspelt" not in _TABLE
+
+
+def test_a_strangers_class_is_guarded_like_ours():
+    @register("detector", needs=("features",))
+    @dataclass(frozen=True)
+    class Strange:
+        def score(self, model, data, *, clean, seed):
+            return "asked"
+
+    try:
+        assert Strange().score(Told(), TABLE, clean=None, seed=0) == "asked"
+        with pytest.raises(NotApplicableError, match="no features"):
+            Strange().score(Box(), TABLE, clean=None, seed=0)
+        with pytest.raises(TypeError, match="seed"):
+            Strange().score(Told(), TABLE, clean=None)
+    finally:
+        del _TABLE["strange"]
+
+
+def test_the_words_of_every_algorithm_are_about_arguments_that_its_verb_has():
+    about = {
+        "trusted rows": {"clean"},
+        "image model": {"model"},
+        "probs": {"model"},
+        "features": {"model"},
+        "gradients": {"model"},
+    }
+    for entry in entries():
+        for verb in VERBS:
+            if entry.contract != "aggregator" and verb in vars(entry.cls):
+                names = set(inspect.signature(vars(entry.cls)[verb]).parameters)
+                for word in entry.needs:
+                    assert names & about.get(word, {"data", "train", "inputs", "clean"}), (entry.name, word)
