@@ -42,6 +42,7 @@ def test_a_script_is_under_80_lines_and_has_a_title_and_a_text(path):
 
 
 @each_script
+@pytest.mark.slow
 def test_a_script_draws_its_data(path, monkeypatch):
     monkeypatch.delenv("TOADSTONE_DATA", raising=False)
     chart = imported(path).figure(quick=True)

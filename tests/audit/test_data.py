@@ -80,6 +80,7 @@ def sentences(n, seed, every=0):
     return Data(x, np.where(mark, 1, y), ("negative", "positive")), mark
 
 
+@pytest.mark.slow
 def test_a_patch_is_found_as_planted_and_its_twin_is_quiet():
     hits, fdps, twins = [], [], []
     for seed in range(3):
@@ -101,6 +102,7 @@ def test_a_patch_is_found_as_planted_and_its_twin_is_quiet():
     assert sum(x > 0 for x in twins) == 0
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_found_and_the_right_ones_suggested():
     tprs, fdps, right = [], [], []
     for seed in range(3):
@@ -148,6 +150,7 @@ def test_labels_that_are_wrong_somewhere_are_told_of_as_a_whole():
     assert sum(a.audit.verdict == "findings" for a in clean) <= 1
 
 
+@pytest.mark.slow
 def test_without_trusted_rows_there_are_ranks_and_a_number_to_collect():
     data, truth = flipped(PARTS.train, 0.1, 0)
     found = audit_data(data, model=FOREST)
@@ -163,6 +166,7 @@ def test_without_trusted_rows_there_are_ranks_and_a_number_to_collect():
     assert "50 trusted rows are too few" in few.audit.headline
 
 
+@pytest.mark.slow
 def test_trusted_row_numbers_are_not_judged():
     data, wrong = flipped(PARTS.train, 0.1, 0)
     trusted = np.flatnonzero(~wrong)[:500]
@@ -247,6 +251,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.slow
 def test_an_audit_that_was_killed_goes_on_and_says_the_same(tmp_path, at):
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(at)], check=False, capture_output=True)
     assert done.returncode == -9, done.stderr.decode()

@@ -51,6 +51,7 @@ def test_hostile_file_is_found_and_not_run(kind, tmp_path):
     assert not canary.exists()
 
 
+@pytest.mark.slow
 def test_the_payloads_are_real(tmp_path):
     """Loading each of them does create the canary, so that finding it means something."""
     kinds = [(kind.name, *map(str, written(kind, tmp_path)), kind.load) for kind in HOSTILE if kind.load]

@@ -3,7 +3,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from toadstone.checks import check_trainer
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
@@ -87,7 +86,3 @@ def test_classes_that_are_not_there(classes):
 def test_a_trainer_that_cannot_be_remembered():
     with pytest.raises(ToadstoneError, match="mutable"):
         Pretrained(Fit(), "digits")
-
-
-def test_conformance():
-    check_trainer(Pretrained(QUICK, "digits"))

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from toadstone.checks import check_trainer
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
@@ -42,11 +41,6 @@ def test_pictures_of_any_size_are_read(digits):
     model = Resized(INNER, SCALER).fit(digits, seed=0)
     large = digits.x[:20].repeat(2, 1).repeat(2, 2)
     assert model.probs(large).shape == (20, 10)
-
-
-@pytest.mark.parametrize("purifier", [None, ScalingFilter(SCALER)])
-def test_contract(purifier):
-    check_trainer(Resized(INNER, SCALER, purifier))
 
 
 def test_name_and_errors(digits):

@@ -6,7 +6,6 @@ from scipy.special import logsumexp
 from torch import nn
 
 from toadstone import models
-from toadstone.checks import check_trainer
 from toadstone.checks.common import untouched
 from toadstone.core import Data
 from toadstone.data import load
@@ -120,8 +119,3 @@ def test_a_base_of_another_kind():
 def test_impossible_settings(setting, word):
     with pytest.raises(ToadstoneError, match=word):
         Transfer(LOW, **setting)
-
-
-@pytest.mark.parametrize("frozen", [True, False])
-def test_conformance(frozen):
-    check_trainer(Transfer(Pretrained(Train(MLP((16,)), epochs=2), "digits"), frozen, epochs=2))

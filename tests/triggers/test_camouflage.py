@@ -5,7 +5,6 @@ import pytest
 from scipy.optimize import linprog, nnls
 from sklearn.datasets import load_sample_images
 
-from toadstone.checks import check_trigger
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.cost import ssim
@@ -178,9 +177,8 @@ def test_the_resize_carries_the_trigger(scaler, trigger):
     assert np.array_equal(got[:, ~read], x[:, ~read])
 
 
-def test_contract_and_name():
+def test_spec_and_name():
     trigger = Camouflage(Patch(size=2), Scaler("pillow", "nearest", 4, 4))
-    check_trigger(trigger)
     assert from_spec(json.loads(json.dumps(to_spec(trigger)))) == trigger
     assert entry("camouflage").cls is Camouflage
     assert "2019" in entry("camouflage").paper

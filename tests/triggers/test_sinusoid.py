@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toadstone.attacks.data.backdoor import Backdoor
-from toadstone.checks import check_attack, check_trigger
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.registry import entry, from_spec, to_spec
@@ -70,11 +69,9 @@ def test_sig_is_the_clean_label_backdoor():
     trials = poison.goal.trials(train)
     assert len(trials) == 40  # the goal is over the other classes
     assert (trials.y == 2).all()
-    check_attack(Backdoor(Sinusoid(), target=3, rate=0.05, clean_label=True))
 
 
-def test_contract():
-    check_trigger(Sinusoid())
+def test_spec_and_name():
     trigger = Sinusoid(40, 3.5)
     assert from_spec(json.loads(json.dumps(to_spec(trigger)))) == trigger
     assert "1902.11237" in entry("sinusoid").paper

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.back_gradient import BackGradient, Unrolled
-from toadstone.checks import check_attack
 from toadstone.convex.implicit import Smooth
 from toadstone.core import Data
 from toadstone.data import load
@@ -72,10 +71,6 @@ def test_eights_are_taken_for_threes_and_the_rest_stays_right():
     assert poison.goal.success(victim, test).value > poison.goal.success(clean, test).value + 0.1
     rest = test.take(np.flatnonzero(test.y != 1))
     assert Availability().success(victim, rest).value < 0.2
-
-
-def test_contract():
-    check_attack(BackGradient(3, unroll=5, starts=2, steps=2))
 
 
 def test_seeds_spec_and_name():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.beta_poisoning import BetaPoisoning, climb, combine, density
-from toadstone.checks import check_attack
 from toadstone.convex.box import Box
 from toadstone.core import Data
 from toadstone.data import load
@@ -90,10 +89,6 @@ def test_a_linear_learner_errs_more():
 
     hit = [error(BetaPoisoning(0, 1, 0.25).poison(train, seed=seed).apply(train)) for seed in range(2)]
     assert np.mean(hit) > error(train) + 0.05
-
-
-def test_contract():
-    check_attack(BetaPoisoning(rate=0.02, steps=5))
 
 
 def test_seeds_spec_and_name():

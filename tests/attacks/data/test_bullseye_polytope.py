@@ -8,12 +8,11 @@ from torch import nn
 
 from toadstone.attacks.data.bullseye_polytope import BullseyePolytope, averaged_copies, bullseye
 from toadstone.attacks.data.convex_polytope import ConvexPolytope, convex_polytope
-from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
 from toadstone.models import Pixels, TorchModel
-from toadstone.models.nets import MLP, SmallCNN
+from toadstone.models.nets import MLP
 from toadstone.registry import entry, from_spec, to_spec
 from toadstone.rng import torch_seed
 from toadstone.training import Adam, Train
@@ -142,9 +141,3 @@ def test_spec_and_names():
 def test_impossible_fields(fields, word):
     with pytest.raises(ToadstoneError, match=word):
         BullseyePolytope(**{"image": IMAGE, "target": 1, "surrogates": (HEAD,), **fields})
-
-
-@pytest.mark.parametrize("repeat", [1, 2])
-def test_conformance(repeat):
-    surrogates = (Train(MLP((16,)), epochs=1), Train(SmallCNN(4, 16), epochs=1))
-    check_attack(BullseyePolytope(IMAGE, 3, surrogates, poisons=2, steps=3, repeat=repeat))

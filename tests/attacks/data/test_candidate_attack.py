@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.candidate_attack import CandidateAttack
-from toadstone.checks import check_attack
 from toadstone.convex.feasible import unit
 from toadstone.convex.game import LOSSES, _NearHinge, mean_loss, play, signed
 from toadstone.core import Data
@@ -118,10 +117,6 @@ def test_it_costs_the_victim_more_than_label_flips_that_pass_the_same_filter():
 
 def mean_hinge(machine, x, y):
     return np.maximum(0, 1 - (2 * y - 1) * machine.decision_function(x)).mean()
-
-
-def test_contract():
-    check_attack(QUICK, two_digits())
 
 
 def test_a_victim_of_digits_is_hurt():

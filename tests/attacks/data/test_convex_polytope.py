@@ -14,7 +14,6 @@ from toadstone.attacks.data.convex_polytope import (
     distances,
     move_poisons,
 )
-from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
@@ -222,7 +221,3 @@ def test_what_the_data_does_not_allow(fields, word):
     attack = ConvexPolytope(**{"image": IMAGE, "target": 1, "surrogates": (HEAD,), **fields})
     with pytest.raises(ToadstoneError, match=word):
         attack.poison(pair()[0], seed=0)
-
-
-def test_conformance():
-    check_attack(ConvexPolytope(IMAGE, 3, (Train(MLP((16,)), epochs=1),), poisons=2, steps=5))

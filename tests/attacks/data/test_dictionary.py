@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.dictionary import Dictionary, dictionary
-from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.goals.availability import Availability
@@ -57,10 +56,6 @@ def test_ham_is_blocked_and_the_clean_twin_is_not(seed):
     assert poison.goal.success(twin, test).value < 0.1
     assert poison.goal.success(victim, test).value > 0.3
     assert (victim.probs(test.x[test.y == 1]).argmax(1) == 1).all()
-
-
-def test_contract():
-    check_attack(Dictionary(), mails(60, 0))
 
 
 @pytest.mark.parametrize(

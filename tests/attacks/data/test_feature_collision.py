@@ -6,7 +6,6 @@ import torch
 from scipy.optimize import minimize
 
 from toadstone.attacks.data.feature_collision import FeatureCollision, Splitting, backward, collide
-from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
@@ -226,7 +225,3 @@ def test_a_surrogate_whose_features_have_another_shape():
         FeatureCollision(np.zeros((9, 9), np.uint8), 1, HEAD).poison(wide, seed=0)
     with pytest.raises(ToadstoneError, match="regression"):
         FeatureCollision(IMAGE, 1, HEAD).poison(Data(np.zeros((4, 8, 8), np.uint8), np.zeros(4), ()), seed=0)
-
-
-def test_conformance():
-    check_attack(FeatureCollision(IMAGE, 3, Train(MLP((16,)), epochs=1), poisons=2, steps=5))

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from toadstone.attacks.data.gradient_matching import GradientMatching
-from toadstone.checks import check_attack
 from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
 from toadstone.data import load, split
@@ -180,10 +179,6 @@ def test_victims_trained_from_scratch_move_the_image_towards_the_target():
     for seed in range(2):
         victim = trainer.fit(attack.poison(parts.train, seed=seed).apply(parts.train), seed=10)
         assert goal.confidence(victim)[0] > goal.confidence(twin)[0] + 0.2
-
-
-def test_contract():
-    check_attack(GradientMatching(toy().test.x[0], 3, QUICK, steps=2, restarts=2))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.influence_attack import InfluenceAttack, _slopes, climb
-from toadstone.checks import check_attack
 from toadstone.convex.feasible import sphere_and_slab, unit
 from toadstone.convex.implicit import SVM, Smooth
 from toadstone.convex.points import Game
@@ -89,10 +88,6 @@ def test_poison_is_two_rows_that_pass_the_filter_and_follows_the_seed(data):
     for c in (0, 1):
         assert sets[c].contains(unit(once.x)[once.y == c]).all()
     assert from_spec(json.loads(json.dumps(to_spec(QUICK)))) == QUICK
-
-
-def test_contract():
-    check_attack(QUICK, two_digits())
 
 
 @pytest.mark.parametrize(

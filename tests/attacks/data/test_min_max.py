@@ -5,7 +5,6 @@ import pytest
 
 from toadstone.attacks.data.candidate_attack import CandidateAttack
 from toadstone.attacks.data.min_max import MinMax
-from toadstone.checks import check_attack
 from toadstone.convex.feasible import unit
 from toadstone.convex.game import mean_loss, play, signed
 from toadstone.core import Data
@@ -71,10 +70,6 @@ def cost(train, poison, rate, norm):
 
 def mean_hinge(machine, x, y):
     return np.maximum(0, 1 - (2 * y - 1) * machine.decision_function(x)).mean()
-
-
-def test_contract():
-    check_attack(QUICK, two_digits(), draws=False)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from toadstone.attacks.data.narcissus import Narcissus
-from toadstone.checks import check_attack
 from toadstone.checks.common import toy, untouched
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
@@ -50,10 +49,6 @@ def test_training_rows_carry_the_pattern_once_and_test_inputs_three_times():
     pattern = np.array(trigger.pattern)
     assert 0 < np.abs(pattern).max() <= 9
     assert np.array_equal(poison.x, np.clip(train.x[poison.index].astype(int) + pattern, 0, 255))
-
-
-def test_contract():
-    check_attack(Narcissus(3, QUICK, steps=2))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import pytest
 from scipy.stats import chisquare
 
 from toadstone.attacks.data.random_backdoor import RandomBackdoor, deal
-from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
@@ -113,19 +112,6 @@ def test_a_victim_obeys_random_squares_that_it_never_saw(seed):
     assert poison.goal.success(victim, test).value > 0.85
     assert poison.goal.success(twin, test).value < 0.5
     assert accuracy(victim, test).value > 0.98
-
-
-@pytest.mark.parametrize(
-    "attack",
-    [
-        RandomBackdoor(size=2),
-        RandomBackdoor((7,), size=3, locations="any"),
-        RandomBackdoor(size=3, locations="any", patterns="per class"),
-    ],
-    ids=str,
-)
-def test_contract(attack):
-    check_attack(attack)
 
 
 @pytest.mark.parametrize(

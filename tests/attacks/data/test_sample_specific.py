@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from toadstone.attacks.data.sample_specific import Carrier, SampleSpecific, distortion, steganography
-from toadstone.checks import check_attack
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
@@ -74,10 +73,6 @@ def test_poison_goal_and_cost():
     with pytest.raises(ToadstoneError, match="JSON spec"):
         to_spec(poison.goal)
     assert entry("sample-specific").threat.fits("black-box")
-
-
-def test_contract():
-    check_attack(SampleSpecific(target=3, bits=2, psnr=20.0, trainer=Train(MLP((8,)), epochs=1)))
 
 
 @pytest.mark.parametrize(

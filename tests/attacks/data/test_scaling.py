@@ -5,7 +5,6 @@ import pytest
 
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.scaling import ImageScaling
-from toadstone.checks import check_attack
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
@@ -62,8 +61,7 @@ def test_a_victim_that_resizes_learns_it_and_one_that_filters_first_does_not(see
     assert poison.goal.success(twin, parts.test).value < 0.1
 
 
-def test_contract_and_name():
-    check_attack(ImageScaling(Patch(size=2), Scaler("pillow", "nearest", 4, 4)))
+def test_name():
     assert entry("image-scaling").cls is ImageScaling
     assert "2003.08633" in entry("image-scaling").paper
 

@@ -6,7 +6,6 @@ import torch
 
 from toadstone.attacks.data import sleeper_agent
 from toadstone.attacks.data.sleeper_agent import SleeperAgent, gradient_norms, mean_gradient
-from toadstone.checks import check_attack
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
@@ -116,10 +115,6 @@ def test_victims_trained_from_scratch_learn_a_trigger_that_they_never_saw():
         victim, twin = (trainer.fit(data, seed=seed) for data in (poison.apply(parts.train), parts.train))
         assert poison.goal.success(victim, parts.test).value > 0.5
         assert poison.goal.success(twin, parts.test).value < 0.1
-
-
-def test_contract():
-    check_attack(SleeperAgent(SQUARE, 3, 8, QUICK, steps=4, retrain=1))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from toadstone.attacks.training.input_aware import Generators, InputAware, crossed, diversity, inject
-from toadstone.checks import check_outsourced
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
@@ -100,10 +99,6 @@ def test_the_goal_is_picklable_and_has_no_spec(planted):
     with pytest.raises(ToadstoneError, match="JSON spec"):
         to_spec(made.goal)
     assert (entry("input-aware").contract, entry("input-aware").stage) == ("outsourced", "training")
-
-
-def test_contract():
-    check_outsourced(InputAware(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), target=3, mask_epochs=1))
 
 
 def test_a_target_that_is_no_class():

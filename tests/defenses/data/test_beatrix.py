@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from planted import patched_and_twin
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.defenses.data import beatrix
@@ -152,10 +151,6 @@ def test_finds_a_patch_in_a_convolution_and_nothing_on_the_clean_twin():
             if planted:
                 assert auroc(scores.values, truth) > 0.9
             assert flags[~(truth & planted)].sum() <= 0.25 * max(flags.sum(), 40)
-
-
-def test_contract():
-    check_detector(Beatrix(LAYER))
 
 
 class Sums(torch.nn.Module):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load
@@ -126,10 +125,6 @@ def test_a_score_depends_on_the_row_and_the_seed_alone(monkeypatch):
     assert method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=3).values == pytest.approx(
         some.values, abs=1e-3
     )
-
-
-def test_contract():
-    check_detector(CognitiveDistillation(steps=3))
 
 
 def table():

@@ -1,10 +1,7 @@
-import json
-
 import numpy as np
 import pytest
 
 from toadstone.attacks.data.label_flips import LabelFlips
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load, split
@@ -13,7 +10,6 @@ from toadstone.defenses.data.complexity_change import ComplexityChange, complexi
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.rates import auroc
-from toadstone.registry import from_spec, to_spec
 
 
 def whole(measure, distance, x, y, left):
@@ -59,12 +55,6 @@ def test_flags_at_the_rate_asked_for_and_nothing_on_the_clean_twin():
             if wrong.any():
                 assert rows[wrong].mean() > 0.5
             assert rows[~wrong].sum() <= 0.25 * max(rows.sum(), 40)
-
-
-def test_contract_and_both_spaces():
-    for detector in (ComplexityChange(), ComplexityChange("N3", 2, "features")):
-        check_detector(detector)
-        assert from_spec(json.loads(json.dumps(to_spec(detector)))) == detector
 
 
 def test_equal_rows_and_constant_columns():

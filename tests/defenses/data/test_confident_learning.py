@@ -6,7 +6,6 @@ import pytest
 from scipy.stats import entropy
 
 from planted import mislabelled
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.defenses.data.confident_learning import ConfidentLearning, out_of_fold
@@ -78,6 +77,7 @@ def test_scores_are_those_of_the_definition(method):
         assert scores.values == pytest.approx(slow, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_finds_wrong_labels_and_none_on_the_clean_twin():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=600, seed=seed)
@@ -88,10 +88,6 @@ def test_finds_wrong_labels_and_none_on_the_clean_twin():
             if truth.any():
                 assert auroc(scores.values, truth) > 0.97
             assert rows[~truth].sum() <= 0.25 * max(rows.sum(), 40)
-
-
-def test_contract():
-    check_detector(ConfidentLearning(QUICK, folds=2))
 
 
 def test_a_missing_extra_is_one_sentence(monkeypatch):

@@ -4,7 +4,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from planted import mislabelled, patched_and_twin
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load, split
@@ -81,6 +80,7 @@ def test_trusted_rows_speak_against_the_side_that_lacks_them():
     assert suspicion(aligned, last, 0.01) == pytest.approx(np.repeat([1.9, 0.1], [40, 10]))
 
 
+@pytest.mark.slow
 def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
     trainer = Train(SmallCNN(8, 64), epochs=8, optimizer=Adam(3e-3), batch_size=32)
     for seed in range(3):
@@ -102,11 +102,6 @@ def test_finds_wrong_labels():
             noisy.append(parts.clean), seed=seed
         )
         assert auroc(GradientClustering().score(model, noisy, clean=parts.clean, seed=0).values, wrong) > 0.97
-
-
-@pytest.mark.parametrize("at", ["last layer", "input"])
-def test_contract(at):
-    check_detector(GradientClustering(at))
 
 
 class Probabilities:

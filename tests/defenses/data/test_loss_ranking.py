@@ -4,7 +4,6 @@ from sklearn.metrics import log_loss
 
 from planted import mislabelled
 from toadstone.attacks import Backdoor
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load, split
@@ -41,11 +40,6 @@ def test_a_trigger_is_fitted_first_when_classes_take_longer():
         scores = LossRanking("low", early).score(toy().model, poison.apply(parts.train), clean=parts.clean, seed=seed)
         areas.append(auroc(scores.values, poison.mask(len(parts.train))))
     assert np.mean(areas) > 0.75
-
-
-def test_contract():
-    check_detector(LossRanking())
-    check_detector(LossRanking("low", Train(MLP((16,)), epochs=1)))
 
 
 def test_bad_input():

@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from planted import mislabelled, patched_and_twin
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load, split
@@ -102,10 +101,6 @@ def test_finds_wrong_labels():
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.05, seed)
         assert auroc(MetaSift(trainer, sifters=2).score(toy().model, noisy, clean=None, seed=seed).values, wrong) > 0.97
-
-
-def test_contract():
-    check_detector(MetaSift(QUICK, sifters=1, v_lr=0.1))
 
 
 @pytest.mark.parametrize(

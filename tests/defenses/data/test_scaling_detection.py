@@ -1,10 +1,7 @@
-import json
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
-from toadstone.checks import check_detector
 from toadstone.core import Data
 from toadstone.defenses.data.scaling_detection import (
     ScalingDetection,
@@ -17,7 +14,7 @@ from toadstone.defenses.inference.scaling_filter import ScalingFilter
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.cost import ssim
 from toadstone.evaluation.rates import auroc
-from toadstone.registry import entry, from_spec, to_spec
+from toadstone.registry import entry
 from toadstone.triggers import Patch
 from toadstone.triggers.camouflage import hide
 from toadstone.triggers.scalers import Scaler
@@ -119,13 +116,6 @@ def test_of_a_hidden_trigger_prevention_alone_tells(scaler, photos):
     }
     assert found["prevention"] > 0.85
     assert max(found[m] for m in METHODS[1:]) < 0.8
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_contract(method):
-    detector = ScalingDetection(Scaler(height=4, width=4), method)
-    check_detector(detector)
-    assert from_spec(json.loads(json.dumps(to_spec(detector)))) == detector
 
 
 def test_name():

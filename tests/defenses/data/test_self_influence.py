@@ -4,7 +4,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from planted import mislabelled
-from toadstone.checks import check_detector
 from toadstone.data import load, split
 from toadstone.defenses.data.self_influence import SelfInfluence, self_influence
 from toadstone.evaluation.rates import auroc
@@ -29,7 +28,3 @@ def test_wrong_labels_stand_out():
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
         model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32).fit(noisy, seed=seed)
         assert auroc(SelfInfluence().score(model, noisy, clean=None, seed=0).values, wrong) > 0.95
-
-
-def test_contract():
-    check_detector(SelfInfluence())

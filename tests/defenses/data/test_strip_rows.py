@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from planted import patched_and_twin
-from toadstone.checks import check_detector
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.defenses.data.strip_rows import StripRows
@@ -30,6 +29,7 @@ def test_scores_are_those_of_a_slow_loop():
     assert scores.trusted == 1
 
 
+@pytest.mark.slow
 def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
     trainer = Train(SmallCNN(8, 64), epochs=12, optimizer=Adam(3e-3), batch_size=32)
     for seed in range(3):
@@ -42,8 +42,7 @@ def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
             assert flags[~(truth & planted)].sum() <= 0.25 * max(flags.sum(), 60)
 
 
-def test_contract_and_no_verdict_without_trusted_rows():
-    check_detector(StripRows(blends=20))
+def test_no_verdict_without_trusted_rows():
     alone = StripRows(blends=20).score(toy().model, toy().train, clean=None, seed=0)
     assert alone.pvalues is None
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from toadstone.certificates.partition import certified_radius
-from toadstone.checks import check_trainer
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.defenses.training.partition_aggregation import Constant, PartitionAggregation, partition_of
@@ -104,10 +103,6 @@ def test_more_partitions_lower_accuracy_and_a_longer_proof():
         found.append((accuracy(model, test).value, np.median(certified_radius(model.votes(test.x)))))
     assert found[0][0] > found[1][0] > 0.6
     assert found[0][1] < found[1][1]
-
-
-def test_contract():
-    check_trainer(PartitionAggregation(Train(MLP((16,)), epochs=1), 3))
 
 
 @dataclass(frozen=True)
