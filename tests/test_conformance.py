@@ -96,7 +96,6 @@ EXAMPLES = {
     "fine-pruning": [d.FinePruning(steps=300)],
     "resized": [Resized(Train(MLP((16,)), epochs=2), HALF, ScalingFilter(HALF))],
     "spectre": [d.Spectre(components=2)],
-    "fine-pruning": [d.FinePruning(steps=60)],
     "neural-cleanse": [d.NeuralCleanse(steps=60)],
     "strip": [d.Strip(blends=20)],
     "beatrix": [Beatrix(), Beatrix("features.3")],
