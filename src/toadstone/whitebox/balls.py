@@ -141,4 +141,4 @@ class Simplex:
 
 def _cut(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     """``clamp`` for bounds of which one may be a number and the other a tensor."""
-    return x.clamp(min=low).clamp(max=high)  # type: ignore[arg-type]
+    return x.clamp(min=low).clamp(max=high)
