@@ -1,11 +1,21 @@
-"""What the surroundings decide: the folder of data sets."""
+"""What the surroundings decide: the folder of data sets, the device that nets are trained on."""
 
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toadstone.errors import ToadstoneError
+
+if TYPE_CHECKING:
+    import torch
 
 _OLD = "BEZOAR_"  # the prefix of variables before version 0.2
+_DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def variable(name: str) -> str | None:
@@ -19,3 +29,41 @@ def variable(name: str) -> str | None:
         note = f"The environment variable {_OLD}{name} is called TOADSTONE_{name} now: set it under the new name."
         warnings.warn(note, FutureWarning, stacklevel=2)
     return value or old or None
+
+
+def device() -> torch.device:
+    """Where trainers put new nets, and models that are loaded: TOADSTONE_DEVICE, or, when it is auto or unset, a GPU
+    (CUDA) if there is one.
+
+    What is done with a model happens where its net is; whatever comes back is in numpy. Draws are made on the CPU, so
+    a seed starts from the same weights and sees the same batches on every device.
+
+    Raises ToadstoneError when the variable names no device, or one that is not there.
+    """
+    import torch  # noqa: PLC0415 (numpy-only users never pay for torch)
+
+    name = variable("DEVICE") or "auto"
+    if not _DEVICES.fullmatch(name):
+        raise ToadstoneError(f"TOADSTONE_DEVICE is {name!r}: set it to auto, cpu, cuda, cuda:N or mps.")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(number or 0) >= there:
+        raise ToadstoneError(f"TOADSTONE_DEVICE is {name} but torch sees {there} of that kind: take another, or auto.")
+    return torch.device(name)
+
+
+@contextmanager
+def on_device(name: str) -> Iterator[None]:
+    """Inside the block, and in processes begun there, TOADSTONE_DEVICE is ``name``; see ``device``."""
+    before = os.environ.get("TOADSTONE_DEVICE")
+    os.environ["TOADSTONE_DEVICE"] = name
+    try:
+        device()
+        yield
+    finally:
+        if before is None:
+            del os.environ["TOADSTONE_DEVICE"]
+        else:
+            os.environ["TOADSTONE_DEVICE"] = before

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from toadstone import environment
 from toadstone.core import Data, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
@@ -23,7 +24,7 @@ from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
 from toadstone.models.storage import load_weights
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.registry import contract_of, entry, from_spec
 
 LAYOUTS = ("channels-first", "channels-last")
@@ -100,7 +101,7 @@ def adapt(net: nn.Module, clean: Data, takes: Takes | None = None, layer: str | 
     for values in (takes.mean, takes.std) if takes else ():
         if len(values) not in (1, encode.shape[0]):
             raise ToadstoneError(f"input_range has {len(values)} channels but the images have {encode.shape[0]}.")
-    adapted = Adapted(net, takes or Takes()).eval()
+    adapted = Adapted(net, takes or Takes()).eval().to(device_of(net))
     return TorchModel(adapted, f"net.{layer}" if layer else representation(adapted), encode, clean.classes)
 
 
@@ -133,7 +134,7 @@ def load_stranger(
     encode = fit_encode(clean)
     module, layer = build(net, encode, len(clean.classes))
     fit(module, state(weights))
-    model = adapt(module, clean, takes, layer)
+    model = adapt(module.to(environment.device()), clean, takes, layer)
     answer(model, clean)
     return model
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from toadstone import environment
 from toadstone.data.pickles import check_tame
 from toadstone.errors import ToadstoneError
 from toadstone.files import InPieces, check_plain, check_zip, new_folder, reading, writing
@@ -65,7 +66,7 @@ def load(folder: str | os.PathLike[str]) -> TorchModel:
         net = design.build(encode.shape, len(classes))
         net.load_state_dict(weights)
         net.get_submodule(spec["feature_layer"])
-        return TorchModel(net.eval(), spec["feature_layer"], encode, tuple(classes), design)
+        return TorchModel(net.eval().to(environment.device()), spec["feature_layer"], encode, tuple(classes), design)
 
 
 def _are_names(classes: object) -> bool:

@@ -101,7 +101,7 @@ class TorchModel:
     @property
     def device(self) -> torch.device:
         """Where the net's parameters live."""
-        return next((p.device for p in self.net.parameters()), torch.device("cpu"))
+        return device_of(self.net)
 
     def _run(self, x: Rows, forward: Callable[[Tensor], Tensor]) -> ndarray:
         check_rows(x)
@@ -110,3 +110,8 @@ class TorchModel:
                 forward(self.encode(x[i : i + BATCH]).to(self.device)).cpu().numpy() for i in range(0, len(x), BATCH)
             ]
         return np.concatenate(out)
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where the parameters live; the CPU for a net without any."""
+    return next((p.device for p in net.parameters()), torch.device("cpu"))

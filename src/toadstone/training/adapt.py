@@ -23,7 +23,7 @@ from toadstone.models.encode import fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import SmallCNN
 from toadstone.models.sklearn_model import SklearnModel, flat
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.overlay import Rows
 from toadstone.rng import child
 from toadstone.training.train import Adam, Train
@@ -169,7 +169,7 @@ def wrap_module(net: nn.Module, data: Data) -> TorchModel:
     net.eval()
     try:
         with torch.inference_mode():
-            shape = net(encode(data.x[:2])).shape
+            shape = net(encode(data.x[:2]).to(device_of(net))).shape
     except Exception as error:  # a stranger's module raises what it likes
         raise ToadstoneError(
             f"model cannot read the rows as {encode.modality} of shape {encode.shape}: {error}"

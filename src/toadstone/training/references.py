@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from toadstone.core import Data
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.rng import child, torch_seed
 from toadstone.training.train import Adam, Train
 
@@ -19,15 +19,15 @@ _STEPS, _BATCH, _LR = 600, 32, 2e-3
 def fresh(net: nn.Module, seed: int) -> nn.Module:
     """A copy of ``net`` that has learnt nothing: layers draw their weights anew, and numbers of a module that knows
     no first draw are shuffled."""
-    new = copy.deepcopy(net).requires_grad_(True)
+    new = copy.deepcopy(net).cpu().requires_grad_(True)  # a seed draws the same weights for every device
     with torch_seed(seed), torch.no_grad():
         for module in new.modules():
             if callable(getattr(module, "reset_parameters", None)):
                 module.reset_parameters()  # type: ignore[operator]
                 continue
             for values in module.parameters(recurse=False):
-                values.copy_(values.flatten()[torch.randperm(values.numel(), device="cpu")].view_as(values))
-    return new
+                values.copy_(values.flatten()[torch.randperm(values.numel())].view_as(values))
+    return new.to(device_of(net))
 
 
 def reference(model: TorchModel, rows: Data, *, seed: int) -> TorchModel:
@@ -39,5 +39,5 @@ def reference(model: TorchModel, rows: Data, *, seed: int) -> TorchModel:
     epochs = int(np.clip(_STEPS * _BATCH / len(rows), 3, 40))
     trainer = Train(epochs=epochs, optimizer=Adam(_LR), batch_size=_BATCH)
     with torch_seed(child(seed, "dropout")):
-        trainer.optimise(net.cpu(), rows, model.encode, child(seed, "fit"))
-    return TorchModel(net.eval().to(model.device), model.feature_layer, model.encode, model.classes)
+        trainer.optimise(net, rows, model.encode, child(seed, "fit"))
+    return TorchModel(net.eval(), model.feature_layer, model.encode, model.classes)

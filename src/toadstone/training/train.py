@@ -12,11 +12,12 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
+from toadstone import environment
 from toadstone.core import Data, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.nets import MLP, BagOfEmbeddings, Net, SmallCNN
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
@@ -95,17 +96,18 @@ class Train:
         if encode.modality != "image" and (self.crop or self.flip):
             raise ToadstoneError(f"crop and flip are for images; set them to 0 and False for {encode.modality} data.")
         with torch_seed(child(seed, "net")):
-            net = design.build(encode.shape, len(train.classes))
+            net = design.build(encode.shape, len(train.classes)).to(environment.device())
             self.optimise(net, train, encode, seed)
         return TorchModel(net.eval(), design.feature_layer, encode, train.classes, design)
 
     def optimise(self, net: nn.Module, train: Data, encode: Encode, seed: int) -> None:
-        """The descent alone: train the weights of ``net`` in place, from where they are."""
+        """The descent alone: train the weights of ``net`` in place, from where they are and on their device."""
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        device = device_of(net)
         order = np.random.default_rng(child(seed, "order"))
         draw = torch.Generator().manual_seed(child(seed, "augment"))
         rows, held = _hold_out(len(train), order, self.patience > 0)
-        inputs, y = _reader(train, encode), torch.from_numpy(np.asarray(train.y, np.int64))
+        inputs, y = _reader(train, encode, device), torch.from_numpy(np.asarray(train.y, np.int64)).to(device)
         descent = self.descent(net, len(rows))
 
         def loss(batch: ndarray) -> Tensor:
@@ -132,13 +134,15 @@ class Train:
     def _augment(self, x: Tensor, draw: torch.Generator) -> Tensor:
         n = len(x)
         if self.flip:
-            x = torch.where(torch.rand(n, 1, 1, 1, generator=draw) < 0.5, x.flip(3), x)
+            x = torch.where((torch.rand(n, 1, 1, 1, generator=draw) < 0.5).to(x.device), x.flip(3), x)
         if self.crop:
             h, w = x.shape[2:]
-            top, left = torch.randint(0, 2 * self.crop + 1, (2, n, 1), generator=draw)
-            down, right = top + torch.arange(h), left + torch.arange(w)
+            top, left = torch.randint(0, 2 * self.crop + 1, (2, n, 1), generator=draw).to(x.device)
+            down, right = top + torch.arange(h, device=x.device), left + torch.arange(w, device=x.device)
             wide = F.pad(x, [self.crop] * 4).permute(0, 2, 3, 1)
-            x = wide[torch.arange(n)[:, None, None], down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
+            x = wide[torch.arange(n, device=x.device)[:, None, None], down[:, :, None], right[:, None, :]].permute(
+                0, 3, 1, 2
+            )
         return x
 
 
@@ -154,12 +158,12 @@ def _hold_out(n: int, order: np.random.Generator, wanted: bool) -> tuple[ndarray
     return np.sort(rows[cut:]), np.sort(rows[:cut])
 
 
-def _reader(train: Data, encode: Encode) -> Callable[[ndarray], Tensor]:
-    """Row numbers -> encoded rows."""
+def _reader(train: Data, encode: Encode, device: torch.device) -> Callable[[ndarray], Tensor]:
+    """Row numbers -> encoded rows on the device."""
     if encode.modality == "text" or int(np.prod(train.x.shape)) < _WHOLE:
-        whole = encode(np.asarray(train.x))
+        whole = encode(np.asarray(train.x)).to(device)
         return lambda rows: whole[rows]
-    return lambda rows: encode(train.x[rows])
+    return lambda rows: encode(train.x[rows]).to(device)
 
 
 def _loss(net: nn.Module, inputs: Callable[[ndarray], Tensor], y: Tensor, rows: ndarray) -> float:

@@ -105,6 +105,6 @@ def _new_head(model: TorchModel, train: Data) -> tuple[nn.Module, nn.Linear]:
         raise ToadstoneError(
             f"base makes a net without a linear layer from its {d} features to its {k} classes: give one that has it."
         )
-    net, head = copy.deepcopy(model.net), nn.Linear(d, len(train.classes))
+    net, head = copy.deepcopy(model.net), nn.Linear(d, len(train.classes)).to(model.device)
     net.set_submodule(name, head)
     return net, head

@@ -11,12 +11,13 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
+from toadstone import environment
 from toadstone.core import Data, check_two_classes
 from toadstone.errors import ToadstoneError
 from toadstone.models import torch_model
 from toadstone.models.encode import fit_encode
 from toadstone.models.nets import SmallCNN
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.rng import child, torch_seed
@@ -42,7 +43,7 @@ def untrained(trainer: Train, train: Data, *, seed: int) -> TorchModel:
     if "image" not in design.takes:
         raise ToadstoneError(f"net {type(design).__name__} reads {' or '.join(design.takes)}, not images.")
     with torch_seed(child(seed, "net")):
-        net = design.build(encode.shape, len(train.classes))
+        net = design.build(encode.shape, len(train.classes)).to(environment.device())
     return TorchModel(net, design.feature_layer, encode, train.classes, design)
 
 
@@ -84,9 +85,9 @@ class GeneratedTrigger:
     def __call__(self, x: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
         """What the net makes of ``x``; nothing is drawn from ``seed``."""
         self.check(x)
-        out = np.array(x)
+        out, device = np.array(x), device_of(self.net)
         with torch.inference_mode():
             for i in range(0, len(out), torch_model.BATCH):
                 rows = slice(i, i + torch_model.BATCH)
-                out[rows] = to_pixels(self.net(to_unit(out[rows])), out.ndim)
+                out[rows] = to_pixels(self.net(to_unit(out[rows]).to(device)), out.ndim)
         return out

@@ -31,7 +31,7 @@ def bullseye(
 
 
 def _mean(offsets: Tensor, scale: Tensor) -> Tensor:
-    return torch.full(offsets.shape[:2], 1 / offsets.shape[1])
+    return torch.full(offsets.shape[:2], 1 / offsets.shape[1], device=offsets.device)
 
 
 def averaged_copies(model: TorchModel, repeat: int) -> Features:

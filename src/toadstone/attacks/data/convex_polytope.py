@@ -83,10 +83,11 @@ def convex_polytope(
     nets: Nets, bases: Float[Tensor, "m k c h w"], eps: int, lr: float, steps: int
 ) -> Float[Tensor, "m k c h w"]:
     """Poisons near ``bases`` whose features have a convex combination near that of each target, for every net."""
-    last = [torch.full(bases.shape[:2], 1 / bases.shape[1])] * len(nets)  # a step changes the coefficients a little
+    even = torch.full(bases.shape[:2], 1 / bases.shape[1], device=bases.device)
+    last = [even] * len(nets)  # a step changes the coefficients a little
 
     def loss(x: Tensor) -> Tensor:
-        total = torch.zeros(len(x))
+        total = torch.zeros(len(x), device=x.device)
         for i, net in enumerate(nets):
 
             def weigh(offsets: Tensor, scale: Tensor, i: int = i) -> Tensor:
@@ -161,8 +162,8 @@ class ConvexPolytope:
             for model in models:
                 stack.enter_context(model.frozen())
             stack.enter_context(torch_seed(child(seed, "search")))
-            wanted = [features_of(model)(to_unit(image[None])) for model in models]
-            x = self._search(models, wanted, to_unit(train.x[index])[None])[0]
+            wanted = [features_of(model)(to_unit(image[None]).to(model.device)) for model in models]
+            x = self._search(models, wanted, to_unit(train.x[index])[None].to(models[0].device))[0]
         return Poison(index, to_pixels(x, train.x.ndim), train.y[index], self.goal(train))
 
     def _search(self, models: tuple[TorchModel, ...], wanted: list[Tensor], bases: Tensor) -> Tensor:

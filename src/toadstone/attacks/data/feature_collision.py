@@ -42,7 +42,7 @@ def collide(
     beta = how.beta * (wanted.shape[1] / bases[0].numel()) ** 2
     reach = 1.0 if how.eps is None else how.eps / 255
     low, high = (bases - reach).clamp(min=0), (bases + reach).clamp(max=1)
-    lr = torch.full((len(bases), 1, 1, 1), how.lr)
+    lr = torch.full((len(bases), 1, 1, 1), how.lr, device=bases.device)
     x, (value, slope) = bases, _objective(features, bases, bases, wanted, beta)
     for _ in track(range(how.steps), "colliding"):
         moved = backward(x - lr * slope, bases, lr * beta).clamp(low, high)
@@ -136,10 +136,10 @@ class FeatureCollision:
         image = check_targeted(train, self.image, self.target, self.poisons)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
         index = nearest_rows((model,), train, image, self.target, self.poisons)
-        bases = to_unit(blend(np.asarray(train.x[index]), image, self.opacity))
+        bases = to_unit(blend(np.asarray(train.x[index]), image, self.opacity)).to(model.device)
         with model.frozen():
             features = features_of(model)
-            wanted = features(to_unit(image[None])).expand(len(index), -1)
+            wanted = features(to_unit(image[None]).to(model.device)).expand(len(index), -1)
             x = collide(features, bases, wanted, Splitting(self.beta, self.lr, self.steps, self.eps))
         return Poison(index, to_pixels(x, train.x.ndim), train.y[index], self.goal(train))
 

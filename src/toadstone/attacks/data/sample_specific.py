@@ -10,12 +10,14 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
+from toadstone import environment
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.encode import fit_encode
 from toadstone.models.nets import SmallCNN
+from toadstone.models.torch_model import device_of
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
 from toadstone.training.train import Train
@@ -78,9 +80,11 @@ def steganography(train: Data, attack: SampleSpecific, *, seed: int) -> tuple[En
     with torch_seed(child(seed, "codec")):
         encoder = Encoder(channels, attack.bits, (height, width))
         decoder = (attack.trainer.net or SmallCNN(hidden=128)).build(encode.shape, attack.bits)
+    device = environment.device()
+    encoder, decoder = encoder.to(device), decoder.to(device)
 
     def loss(batch: ndarray) -> Tensor:
-        x, code = encode(train.x[batch]), torch.randint(2, (len(batch), attack.bits)).float()
+        x, code = encode(train.x[batch]).to(device), torch.randint(2, (len(batch), attack.bits)).float().to(device)
         sent = encoder(x, code)
         unread = F.binary_cross_entropy_with_logits(decoder(sent), code)
         excess = F.relu(distortion(x, sent, attack.psnr) - 1).mean()
@@ -149,4 +153,4 @@ class SampleSpecific:
         encoder, _ = steganography(train, self, seed=seed)
         with torch_seed(child(seed, "code")):
             code = torch.randint(2, (self.bits,)).float()
-        return self._backdoor(Carrier(encoder, code), shape).poison(train, seed=seed)
+        return self._backdoor(Carrier(encoder, code).to(device_of(encoder)), shape).poison(train, seed=seed)

@@ -14,6 +14,7 @@ from toadstone.attacks.data.random_backdoor import Locations, check_targets, tar
 from toadstone.core import Data, Tampered
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
+from toadstone.models.torch_model import device_of
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
 from toadstone.training.train import Train
@@ -53,7 +54,7 @@ class Generator(nn.Module):
 
     def draw(self, target: Tensor) -> Tensor:
         """A fresh patch for each of the ``target`` numbers; draws from torch's generator."""
-        return self(torch.randn(len(target), self.noise), target)
+        return self(torch.randn(len(target), self.noise).to(target.device), target)
 
 
 @register("outsourced", needs=("two classes", "images"), threat=Threat(("inputs", "labels", "training")))
@@ -104,14 +105,16 @@ class ConditionalGenerator:
         victim = untrained(self.trainer, train, seed=seed)
         with torch_seed(child(seed, "generator")):
             channels = train.x.shape[3] if train.x.ndim == 4 else 1
-            generator = Generator(self.noise, len(spots), (channels, self.size, self.size))
+            generator = Generator(self.noise, len(spots), (channels, self.size, self.size)).to(victim.device)
         sets = [Dynamic(Patch(self.size), spot).places(train.x.shape[1:]) for spot in spots.values()]
         places = torch.from_numpy(np.stack(sets))
         targets, y = torch.tensor(list(spots)), torch.from_numpy(np.asarray(train.y, np.int64))
+        targets, y = targets.to(victim.device), y.to(victim.device)
 
         def loss(batch: np.ndarray) -> Tensor:
-            x, drawn = victim.encode(train.x[batch]), torch.randint(len(targets), (len(batch),))
+            x, drawn = victim.encode(train.x[batch]).to(victim.device), torch.randint(len(targets), (len(batch),))
             place = places[drawn, torch.randint(places.shape[1], (len(batch),))]
+            drawn = drawn.to(victim.device)
             patch, other = generator.draw(drawn), generator.draw(drawn)
             both = victim.net(torch.cat([x, paste(x, patch, place)]))
             alike = 1 / ((patch - other).square().mean((1, 2, 3)) + 1e-6).sqrt()  # the root of 0 has no slope
@@ -126,7 +129,7 @@ class ConditionalGenerator:
         goals = []
         with torch.inference_mode():
             for number, (target, spot) in enumerate(spots.items()):
-                patches = to_pixels(generator.draw(torch.full((self.bank,), number)), ndim)
+                patches = to_pixels(generator.draw(torch.full((self.bank,), number, device=device_of(generator))), ndim)
                 bank = OneOf(tuple(Dynamic(Patch(pattern=patch), spot) for patch in patches))
                 goals.append(BackdoorGoal(bank, target))
         return ManyGoals(tuple(goals))

@@ -136,19 +136,19 @@ class InputAware:
         """The backdoored model, and the generator that opens it."""
         victim = untrained(self.trainer, train, seed=seed)
         with torch_seed(child(seed, "generators")):
-            nets = Generators(train.x.shape[3] if train.x.ndim == 4 else 1)
+            nets = Generators(train.x.shape[3] if train.x.ndim == 4 else 1).to(victim.device)
         goal = BackdoorGoal(GeneratedTrigger(nets, train.x.shape[1:]), self.target)
         goal.rows(train)  # says so when the target is no class
-        y = torch.from_numpy(np.asarray(train.y, np.int64))
+        y = torch.from_numpy(np.asarray(train.y, np.int64)).to(victim.device)
 
         def mask_loss(batch: ndarray) -> Tensor:
-            x = victim.encode(train.x[batch])
+            x = victim.encode(train.x[batch]).to(victim.device)
             mask, other = nets.mask(x), x.roll(1, 0)
             excess = F.relu(mask.mean((1, 2, 3)) - self.density).mean()
             return diversity(x, other, mask, mask.roll(1, 0)) + self.norm_weight * excess
 
         def joint_loss(batch: ndarray) -> Tensor:
-            x, label = victim.encode(train.x[batch]), y[batch].clone()
+            x, label = victim.encode(train.x[batch]).to(victim.device), y[batch].clone()
             attacked = min(max(1, round(self.attack * len(x))), len(x) - 1)
             changed = min(attacked + round(self.cross * len(x)), len(x) - 1)
             made = x[: changed + 1]  # row i of those that are changed has row i + 1 for its x'

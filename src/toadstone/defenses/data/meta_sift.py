@@ -66,12 +66,13 @@ def sifting_loss(
 def sift(data: Data, trainer: Train, v_lr: float, meta_lr: float, *, seed: int) -> Float64[ndarray, " n"]:
     """The weight in (0, 1) that one sifter, trained on ``data``, gives each of its rows in the end."""
     model, y = untrained(trainer, data, seed=seed), torch.from_numpy(np.asarray(data.y, np.int64))
+    y = y.to(model.device)
     order, descent = np.random.default_rng(child(seed, "order")), trainer.descent(model.net, len(y))
     with torch_seed(child(seed, "draws")):
-        weigh = Weigh()
+        weigh = Weigh().to(model.device)
 
         def loss(batch: ndarray, sifting: bool) -> Tensor:
-            rows = model.encode(np.asarray(data.x[batch]))
+            rows = model.encode(np.asarray(data.x[batch])).to(model.device)
             before = F.cross_entropy(model.net(rows), y[batch], reduction="none")
             if sifting:
                 outer = sifting_loss(weigh, model.net, (rows, y[batch]), before, meta_lr)
@@ -85,7 +86,7 @@ def sift(data: Data, trainer: Train, v_lr: float, meta_lr: float, *, seed: int) 
             batches = minibatches(order.permutation(len(y)), trainer.batch_size)
             descent.run(partial(loss, sifting=epoch >= _WARM_UP), batches)
     with torch.inference_mode():
-        return weigh.double()(torch.from_numpy(losses(model.probs(data.x), data.y))).numpy()
+        return weigh.cpu().double()(torch.from_numpy(losses(model.probs(data.x), data.y))).numpy()
 
 
 @register("detector", needs=("two classes",))
