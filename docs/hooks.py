@@ -80,15 +80,15 @@ def fenced(text: str) -> str:
 
 def catalogue() -> str:
     """The registered attacks and defenses, by stage."""
-    from toadstone.registry import entries  # noqa: PLC0415 (imports the whole library)
+    from toadstone.registry import entries  # noqa: PLC0415 (a build of the site alone needs it)
 
     lines = ["| stage | attacks | defenses |", "| --- | --- | --- |"]
     for stage in STAGES:
         cells = [
             ", ".join(
-                f"[{e.name}][{e.cls.__module__}.{e.cls.__name__}] ({e.contract})"
+                f"[{e.name}][{e.module}.{e.class_name}] ({e.contract})"
                 for e in entries()
-                if (e.stage, e.side) == (stage, side)
+                if e.own and (e.stage, e.side) == (stage, side)
             )
             for side in ("attacks", "defenses")
         ]
@@ -136,7 +136,7 @@ def script_page(path: Path) -> str:
 
 def attack_surface() -> str:
     """What each attacker controls, knows and does at inference; and the defenses at the same stage."""
-    from toadstone.registry import entries  # noqa: PLC0415 (imports the whole library)
+    from toadstone.registry import entries  # noqa: PLC0415 (a build of the site alone needs it)
 
     parts = [
         "---\nhide: [toc]\n---",
@@ -146,8 +146,8 @@ def attack_surface() -> str:
     ]
     columns = ("inputs", "labels", "training", "weights", "data", "model")
     for stage in STAGES:
-        here = [e for e in entries() if e.stage == stage]
-        link = {e.name: f"[{e.name}][{e.cls.__module__}.{e.cls.__name__}]" for e in here}
+        here = [e for e in entries() if e.own and e.stage == stage]
+        link = {e.name: f"[{e.name}][{e.module}.{e.class_name}]" for e in here}
         rows = [
             [
                 link[e.name],

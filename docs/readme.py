@@ -19,10 +19,10 @@ def catalogue() -> str:
     for stage in STAGES:
         lines.append(f"- **{stage}**")
         for side in ("attacks", "defenses"):
-            found = [e for e in entries() if (e.stage, e.side) == (stage, side)]
+            found = [e for e in entries() if e.own and (e.stage, e.side) == (stage, side)]
             if found:
                 folder = f"[{side}](src/toadstone/{side}/{stage})"
-                names = ", ".join(_link(e) for e in sorted(found, key=lambda e: e.cls.__name__.casefold()))
+                names = ", ".join(_link(e) for e in sorted(found, key=lambda e: e.class_name.casefold()))
                 lines.append(
                     textwrap.fill(
                         f"{folder}: {names}",
@@ -37,7 +37,7 @@ def catalogue() -> str:
 
 
 def _link(entry: Entry) -> str:
-    return f"[{entry.cls.__name__}](src/{entry.cls.__module__.replace('.', '/')}.py)"
+    return f"[{entry.class_name}](src/{entry.module.replace('.', '/')}.py)"
 
 
 def renewed(text: str) -> str:

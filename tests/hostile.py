@@ -1252,7 +1252,8 @@ def _imports() -> None:
             importlib.import_module(name)
     from toadstone import registry
 
-    registry.entries()
+    for each in registry.entries():
+        importlib.import_module(each.module)
 
 
 def trials(cases: Iterable[tuple[str, int]], seed: int) -> Iterator[dict[str, Any]]:

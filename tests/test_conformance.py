@@ -161,7 +161,7 @@ def examples(entry: Entry) -> list[object]:
     [
         pytest.param(o, id=f"{e.name}-{i}")
         for e in entries()
-        if e.contract in CONTRACTS and e.cls.__module__.startswith("toadstone.")
+        if e.contract in CONTRACTS and e.own
         for i, o in enumerate(examples(e))
     ],
 )

@@ -11,7 +11,7 @@ import toadstone
 
 ROOT = Path(toadstone.__file__).parent
 FLOORS = (  # each floor may import itself and what is above it in this list
-    ("environment", "errors", "overlay", "rng", "progress", "files"),
+    ("version", "plugins", "environment", "errors", "overlay", "rng", "progress", "files"),
     ("core", "checkpoints", "findings"),
     ("needs", "registry", "maths"),
     ("data", "triggers", "scan"),
@@ -23,7 +23,7 @@ FLOORS = (  # each floor may import itself and what is above it in this list
     ("defenses", "certificates"),
     ("experiments", "checks"),
     ("audit", "report"),
-    ("cli",),
+    ("cli", "generate", "__main__"),
 )
 FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor}
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
@@ -59,6 +59,12 @@ def test_report_reads_the_record_alone():
 
 def test_import_needs_no_torch():
     code = "import sys, toadstone; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_table_of_names_needs_no_algorithm():
+    code = "import sys; from toadstone.registry import entries, entry; assert entries() and entry('strip').description"
+    code += "; assert not {'numpy', 'toadstone.core', 'toadstone.defenses.inference.strip'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -17,7 +17,7 @@ KEYS = {"paper", "module", "gallery", "command", "figures"}
 WORDS = {"claim", "note"}
 FIGURE = {"what", "unit", "claimed", "remark", "measured", "twin", "record", "key", "twin_key", "command"}
 PAPERS = figures.papers()
-ALGORITHMS = {e.name: e for e in entries() if e.side in ("attacks", "defenses")}
+ALGORITHMS = {e.name: e for e in entries() if e.own and e.side in ("attacks", "defenses")}
 READ = [(name, f, key) for name, p in PAPERS.items() for f in p["figures"] for key in ("key", "twin_key") if key in f]
 
 
@@ -37,7 +37,7 @@ def test_a_file_is_complete_and_the_files_it_names_exist(name):
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_file_names_its_own_module_and_paper_and_the_test_is_mirrored(name):
     found = ALGORITHMS[name]
-    module = Path("src", *found.cls.__module__.split(".")).with_suffix(".py")
+    module = Path("src", *found.module.split(".")).with_suffix(".py")
     mirror = Path("tests", *module.parts[2:]).with_name(f"test_{module.name}")
     assert (PAPERS[name]["module"], PAPERS[name]["paper"]) == (module.as_posix(), found.paper)
     assert (ROOT / mirror).is_file()

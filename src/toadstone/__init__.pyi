@@ -29,3 +29,4 @@ from .experiments import replay as replay
 from .experiments import run as run
 from .scan.code import audit_code as audit_code
 from .scan.files import audit_files as audit_files
+from .version import __version__ as __version__

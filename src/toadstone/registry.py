@@ -1,26 +1,34 @@
 """One table: name <-> class, object <-> JSON spec.
 
-A registered class is a frozen dataclass whose fields are JSON values, tuples, or other registered objects.
+A registered class is a frozen dataclass whose fields are JSON values, tuples, or other registered objects. What the
+library itself registers stands in registry.json, written by ``python -m toadstone.generate``, so that an algorithm is
+listed and described without importing it. A class that is not in it, a plugin's or a script's, enters when imported.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
 import importlib
 import inspect
-import pkgutil
+import json
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
+from toadstone import plugins
 from toadstone.errors import ToadstoneError
 from toadstone.needs import guard
 
 C = TypeVar("C", bound=type)
 
-_WINGS = ("triggers", "models", "training", "federated.trainer", "attacks", "defenses", "certificates")
-_TABLE: dict[str, Entry] = {}
+FILE = Path(__file__).with_suffix(".json")
+_TABLE: dict[str, Registered] = {}  # by name, what was imported
 
 
 @dataclass(frozen=True)
@@ -55,45 +63,104 @@ THREATS: dict[str, Callable[[Threat], bool]] = {
 }
 
 
+class Parameter(NamedTuple):
+    """The type of a field and its default, as they are written; ``default`` None where a spec must give it."""
+
+    type: str
+    default: str | None
+
+
 @dataclass(frozen=True)
 class Entry:
-    """What the table knows of one algorithm; ``needs`` are words of needs.py, such as "labels" or "features"."""
+    """What the table knows of one algorithm; ``needs`` are words of needs.py, such as "labels" or "features".
+
+    - ``module`` and ``class_name``: where it is written; ``cls`` imports it.
+    - ``summary``: the first line of its docstring.
+    - ``paper``: title or authors, venue and identifier: the first line of the class's or module's docstring that cites.
+    - ``parameters``: its fields, by name.
+    """
 
     name: str
     contract: str
-    cls: type
+    module: str
+    class_name: str
     needs: tuple[str, ...]
-    threat: Threat | None = None
+    threat: Threat | None
+    summary: str
+    paper: str
+    parameters: Mapping[str, Parameter] = field(hash=False)
+    _cls: type[Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cls(self) -> type[Any]:
+        """The class, imported when it was not yet."""
+        return self._cls or getattr(importlib.import_module(self.module), self.class_name)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the library's; else a plugin's or a script's."""
+        return _own(self.module)
 
     @property
     def side(self) -> str:
-        """The wing it lives in: attacks, defenses, triggers, models, training ..."""
-        return self.cls.__module__.split(".")[1]
+        """The wing it lives in: attacks, defenses, triggers, models, training ...; a stranger's by its contract."""
+        return self._home[0]
 
     @property
     def stage(self) -> str:
         """data, training, model, federated or inference for an attack or a defense; else the wing."""
-        path = self.cls.__module__.split(".")
-        return path[2] if path[1] in ("attacks", "defenses") and len(path) > 3 else path[1]
+        return self._home[1]
 
     @property
-    def summary(self) -> str:
-        """The first line of the class's docstring."""
-        return (inspect.getdoc(self.cls) or "").split("\n")[0]
+    def _home(self) -> tuple[str, str]:
+        path = self.module.split(".")
+        if self.own:
+            return path[1], path[2] if path[1] in ("attacks", "defenses") and len(path) > 3 else path[1]
+        homes = Counter(e._home for e in _written().values() if e.contract == self.contract)
+        return homes.most_common(1)[0][0] if homes else (path[0], path[0])  # a contract that the library does not have
 
     @property
-    def paper(self) -> str:
-        """Title or authors, venue and identifier: the first line of the class's or module's docstring that cites."""
-        heads = (self.summary, (inspect.getdoc(inspect.getmodule(self.cls)) or "").split("\n\n")[0])
-        return next((" ".join(head.split()) for head in heads if re.search(r"\b(19|20)\d\d\b", head)), "")
+    def description(self) -> str:
+        """The whole docstring of the class, read from its file where it was not imported."""
+        if self._cls:
+            return inspect.getdoc(self.cls) or ""
+        source = Path(__file__).parent.joinpath(*self.module.split(".")[1:]).with_suffix(".py").read_text("utf-8")
+        classes = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+        return next((ast.get_docstring(node) or "" for node in classes if node.name == self.class_name), "")
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Field name -> default; a field without a default maps to dataclasses.MISSING."""
-        return {
-            f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-            for f in dataclasses.fields(self.cls)
-        }
+
+class Registered(NamedTuple):
+    """A class that was imported, and what it was registered with."""
+
+    cls: type[Any]
+    contract: str
+    needs: tuple[str, ...] = ()
+    threat: Threat | None = None
+
+    def entry(self, name: str) -> Entry:
+        """Its entry, read from the class."""
+        cls, module = self.cls, sys.modules.get(self.cls.__module__)
+        summary = (inspect.getdoc(cls) or "").split("\n")[0]
+        heads = (summary, ((module and inspect.getdoc(module)) or "").split("\n\n")[0])
+        cites = (" ".join(head.split()) for head in heads if re.search(r"\b(19|20)\d\d\b", head))
+        return Entry(
+            name,
+            self.contract,
+            cls.__module__,
+            cls.__name__,
+            self.needs,
+            self.threat,
+            summary,
+            next(cites, ""),
+            {f.name: _parameter(f) for f in dataclasses.fields(cls)},
+            cls,
+        )
+
+
+def _parameter(f: dataclasses.Field[Any]) -> Parameter:
+    default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+    kind = f.type if isinstance(f.type, str) else inspect.formatannotation(f.type)
+    return Parameter(kind, None if default is dataclasses.MISSING else repr(default))
 
 
 def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | None = None) -> Callable[[C], C]:
@@ -104,48 +171,76 @@ def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | Non
 
     def enter(cls: C) -> C:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
-        if name in _TABLE and _TABLE[name].cls.__module__ != cls.__module__:
-            raise RuntimeError(f"{name!r} is registered twice: {_TABLE[name].cls} and {cls}.")
+        other = _TABLE[name].cls.__module__ if name in _TABLE else None
+        if other is None and not _own(cls.__module__) and name in _written():
+            other = _written()[name].module
+        if other not in (None, cls.__module__):
+            raise RuntimeError(f"{name!r} is registered twice: by {other} and {cls.__module__}")
+        if not dataclasses.is_dataclass(cls):
+            raise TypeError(f"{cls.__name__} is not a dataclass: write @register above @dataclass(frozen=True)")
         guard(cls, needs)
-        _TABLE[name] = Entry(name, contract, cls, needs, threat)
+        _TABLE[name] = Registered(cls, contract, needs, threat)
         return cls
 
     return enter
 
 
+def _own(module: str) -> bool:
+    return module.startswith("toadstone.")
+
+
+@functools.cache
+def _written() -> dict[str, Entry]:
+    """registry.json: what the library registers, with nothing imported."""
+    table = {}
+    for name, row in json.loads(FILE.read_text("utf-8")).items():
+        if card := row["threat"]:
+            row["threat"] = Threat(tuple(card["controls"]), tuple(card["knows"]), card["inference"])
+        row["parameters"] = {key: Parameter(*value) for key, value in row["parameters"].items()}
+        table[name] = Entry(name, **{**row, "needs": tuple(row["needs"])})
+    return table
+
+
 def entries() -> list[Entry]:
-    """Every registered algorithm, by stage and name. Imports every wing of the library."""
-    for wing in _WINGS:
-        package = importlib.import_module(f"toadstone.{wing}")
-        for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"toadstone.{wing}."):
-            importlib.import_module(module.name)
-    return sorted(_TABLE.values(), key=lambda e: (e.side, e.stage, e.name))
+    """Every algorithm, the library's and the plugins', by side, stage and name. Imports the plugins and nothing else.
+
+    A plugin that cannot be imported is a PluginWarning.
+    """
+    plugins.load()
+    table = _written() | {name: registered.entry(name) for name, registered in _TABLE.items()}
+    return sorted(table.values(), key=lambda e: (e.side, e.stage, e.name))
 
 
 def entry(name: str) -> Entry:
-    """The entry called ``name``; ToadstoneError with the nearest names when there is none."""
-    if name not in _TABLE:
-        entries()
-    if name not in _TABLE:
-        import difflib  # noqa: PLC0415 (only on the way to an error)
+    """The entry called ``name``; ToadstoneError with the nearest names when there is none.
 
-        near = [n for n in _TABLE if name and name in n][:3] or difflib.get_close_matches(name, _TABLE, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else " `toadstone list` shows all names."
-        raise ToadstoneError(f"Nothing is registered under the name {name!r}.{hint}")
-    return _TABLE[name]
+    Plugins are asked for a name that the library does not have.
+    """
+    if name not in _TABLE and name not in _written():
+        plugins.load()
+    if name in _TABLE:
+        return _TABLE[name].entry(name)
+    if name in _written():
+        return _written()[name]
+    import difflib  # noqa: PLC0415 (only on the way to an error)
+
+    names = list(dict.fromkeys([*_written(), *_TABLE]))
+    near = [n for n in names if name and name in n][:3] or difflib.get_close_matches(name, names, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else " `toadstone list` shows all names."
+    raise ToadstoneError(f"Nothing is registered under the name {name!r}.{hint}")
 
 
 def name_of(obj: object) -> str:
     """The registered name of an object's class."""
-    for found in _TABLE.values():
-        if found.cls is type(obj):
-            return found.name
+    for name, registered in _TABLE.items():
+        if registered.cls is type(obj):
+            return name
     raise ToadstoneError(f"{type(obj).__name__} is not registered, so it has no JSON spec: decorate it with @register.")
 
 
 def contract_of(obj: object) -> str | None:
     """The contract that an object's class is registered for, None for a stranger's class."""
-    return next((found.contract for found in _TABLE.values() if found.cls is type(obj)), None)
+    return next((registered.contract for registered in _TABLE.values() if registered.cls is type(obj)), None)
 
 
 def to_spec(value: Any) -> Any:
@@ -175,7 +270,7 @@ def from_spec(spec: Any) -> Any:
     if unknown:
         known = ", ".join(found.parameters) or "none"
         raise ToadstoneError(f"{found.name} has no parameter {sorted(unknown)[0]!r}; its parameters are: {known}.")
-    needed = [k for k, default in found.parameters.items() if default is dataclasses.MISSING and k not in spec]
+    needed = [k for k, p in found.parameters.items() if p.default is None and k not in spec]
     if needed:
         raise ToadstoneError(f"{found.name} needs the parameter {needed[0]!r} in its spec.")
     return found.cls(**{k: from_spec(v) for k, v in spec.items() if k != "name"})

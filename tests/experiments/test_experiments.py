@@ -17,7 +17,6 @@ from toadstone.experiments.experiment import halves
 from toadstone.experiments.repeat import differences
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
-from toadstone.registry import Entry
 from toadstone.training import Adam, Fit, Train
 from toadstone.triggers import Patch
 
@@ -204,7 +203,7 @@ class AlwaysSeven:
 
 
 def test_outsourced_training_leaves_the_rows_alone(setting, tmp_path, monkeypatch):
-    monkeypatch.setitem(registry._TABLE, "always-seven", Entry("always-seven", "outsourced", AlwaysSeven, ()))
+    monkeypatch.setitem(registry._TABLE, "always-seven", registry.Registered(AlwaysSeven, "outsourced"))
     experiment, splits = setting
     found = run(Experiment(AlwaysSeven(), experiment.trainer, (SpectralSignatures(),), monitors=(Strip(),)), splits)
     r = found.results

@@ -1,3 +1,5 @@
+# isort: split
+# Below: the registered classes, written by `python -m toadstone.generate`.
 from .data.adaptive import AdaptiveBlend as AdaptiveBlend
 from .data.adaptive import AdaptivePatch as AdaptivePatch
 from .data.alfa import Alfa as Alfa

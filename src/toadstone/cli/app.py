@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from toadstone.cli import audit, experiments, federated, labels
 from toadstone.cli import listing as catalogue
 from toadstone.cli import plan as planning
 from toadstone.errors import ToadstoneError
+from toadstone.plugins import PluginWarning, failed
 
 app = typer.Typer(
     name="toadstone",
@@ -19,14 +21,15 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def _version(wanted: bool | None) -> None:
     if wanted:
-        from importlib.metadata import version
+        from toadstone.version import __version__
 
-        typer.echo(version("toadstone"))
+        typer.echo(__version__)
         raise typer.Exit
 
 
@@ -57,9 +60,17 @@ app.add_typer(audit.audit, name="audit")
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on standard error and exit status 2."""
+    """Run the command line; what the user can mend is one line on standard error and exit status 2.
+
+    A plugin that failed is a line at the end, whatever the command made of it.
+    """
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PluginWarning)
+            app()
     except ToadstoneError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    finally:
+        for sentence in failed():
+            typer.echo(f"Warning: {sentence}", err=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toadstone.cli.attack import Label, Source, TextColumn
 from toadstone.cli.options import Json, Seed, built, echo_json
-from toadstone.core import Detector
+
+if TYPE_CHECKING:
+    from toadstone.core import Detector
 
 
 def labels(

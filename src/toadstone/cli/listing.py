@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,57 +24,79 @@ Side = Annotated[str | None, typer.Option(help="Only this side: attacks, defense
 
 
 def list_(stage: Stage = None, side: Side = None, threat: Kind = None, as_json: Json = False) -> None:
-    """List every attack, defense, trigger, trainer and net.
+    """List every attack, defense, trigger, trainer and net, the plugins' too.
+
+    Exit status 1 says that a plugin could not be imported and is missing; standard error says which.
 
     Example: `toadstone list --side defenses`, or `toadstone list --threat data-only`
     """
     from toadstone.registry import entries
 
-    found = [e for e in entries() if stage in (None, e.stage) and side in (None, e.side)]
+    chosen = [e for e in entries() if stage in (None, e.stage) and side in (None, e.side)]
     if threat:
-        found = [e for e in found if e.threat and e.threat.fits(threat)]
+        chosen = [e for e in chosen if e.threat and e.threat.fits(threat)]
     if as_json:
-        echo_json([_facts(e) for e in found])
-        return
-    from toadstone.cli.tables import table
+        echo_json([_facts(e) for e in chosen])
+    else:
+        from toadstone.cli.tables import table
 
-    columns = ("name", "what", "stage", "needs", "paper, or what it is")
-    table(columns, [[e.name, e.contract, e.stage, ", ".join(e.needs), e.paper or e.summary] for e in found])
+        columns = ("name", "what", "stage", "needs", "paper, or what it is")
+        table(columns, [[e.name, e.contract, e.stage, ", ".join(e.needs), e.paper or e.summary] for e in chosen])
+    _end()
 
 
 def describe(name: Annotated[str, typer.Argument(help="A name from `toadstone list`.")], as_json: Json = False) -> None:
-    """Say what an algorithm does, what it needs, its parameters with defaults, and its paper.
+    """Say what an algorithm does, what it needs, its parameters with types and defaults, and its paper.
+
+    Plugins are asked for a name that the library does not have; exit status 1 says that one could not be imported, and
+    standard error which.
 
     Example: `toadstone describe spectral-signatures`
     """
     from toadstone.registry import entry
 
-    found = entry(name)
+    named = entry(name)
     if as_json:
-        echo_json({**_facts(found), "description": inspect.getdoc(found.cls)})
-        return
+        echo_json({**_facts(named), "description": named.description})
+    else:
+        _show(named)
+    _end()
+
+
+def _show(named: Entry) -> None:
     from toadstone.cli.tables import heading, table, text
 
-    heading(f"{found.name}: {found.contract}, {found.side}, stage {found.stage}")
-    text(found.paper or found.summary)
-    text(f"Needs: {', '.join(found.needs) or 'nothing'}")
-    if found.threat:
-        text(f"The attacker controls {_listed(found.threat.controls)}.")
-        text(f"Must know: {_listed(found.threat.knows)}. At inference: {found.threat.inference}.")
-    text(inspect.getdoc(found.cls) or "")
-    if found.parameters:
-        table(("parameter", "default"), [[k, v] for k, v in _defaults(found).items()])
+    heading(f"{named.name}: {named.contract}, {named.side}, stage {named.stage}")
+    text(named.paper or named.summary)
+    text(f"Needs: {', '.join(named.needs) or 'nothing'}")
+    if named.threat:
+        text(f"The attacker controls {_listed(named.threat.controls)}.")
+        text(f"Must know: {_listed(named.threat.knows)}. At inference: {named.threat.inference}.")
+    text(named.description)
+    if named.parameters:
+        rows = [[name, p.type, "required" if p.default is None else p.default] for name, p in named.parameters.items()]
+        table(("parameter", "type", "default"), rows)
+
+
+def _end() -> None:
+    """Exit status 1 where a plugin failed, which has been said on standard error."""
+    from toadstone.plugins import failed
+
+    if failed():
+        raise typer.Exit(1)
 
 
 def _listed(words: tuple[str, ...]) -> str:
     return " and ".join(words) or "nothing else"
 
 
-def _facts(found: Entry) -> dict[str, Any]:
-    facts = {k: getattr(found, k) for k in ("name", "side", "stage", "contract", "paper")}
-    card = found.threat and dataclasses.asdict(found.threat)
-    return {**facts, "needs": list(found.needs), "threat": card, "parameters": _defaults(found)}
-
-
-def _defaults(found: Entry) -> dict[str, str]:
-    return {k: "required" if v is dataclasses.MISSING else repr(v) for k, v in found.parameters.items()}
+def _facts(named: Entry) -> dict[str, Any]:
+    facts = {k: getattr(named, k) for k in ("name", "side", "stage", "contract", "paper")}
+    card = named.threat and dataclasses.asdict(named.threat)
+    return {
+        **facts,
+        "needs": list(named.needs),
+        "threat": card,
+        "parameters": {name: "required" if p.default is None else p.default for name, p in named.parameters.items()},
+        "types": {name: p.type for name, p in named.parameters.items()},
+    }

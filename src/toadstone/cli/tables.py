@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from toadstone.experiments.record import Record
-from toadstone.findings import Audit
+if TYPE_CHECKING:  # both import numpy, which a list of names does without
+    from toadstone.experiments.record import Record
+    from toadstone.findings import Audit
 
 _CONSOLE = Console()
 _MOST = 30  # findings that a terminal shows
@@ -36,7 +38,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table; cells are printed as they are."""
     grid = Table(*columns, header_style="bold", box=None, pad_edge=False)
     for row in rows:
-        grid.add_row(*(escape(str(cell)) for cell in row))
+        grid.add_row(*(Text(str(cell)) for cell in row))
     _CONSOLE.print(grid)
 
 

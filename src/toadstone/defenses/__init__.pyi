@@ -1,6 +1,10 @@
+from .data.clean_or_attacked import CleanOrAttacked as CleanOrAttacked
+from .data.sanitise import Sanitise as Sanitise
+
+# isort: split
+# Below: the registered classes, written by `python -m toadstone.generate`.
 from .data.activation_clustering import ActivationClustering as ActivationClustering
 from .data.beatrix import Beatrix as Beatrix
-from .data.clean_or_attacked import CleanOrAttacked as CleanOrAttacked
 from .data.cognitive_distillation import CognitiveDistillation as CognitiveDistillation
 from .data.complexity_change import ComplexityChange as ComplexityChange
 from .data.confident_learning import ConfidentLearning as ConfidentLearning
@@ -9,7 +13,6 @@ from .data.gradient_clustering import GradientClustering as GradientClustering
 from .data.loss_ranking import LossRanking as LossRanking
 from .data.meta_sift import MetaSift as MetaSift
 from .data.roni import Roni as Roni
-from .data.sanitise import Sanitise as Sanitise
 from .data.scaling_detection import ScalingDetection as ScalingDetection
 from .data.self_influence import SelfInfluence as SelfInfluence
 from .data.spectral_signatures import SpectralSignatures as SpectralSignatures

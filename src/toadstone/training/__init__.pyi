@@ -1,4 +1,7 @@
 from .adapt import Precomputed as Precomputed
+
+# isort: split
+# Below: the registered classes, written by `python -m toadstone.generate`.
 from .fit import Fit as Fit
 from .linear_regression import FitRegression as FitRegression
 from .norm_svm import NormSVM as NormSVM
