@@ -23,7 +23,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from toadstone import plugins
 from toadstone.errors import ToadstoneError
-from toadstone.needs import guard
 
 C = TypeVar("C", bound=type)
 
@@ -178,6 +177,8 @@ def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | Non
             raise RuntimeError(f"{name!r} is registered twice: by {other} and {cls.__module__}")
         if not dataclasses.is_dataclass(cls):
             raise TypeError(f"{cls.__name__} is not a dataclass: write @register above @dataclass(frozen=True)")
+        from toadstone.needs import guard  # noqa: PLC0415 (a listing needs no numpy)
+
         guard(cls, needs)
         _TABLE[name] = Registered(cls, contract, needs, threat)
         return cls
