@@ -1,10 +1,14 @@
 import json
 import re
+import subprocess
+import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from toadstone import __version__
 from toadstone.cli import main
 from toadstone.cli.app import app
 
@@ -39,6 +43,17 @@ def test_help_has_an_example_and_json(toadstone, command):
     assert "--json" in text
 
 
+@pytest.mark.parametrize("command", [[], ["list"], ["audit"], ["audit", "data"]], ids=" ".join)
+def test_a_letter_is_enough_for_help(toadstone, command):
+    assert "Usage:" in toadstone(*command, "-h").stdout
+    assert toadstone(*command, "-h").stdout == toadstone(*command, "--help").stdout
+
+
+def test_the_package_is_the_command():
+    run = subprocess.run([sys.executable, "-m", "toadstone", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == __version__ == version("toadstone")
+
+
 def test_list_filters(toadstone):
     everything = last_json(toadstone("list", "--json"))
     assert {"backdoor", "strip", "neural-cleanse"} <= {e["name"] for e in everything}
@@ -53,6 +68,8 @@ def test_describe(toadstone):
     assert found["parameters"]["trigger"] == "required"
     assert found["parameters"]["rate"] == "0.1"
     assert "1708.06733" in found["paper"]
+    assert found["types"]["trigger"] == "Trigger"
+    assert "Raises ToadstoneError when" in found["description"]
     assert "required" in toadstone("describe", "backdoor").stdout
 
 
