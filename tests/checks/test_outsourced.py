@@ -60,7 +60,7 @@ def test_one_that_keeps_the_contract_passes_by_name():
         ("data", "Argument 0 was changed"),
         ("guessing", "no better than guessing"),
         ("one seed", "Another seed changes nothing"),
-        ("rate", "no rate"),
+        ("rate", "is not a rate"),
     ],
 )
 def test_each_broken_clause_is_named(fault, sentence):

@@ -41,7 +41,7 @@ class Nudge:
             list(net.modules())[-1].bias = list(model.net.modules())[-1].bias
         if self.fault == "names":
             mended = replace(mended, classes=tuple(reversed(model.classes)))
-        logs = {"object": {"net": net}, "objects": {"all": np.array([net])}, "number": {3: 1}}
+        logs = {"object": {"net": net}, "objects": {"all": np.array([net])}, "number": {"rates": {3: 1}}}
         log = logs.get(self.fault, {"layer": "last", "moved": np.ones(3), "steps": [1, {"loss": 0.5}], "none": None})
         return mended if self.fault == "bare" else Mended(mended, log)
 
@@ -101,7 +101,7 @@ FAULTS = [
     ("ruined", "no better than guessing"),
     ("object", r"log\['net'\] is a"),
     ("objects", r"log\['all'\] is a ndarray"),
-    ("number", "names are text, not 3"),
+    ("number", r"log\['rates'\] is a dict"),
     ("seed", "Two calls with one seed differ"),
     ("mode", "one of them on a net in training mode"),
     ("batch", "depends on the batch size"),

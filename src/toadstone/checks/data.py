@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -85,7 +86,7 @@ def check_detector(detector: Detector) -> None:
     lacks what the detector reads; spec round trip."""
     t = toy()
 
-    def score(data: Data, clean: Data | None = t.inside) -> Scores:
+    def score(data: Data, clean: Data | None = t.inside) -> Any:
         return detector.score(t.model, data, clean=clean, seed=1)
 
     with untouched(t.model, t.poisoned, t.inside):
@@ -107,14 +108,14 @@ def check_detector(detector: Detector) -> None:
     check_spec(detector)
 
 
-def _valid_scores(scores: Scores, n: int) -> None:
+def _valid_scores(scores: Any, n: int) -> None:
     require(isinstance(scores, Scores), f"score must return Scores, not {type(scores).__name__}.")
     require(scores.values.shape == (n,), "values must be one number a row.")
     require(bool(np.isfinite(scores.values).all()), "values must be finite.")
     valid_pvalues(scores, n)
 
 
-def _valid_goal(goal: Goal, reached: Goal, *, fixed: bool) -> None:
+def _valid_goal(goal: Any, reached: Goal, *, fixed: bool) -> None:
     require(isinstance(goal, Goal), f"goal must return a Goal, not {type(goal).__name__}.")
     kinds = f"goal(train) is a {type(goal).__name__} but poison's is a {type(reached).__name__}."
     require(type(goal) is type(reached), kinds)
@@ -125,8 +126,9 @@ def _same_poison(a: Poison, b: Poison) -> bool:
     return all(digest(getattr(a, f.name)) == digest(getattr(b, f.name)) for f in fields(a) if f.name != "goal")
 
 
-def _without_trusted(score: Callable[[Data, Data | None], Scores], data: Data) -> ndarray | None:
+def _without_trusted(score: Callable[[Data, Data | None], Any], data: Data) -> ndarray | None:
     try:
-        return score(data, None).pvalues
+        scores: Scores = score(data, None)
+        return scores.pvalues
     except ToadstoneError:  # some need trusted rows to score at all
         return None
