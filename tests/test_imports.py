@@ -11,7 +11,7 @@ import toadstone
 
 ROOT = Path(toadstone.__file__).parent
 FLOORS = (  # each floor may import itself and what is above it in this list
-    ("environment", "errors", "overlay", "rng", "progress", "files"),
+    ("environment", "errors", "overlay", "rng", "progress", "files", "fields"),
     ("core", "checkpoints", "findings"),
     ("registry", "maths"),
     ("data", "triggers", "scan"),

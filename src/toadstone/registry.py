@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import checked
 
 C = TypeVar("C", bound=type)
 
@@ -103,7 +104,7 @@ def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | Non
         if name in _TABLE and _TABLE[name].cls.__module__ != cls.__module__:
             raise RuntimeError(f"{name!r} is registered twice: {_TABLE[name].cls} and {cls}.")
         _TABLE[name] = Entry(name, contract, cls, needs, threat)
-        return cls
+        return checked(cls)
 
     return enter
 

@@ -6,7 +6,6 @@ from sklearn.covariance import MinCovDet
 from toadstone.checks import check_detector
 from toadstone.defenses.data.spectral_signatures import spectral_scores
 from toadstone.defenses.data.spectre import Spectre, que, spectre_scores, whiten
-from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import auroc
 
 
@@ -56,9 +55,3 @@ def test_a_class_of_a_few_or_of_equal_rows_scores_0():
 
 def test_contract():
     check_detector(Spectre())
-
-
-@pytest.mark.parametrize("fields", [{"rate": 0.0}, {"rate": 0.6}, {"components": 1}], ids=str)
-def test_fields_that_cannot_be(fields):
-    with pytest.raises(ToadstoneError):
-        Spectre(**fields)
