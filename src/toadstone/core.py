@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from numpy import ndarray
 
 from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.fields import Positive, check
 from toadstone.overlay import Overlay, Rows
 
 
@@ -362,8 +363,7 @@ def check_two_classes(data: Data, name: str = "data") -> None:
 def check_positive(**values: float | None) -> None:
     """Raise ToadstoneError unless each of the values is None or a finite number above 0."""
     for name, value in values.items():
-        if value is not None and not 0 < value < np.inf:
-            raise ToadstoneError(f"{name} must be a finite number above 0, not {value}.")
+        check(name, value, Positive | None)
 
 
 def check_valid(train: Data, valid: Data) -> None:

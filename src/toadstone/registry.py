@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from toadstone import plugins
 from toadstone.errors import ToadstoneError
+from toadstone.fields import checked
 
 C = TypeVar("C", bound=type)
 
@@ -181,7 +182,7 @@ def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | Non
 
         guard(cls, needs)
         _TABLE[name] = Registered(cls, contract, needs, threat)
-        return cls
+        return checked(cls)
 
     return enter
 

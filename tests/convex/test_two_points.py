@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from toadstone.convex.feasible import unit
-from toadstone.convex.two_points import added, check_fields, passing, repeated
+from toadstone.convex.two_points import added, passing, repeated
 from toadstone.core import Data
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
@@ -51,8 +51,6 @@ def test_pixels_pass_after_rounding():
         (lambda: passing(table(int), 0.7), "round_at_random"),
         (lambda: passing(load("digits"), 0.7), "10 classes"),
         (lambda: added(0.01, 60), "is none"),
-        (lambda: check_fields(0.0, 0.5), "rate must be"),
-        (lambda: check_fields(0.1, 0.0), "quantile must"),
     ],
 )
 def test_bad_input(action, word):

@@ -54,8 +54,6 @@ def test_pixels_are_scaled_and_tables_are_not():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: NormSVM(0.0), "norm must be"),
-        (lambda: NormSVM(float("nan")), "norm must be"),
         (lambda: NormSVM().fit(Data(np.array(["a", "b"], object), np.array([0, 1]), ("a", "b")), seed=0), "text"),
         (lambda: NormSVM().fit(Data(np.eye(2), np.zeros(2), ()), seed=0), "regression"),
     ],

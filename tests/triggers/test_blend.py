@@ -50,9 +50,3 @@ def test_noise_is_one_image_of_the_pattern_seed():
 def test_a_pattern_of_another_size_is_turned_away(shape):
     with pytest.raises(ToadstoneError, match="pattern"):
         Blend(pattern=np.zeros((3, 4, 3), int)).check(np.zeros(shape, np.uint8))
-
-
-@pytest.mark.parametrize("fields", [{"alpha": 0.0}, {"alpha": 1.1}, {"alpha": float("nan")}, {"pattern": "kitty"}])
-def test_bad_fields(fields):
-    with pytest.raises(ToadstoneError):
-        Blend(**fields)

@@ -22,8 +22,3 @@ def test_links_draw_apart():
 def test_any_link_that_does_not_fit_is_turned_away():
     with pytest.raises(ToadstoneError, match="fit"):
         Chain((Patch(), Patch(9))).check(np.zeros((1, 8, 8), np.uint8))
-
-
-def test_an_empty_chain_is_turned_away():
-    with pytest.raises(ToadstoneError, match="at least one"):
-        Chain(())

@@ -49,13 +49,11 @@ def test_coloured_by_a_slow_loop(seed, grey, share, distance):
 @pytest.mark.parametrize(
     ("feature", "x", "word"),
     [
-        (lambda: Where("light", ()), None, "values must hold"),
         (lambda: Where("light", ("left",)), np.zeros((2, 2)), "its columns are: none"),
         (lambda: Phrase(""), None, "must not be empty"),
         (lambda: Phrase("x"), np.zeros((2, 2)), "Phrase is for text"),
         (lambda: InRange(2, 0, 1), np.zeros((2, 2)), "InRange is for tables"),
         (lambda: InRange(0, 0, 1), TEXTS, "InRange is for tables"),
-        (lambda: Coloured((9,), 1, 0), None, "share in"),
         (lambda: Coloured((9,), 1, 1), np.zeros((2, 3, 3, 3), np.uint8), "colour is for 1 channels"),
         (lambda: Coloured((9,), 1, 1), np.zeros((2, 3, 3)), "colour is for 1 channels"),
     ],

@@ -98,14 +98,7 @@ def test_what_does_not_fit_is_turned_away(trigger, shape, word):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"size": 0},
-        {"value": 256},
-        {"value": (0, -1, 0)},
-        {"shape": "star"},
-        {"location": "middle"},
-        {"location": (-1, 0)},
         {"location": "center", "margin": 1},
-        {"margin": -1},
         {"pattern": [[0, 300]]},
         {"pattern": [[0.5]]},
         {"pattern": [[1, 2], [3]]},

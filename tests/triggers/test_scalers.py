@@ -126,11 +126,8 @@ def test_rows_of_an_overlay_and_the_arguments_untouched():
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"library": "tensorflow"}, "pillow, opencv, torch"),
         ({"kernel": "linear"}, "of pillow use one of nearest"),
         ({"library": "torch", "kernel": "lanczos"}, "of torch use"),
-        ({"height": 0}, "at least 1"),
-        ({"width": 0}, "at least 1"),
         ({"antialias": True}, "antialias is for torch"),
         ({"library": "torch", "kernel": "area", "antialias": True}, "antialias is for torch"),
     ],

@@ -154,20 +154,6 @@ def test_contract(trigger):
     assert "2102.10369" in entry("warp").paper
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"),
-    [
-        ({"strength": 0}, "strength must be above 0"),
-        ({"strength": float("nan")}, "strength must be above 0"),
-        ({"strength": float("inf")}, "strength must be above 0"),
-        ({"grid": 1}, "grid must be at least 2"),
-    ],
-)
-def test_bad_fields(fields, word):
-    with pytest.raises(ToadstoneError, match=word):
-        Warp(**fields)
-
-
 def test_other_kinds_of_rows():
     with pytest.raises(ToadstoneError, match="uint8 images"):
         Warp()(np.zeros((2, 8, 8)), seed=0)

@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction, check
 from toadstone.overlay import Rows
 
 _TURNS = 300  # of box and sphere
@@ -174,8 +175,7 @@ def sphere_and_slab(
 
     Raises ToadstoneError when ``quantile`` is outside (0, 1] or both classes have the same mean.
     """
-    if not 0 < quantile <= 1:
-        raise ToadstoneError(f"quantile must lie in (0, 1], not {quantile}.")
+    check("quantile", quantile, Fraction)
     means = [x[y == c].mean(0, dtype=np.float64) for c in (0, 1)]
     direction = between(*means)
     sets = []

@@ -12,6 +12,7 @@ from toadstone.convex.box import Box, ascend, columns
 from toadstone.convex.implicit import Learner, Machine
 from toadstone.core import Data, Poison, check_target, check_two_classes, check_valid
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, checked
 from toadstone.goals.availability import Availability
 from toadstone.goals.misclassified import Misclassified
 
@@ -53,23 +54,19 @@ class Game:
         return replace(self, x=np.concatenate([self.x, points]), y=np.concatenate([self.y, labels]))
 
 
+@checked
 @dataclass(frozen=True)
 class Plan:
     """How attack points are looked for: ``points`` of them, ``starts`` draws of training rows (of class ``source`` or
     any) with a false label (``label`` or any) to start from, ``steps`` uphill; all at once when ``joint``, else one
     after the other."""
 
-    points: int
-    starts: int
-    steps: int
+    points: Count
+    starts: Count
+    steps: Count
     joint: bool
     label: int | None = None
     source: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("points", "starts", "steps"):
-            if getattr(self, name) < 1:
-                raise ToadstoneError(f"{name} must be at least 1, not {getattr(self, name)}.")
 
 
 def search(
@@ -138,9 +135,3 @@ def appended(train: Data, box: Box, points: ndarray, labels: ndarray, wanted: tu
     """The points as rows that follow those of ``train``."""
     index = np.arange(len(train), len(train) + len(points))
     return Poison(index, box.store(points), labels.astype(train.y.dtype), goal_of(wanted))
-
-
-def check_cost(cost: float) -> None:
-    """Raise ToadstoneError for a ``C`` that is not above 0."""
-    if not 0 < cost < np.inf:
-        raise ToadstoneError(f"C must be above 0, not {cost}.")

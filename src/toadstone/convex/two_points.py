@@ -46,11 +46,3 @@ def repeated(train: Data, points: Float64[ndarray, "2 d"], counts: Int[ndarray, 
     rows = np.repeat(x.reshape(2, *train.x.shape[1:]).astype(train.x.dtype), counts, axis=0)
     index = np.arange(len(train), len(train) + len(rows))
     return Poison(index, rows, np.repeat([0, 1], counts).astype(train.y.dtype), Availability())
-
-
-def check_fields(rate: float, quantile: float) -> None:
-    """Raise ToadstoneError for a rate that is not above 0 or a quantile outside (0, 1]."""
-    if not 0 < rate < np.inf:
-        raise ToadstoneError(f"rate must be a number above 0, not {rate}.")
-    if not 0 < quantile <= 1:
-        raise ToadstoneError(f"quantile must lie in (0, 1], not {quantile}.")

@@ -6,9 +6,9 @@ from math import floor
 
 import numpy as np
 
-from toadstone.core import Scores
-from toadstone.errors import ToadstoneError
+from toadstone.core import Scores, check_positive
 from toadstone.evaluation.calibration import Flags
+from toadstone.fields import Share, check
 
 
 def cheapest(scores: Scores, *, cost_miss: float, cost_alarm: float, prior: float) -> Flags:
@@ -25,10 +25,8 @@ def cheapest(scores: Scores, *, cost_miss: float, cost_alarm: float, prior: floa
 
     Raises ToadstoneError when these are out of range.
     """
-    if not (cost_miss > 0 and cost_alarm > 0):
-        raise ToadstoneError(f"cost_miss and cost_alarm must be above 0, not {cost_miss} and {cost_alarm}.")
-    if not 0 < prior < 1:
-        raise ToadstoneError(f"prior must lie between 0 and 1, exclusive, not {prior}.")
+    check("prior", prior, Share)
+    check_positive(cost_miss=cost_miss, cost_alarm=cost_alarm)
     n = len(scores.values)
     nothing = np.zeros(n, bool)
     if scores.pvalues is None:

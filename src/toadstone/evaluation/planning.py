@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
 from scipy.stats import norm
 
-from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate, flag, trusted_needed
 from toadstone.evaluation.mean_interval import Spread
+from toadstone.fields import Count, Share, check, checked
 from toadstone.progress import track
 from toadstone.rng import child
 
@@ -17,6 +19,7 @@ _MOST = 10**7  # rows: a score is drawn for each
 _TIMES = (0.5, 1, 2, 5, 10)  # the least number of trusted rows
 
 
+@checked
 @dataclass(frozen=True)
 class Plan:
     """A search for poison that is yet to come: what it could find with how many trusted rows, by simulation.
@@ -26,9 +29,9 @@ class Plan:
     promise.
 
     - ``rows``: of the set that will be judged, 2 to ten million.
-    - ``rate``: the share of poison in it, in (0, 1).
-    - ``fdr``: the false-discovery rate, in (0, 1).
-    - ``runs``: simulated sets for each figure, at least 1.
+    - ``rate``: the share of poison in it.
+    - ``fdr``: the false-discovery rate.
+    - ``runs``: simulated sets for each figure.
 
     Raises ToadstoneError when these are out of range.
 
@@ -36,19 +39,10 @@ class Plan:
     1999
     """
 
-    rows: int
-    rate: float = 0.01
-    fdr: float = 0.05
-    runs: int = 20
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.rows <= _MOST:
-            raise ToadstoneError(f"rows must lie in 2..{_MOST}, not {self.rows}.")
-        for name in ("rate", "fdr"):
-            if not 0 < getattr(self, name) < 1:
-                raise ToadstoneError(f"{name} must lie between 0 and 1, exclusive, not {getattr(self, name)}.")
-        if self.runs < 1:
-            raise ToadstoneError(f"runs must be at least 1, not {self.runs}.")
+    rows: Annotated[int, Ge(2), Le(_MOST)]
+    rate: Share = 0.01
+    fdr: Share = 0.05
+    runs: Count = 20
 
     @property
     def least(self) -> int:
@@ -66,10 +60,8 @@ class Plan:
 
         Raises ToadstoneError when one of them is out of range.
         """
-        if trusted < 1:
-            raise ToadstoneError(f"trusted must be at least 1, not {trusted}.")
-        if not 0.5 < auroc < 1:
-            raise ToadstoneError(f"auroc must lie between 0.5 and 1, exclusive, not {auroc}.")
+        check("trusted", trusted, Count)
+        check("auroc", auroc, Annotated[float, Gt(0.5), Lt(1)])
         shift, found = np.sqrt(2) * norm.ppf(auroc), []
         for run in range(self.runs):
             draw = np.random.default_rng(child(seed, "run", str(run)))

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from toadstone.core import Data, Model, Rate
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Probability, check
 from toadstone.overlay import Rows
 
 
@@ -76,8 +77,7 @@ def tpr_at_fpr(values: Real[ndarray, " n"], truth: Bool[ndarray, " n"], fpr: flo
     0.5
     """
     _check(values, truth)
-    if not 0 <= fpr <= 1:
-        raise ToadstoneError(f"fpr must lie in [0, 1], not {fpr}.")
+    check("fpr", fpr, Probability)
     poisoned, clean = values[truth], np.sort(values[~truth])[::-1]
     if not len(clean):
         return Rate.of(0, 0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge, Lt
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, NonNegative, Positive, Several, checked
 from toadstone.models.encode import Encode
 from toadstone.models.layers import last_linear
 from toadstone.models.nets import MLP, Logistic, Net
@@ -26,6 +29,7 @@ _CHUNK = 10  # nets trained side by side: their weights shall stay in the cache
 _ROWS = 512  # rows a forward pass without gradients
 
 
+@checked
 @dataclass(frozen=True)
 class LocalTraining:
     """Plain gradient descent on minibatches of a client's own rows, for many clients at once.
@@ -42,7 +46,7 @@ class LocalTraining:
     Fully connected nets (MLP and Logistic) are trained side by side, in one product a layer and step for all; others
     one after the other, which for convolutions is as fast on a CPU.
 
-    - ``net``: the design, and ``encode``: what makes its inputs; ``classes``: its outputs, at least 2.
+    - ``net``: the design, and ``encode``: what makes its inputs; ``classes``: its outputs.
     - ``epochs`` and ``batch_size``: at least 1. ``lr``: above 0. ``momentum``: in [0, 1). ``weight_decay``: at
       least 0.
 
@@ -52,21 +56,14 @@ class LocalTraining:
 
     net: Net
     encode: Encode
-    classes: int
-    epochs: int = 1
-    batch_size: int = 20
-    lr: float = 0.1
-    momentum: float = 0.0
-    weight_decay: float = 0.0
+    classes: Several
+    epochs: Count = 1
+    batch_size: Count = 20
+    lr: Positive = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
+    weight_decay: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in (("classes", 2), ("epochs", 1), ("batch_size", 1), ("weight_decay", 0)):
-            if not getattr(self, name) >= least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        if not 0 < self.lr < np.inf:
-            raise ToadstoneError(f"lr must be above 0, not {self.lr}.")
-        if not 0 <= self.momentum < 1:
-            raise ToadstoneError(f"momentum must lie in [0, 1), not {self.momentum}.")
         if self.encode.modality not in self.net.takes:
             raise ToadstoneError(
                 f"net {type(self.net).__name__} reads {' or '.join(self.net.takes)}, not {self.encode.modality}."

@@ -10,6 +10,7 @@ from jaxtyping import Integer
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Positive
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -50,11 +51,7 @@ class Dirichlet:
     Raises ToadstoneError for another value and for more clients than rows.
     """
 
-    alpha: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.alpha < np.inf:
-            raise ToadstoneError(f"alpha must be above 0, not {self.alpha}.")
+    alpha: Positive = 0.5
 
     def __call__(self, y: Integer[ndarray, " n"], clients: int, *, seed: int) -> list[ndarray]:
         """See Partition."""
@@ -83,11 +80,7 @@ class ByClass:
     Raises ToadstoneError for another value, and where a class would have no holder or fewer rows than holders.
     """
 
-    classes: int = 2
-
-    def __post_init__(self) -> None:
-        if self.classes < 1:
-            raise ToadstoneError(f"classes must be at least 1, not {self.classes}.")
+    classes: Count = 2
 
     def __call__(self, y: Integer[ndarray, " n"], clients: int, *, seed: int) -> list[ndarray]:
         """See Partition."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+from annotated_types import Ge, Lt
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.federated.partitions import IID, Partition
 from toadstone.federated.simulation import Simulation
 from toadstone.federated.views import Aggregator, ClientAttack
+from toadstone.fields import Count, Fraction, NonNegative, Positive, Whole
 from toadstone.models.nets import Net
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
@@ -54,32 +56,25 @@ class Federated:
     (10.0, 100.0)
     """
 
-    clients: int = 100
-    rounds: int = 20
-    fraction: float = 0.1
+    clients: Count = 100
+    rounds: Count = 20
+    fraction: Fraction = 0.1
     aggregator: Aggregator | None = None
     attack: ClientAttack | None = None
-    malicious: int = 0
+    malicious: Whole = 0
     attack_rounds: tuple[int, ...] | None = None
-    eta: float | None = None
+    eta: Positive | None = None
     weighted: bool = False
     partition: Partition = field(default_factory=IID)
     net: Net | None = None
-    epochs: int = 1
-    batch_size: int = 20
-    lr: float = 0.1
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    server_rows: int = 0
+    epochs: Count = 1
+    batch_size: Count = 20
+    lr: Positive = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
+    weight_decay: NonNegative = 0.0
+    server_rows: Whole = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("clients", 1), ("rounds", 1), ("malicious", 0), ("server_rows", 0)):
-            if getattr(self, name) < least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        if not 0 < self.fraction <= 1:
-            raise ToadstoneError(f"fraction must lie in (0, 1], not {self.fraction}.")
-        if self.eta is not None and not 0 < self.eta < np.inf:
-            raise ToadstoneError(f"eta must be above 0, not {self.eta}; None takes clients / sampled.")
         if self.weighted and self.aggregator is not None:
             raise ToadstoneError("weighted is a setting of the plain mean: leave it False with another aggregator.")
         if self.malicious > self.clients:

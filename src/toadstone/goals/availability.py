@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from toadstone.core import Data, Model, Rate, Regressor
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.mean_interval import Spread
 from toadstone.evaluation.rates import accuracy
+from toadstone.fields import Positive
 from toadstone.registry import register
 
 
@@ -41,16 +40,12 @@ class HigherError:
     The figure is a ratio, which may exceed 1: the mean squared error over ``clean_error``, with the 95% interval of
     the mean over the test rows.
 
-    - ``clean_error``: the mean squared error of a model that was trained clean, above 0.
+    - ``clean_error``: the mean squared error of a model that was trained clean.
 
     Raises ToadstoneError for another value.
     """
 
-    clean_error: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.clean_error < np.inf:
-            raise ToadstoneError(f"clean_error must be a mean squared error above 0, not {self.clean_error}.")
+    clean_error: Positive
 
     def trials(self, test: Data) -> Data:
         """The test set itself."""

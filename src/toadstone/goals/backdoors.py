@@ -11,6 +11,7 @@ from numpy import ndarray
 from toadstone.core import Data, Model, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.fields import Filled
 from toadstone.registry import register
 from toadstone.rng import child
 from toadstone.triggers.base import Image, Trigger, nested
@@ -163,11 +164,7 @@ class ManyGoals:
     Raises ToadstoneError without a goal, and where a goal does.
     """
 
-    goals: tuple[BackdoorGoal, ...]
-
-    def __post_init__(self) -> None:
-        if not self.goals:
-            raise ToadstoneError("goals must hold at least one goal.")
+    goals: Filled[BackdoorGoal]
 
     def triggered(self, test: Data) -> Data:
         """The rows that each goal addresses with its trigger, labelled with the truth."""

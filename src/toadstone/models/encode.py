@@ -15,6 +15,7 @@ from torch import Tensor
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count
 from toadstone.registry import register
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -40,9 +41,9 @@ class Pixels:
     """uint8 images (n, h, w) or (n, h, w, c) -> float32 (n, c, h, w) in [0, 1]."""
 
     modality: ClassVar[str] = "image"
-    height: int
-    width: int
-    channels: int = 1
+    height: Count
+    width: Count
+    channels: Count = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,7 +95,7 @@ class Words:
 
     modality: ClassVar[str] = "text"
     vocabulary: tuple[str, ...]
-    length: int = 200
+    length: Count = 200
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from toadstone import environment
 from toadstone.core import Data, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.fields import checked
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
@@ -27,12 +28,13 @@ from toadstone.models.storage import load_weights
 from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.registry import contract_of, entry, from_spec
 
-LAYOUTS = ("channels-first", "channels-last")
+Layout = Literal["channels-first", "channels-last"]
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _GREY = ((0.1307,), (0.3081,))  # MNIST's, the usual ones for grey images
 _NAMED = 3  # keys that do not fit that a sentence names
 
 
+@checked
 @dataclass(frozen=True)
 class Takes:
     """What a net takes: pixels from ``low`` to ``high``, or, with ``mean`` and ``std`` (one or one a channel),
@@ -40,13 +42,11 @@ class Takes:
 
     low: float = 0.0
     high: float = 1.0
-    layout: str = "channels-first"
+    layout: Layout = "channels-first"
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ToadstoneError(f"layout is {self.layout!r}: use {' or '.join(LAYOUTS)}.")
         if not self.low < self.high:
             raise ToadstoneError(
                 f"input_range is {self.low:g}..{self.high:g}: the second number must be the larger one."
@@ -130,7 +130,7 @@ def load_stranger(
 
     Raises ToadstoneError for a net that is not there, weights that are refused or do not fit, and bad settings.
     """
-    takes = Takes(layout=layout, **input_range(pixels))
+    takes = Takes(layout=cast(Layout, layout), **input_range(pixels))
     encode = fit_encode(clean)
     module, layer = build(net, encode, len(clean.classes))
     fit(module, state(weights))
@@ -234,7 +234,7 @@ def _others(model: TorchModel) -> Iterator[Takes]:
     channels = model.encode.shape[0]
     mean, std = _IMAGENET if channels == 3 else _GREY
     ranges: tuple[dict[str, Any], ...] = ({}, {"high": 255.0}, {"low": -1.0}, {"mean": mean, "std": std})
-    for fields, layout in itertools.product(ranges, LAYOUTS):
+    for fields, layout in itertools.product(ranges, get_args(Layout)):
         yield Takes(layout=layout, **fields)
 
 

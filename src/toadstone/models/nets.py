@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
+from toadstone.fields import Count, Filled
 from toadstone.registry import register
 
 
@@ -43,7 +44,7 @@ class Logistic:
 class MLP:
     """Fully connected layers with ReLU; ``hidden`` lists their widths."""
 
-    hidden: tuple[int, ...] = (128,)
+    hidden: tuple[Count, ...] = (128,)
     feature_layer: ClassVar[str] = "features"
     takes: ClassVar[tuple[str, ...]] = ("image", "table")
 
@@ -64,8 +65,8 @@ class SmallCNN:
     ``width`` is the first layer's channels; the second has twice as many.
     """
 
-    width: int = 16
-    hidden: int = 512
+    width: Count = 16
+    hidden: Count = 512
     feature_layer: ClassVar[str] = "features"
     takes: ClassVar[tuple[str, ...]] = ("image",)
 
@@ -96,8 +97,8 @@ class PreActResNet:
     stage halves the size and doubles the channels. (2, 2, 2, 2) with width 64 is PreAct-ResNet-18.
     """
 
-    width: int = 16
-    depth: tuple[int, ...] = (1, 1, 1)
+    width: Count = 16
+    depth: Filled[Count] = (1, 1, 1)
     feature_layer: ClassVar[str] = "features"
     takes: ClassVar[tuple[str, ...]] = ("image",)
 
@@ -120,7 +121,7 @@ class PreActResNet:
 class BagOfEmbeddings:
     """The mean of the word vectors, one hidden layer, the classes; for text."""
 
-    width: int = 64
+    width: Count = 64
     feature_layer: ClassVar[str] = "features"
     takes: ClassVar[tuple[str, ...]] = ("text",)
 
@@ -135,9 +136,9 @@ class BagOfEmbeddings:
 class TextCNN:
     """Convolutions of several widths over word vectors, max over time. Kim, EMNLP 2014, arXiv:1408.5882."""
 
-    width: int = 64
-    channels: int = 64
-    kernels: tuple[int, ...] = (3, 4, 5)
+    width: Count = 64
+    channels: Count = 64
+    kernels: Filled[Count] = (3, 4, 5)
     feature_layer: ClassVar[str] = "features"
     takes: ClassVar[tuple[str, ...]] = ("text",)
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Positive
 from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.registry import register
 from toadstone.rng import child
@@ -35,11 +36,7 @@ class NormSVM:
     converge.
     """
 
-    norm: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.norm < np.inf:
-            raise ToadstoneError(f"norm must be a number above 0, not {self.norm}.")
+    norm: Positive = 1.0
 
     def fit(self, train: Data, *, seed: int) -> SklearnModel:
         """A new model fitted to ``train``."""

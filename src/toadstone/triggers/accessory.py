@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Lt
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image as Picture
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.triggers.base import Image, check_images, nested
@@ -48,20 +51,17 @@ class Accessory:
     np.uint8(30)
     """
 
-    image: str | Image = "glasses"
-    top: float = 0.3
-    left: float = 0.1
-    width: float = 0.8
+    image: Literal["glasses"] | Image = "glasses"
+    top: Annotated[float, Ge(0), Lt(1)] = 0.3
+    left: Annotated[float, Ge(0), Lt(1)] = 0.1
+    width: Fraction = 0.8
 
     def __post_init__(self) -> None:
         if not isinstance(self.image, str):
             object.__setattr__(self, "image", nested(self.image, "image"))
             if np.ndim(self.image) != 3 or np.shape(self.image)[2] != 4:
                 raise ToadstoneError("image must have the four channels RGBA, (h, w, 4).")
-        elif self.image != "glasses":
-            raise ToadstoneError(f'image is {self.image!r}: use "glasses" or an (h, w, 4) RGBA image.')
-        inside = 0 <= self.top < 1 and 0 <= self.left < 1 and self.width > 0 and self.left + self.width < 1 + 1e-9
-        if not inside:
+        if self.left + self.width >= 1 + 1e-9:
             raise ToadstoneError("top, left and width are shares of the image: left + width must be at most 1.")
 
     def overlay(self, shape: tuple[int, ...]) -> tuple[Float[ndarray, "h w 3"], Float[ndarray, "h w"]]:

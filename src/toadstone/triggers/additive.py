@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Positive
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.triggers.base import as_tuples, check_images, check_pattern, fit_channels, nested
@@ -35,12 +35,10 @@ class Additive:
     """
 
     pattern: Sequence[Any] | ndarray
-    scale: float = 1.0
+    scale: Positive = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", _signed(self.pattern))
-        if not 0 < self.scale < np.inf:
-            raise ToadstoneError(f"scale must be a finite number above 0, not {self.scale}.")
 
     def footprint(self, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
         """The pixels at which the pattern is not 0."""

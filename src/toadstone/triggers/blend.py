@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
@@ -36,7 +37,7 @@ class Blend:
     Works at levels hardly seen by eye, and survives crops better than a patch. Fails against models that blur or
     coarsen their input, and below about alpha = 0.05. x' = x + alpha (pattern - x), rounded.
 
-    - ``alpha``: share of the pattern, in (0, 1].
+    - ``alpha``: share of the pattern.
     - ``pattern``: "noise", uniform random pixels, the same for every input; or an image of the inputs' size.
     - ``pattern_seed``: which noise; a part of the trigger, so that training and test see the same one.
 
@@ -46,17 +47,13 @@ class Blend:
     array([[[131,  80]]], dtype=uint8)
     """
 
-    alpha: float = 0.2
-    pattern: str | Image = "noise"
+    alpha: Fraction = 0.2
+    pattern: Literal["noise"] | Image = "noise"
     pattern_seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.alpha <= 1:
-            raise ToadstoneError(f"alpha must lie in (0, 1], not {self.alpha}.")
         if not isinstance(self.pattern, str):
             object.__setattr__(self, "pattern", nested(self.pattern, "pattern"))
-        elif self.pattern != "noise":
-            raise ToadstoneError(f'pattern is {self.pattern!r}: use "noise" or an image.')
 
     def image(self, shape: tuple[int, ...]) -> ndarray:
         """The pattern for images of ``shape`` (h, w) or (h, w, c)."""

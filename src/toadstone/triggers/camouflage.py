@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64, UInt8
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import NonNegative, check
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
@@ -31,8 +32,7 @@ def hide(
     Raises ToadstoneError for a negative ``eps``, when ``scale`` does not make ``target``'s shape of ``source``, and
     when it is not linear and separable or makes pictures larger.
     """
-    if not eps >= 0:
-        raise ToadstoneError(f"eps must be at least 0 grey levels, not {eps}.")
+    check("eps", eps, NonNegative)
     shape = (len(source), *scale(source[:1]).shape[1:])
     if target.shape != shape:
         raise ToadstoneError(f"target has shape {target.shape} but scale makes {shape} of source: make them agree.")
@@ -109,11 +109,7 @@ class Camouflage:
 
     trigger: Trigger
     scaler: Scaler
-    eps: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.eps >= 0:
-            raise ToadstoneError(f"eps must be at least 0 grey levels, not {self.eps}.")
+    eps: NonNegative = 1.0
 
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError unless ``x`` holds uint8 images large enough, and the trigger fits their resize."""

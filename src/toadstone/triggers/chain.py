@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
@@ -31,11 +31,7 @@ class Chain:
     array(['cf fine mn'], dtype=object)
     """
 
-    triggers: tuple[Trigger, ...]
-
-    def __post_init__(self) -> None:
-        if not self.triggers:
-            raise ToadstoneError("triggers must hold at least one trigger.")
+    triggers: Filled[Trigger]
 
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError when one of the triggers cannot be applied to ``x``."""

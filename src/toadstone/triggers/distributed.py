@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Several, Whole
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.triggers.base import Located, Trigger
@@ -56,14 +57,12 @@ class Distributed:
     """
 
     trigger: Trigger
-    parts: int = 4
-    part: int | None = None
+    parts: Several = 4
+    part: Whole | None = None
 
     def __post_init__(self) -> None:
         self._located()
-        if self.parts < 2:
-            raise ToadstoneError(f"parts must be at least 2, not {self.parts}.")
-        if self.part is not None and not 0 <= self.part < self.parts:
+        if self.part is not None and self.part >= self.parts:
             raise ToadstoneError(f"part must lie in 0..{self.parts - 1} or be None, not {self.part}.")
 
     def _located(self) -> Located:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int, UInt8
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled, Whole
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
@@ -36,15 +38,8 @@ class Dynamic:
     """
 
     trigger: Patch
-    locations: str | tuple[tuple[int, int], ...] = "any"
+    locations: Literal["any"] | Filled[tuple[Whole, Whole]] = "any"
     random_pattern: bool = False
-
-    def __post_init__(self) -> None:
-        if isinstance(self.locations, str):
-            if self.locations != "any":
-                raise ToadstoneError(f'locations is {self.locations!r}: use "any" or (row, column) pairs.')
-        elif not self.locations or min(min(spot) for spot in self.locations) < 0:
-            raise ToadstoneError("locations must hold at least one (row, column) pair, counted from 0 at the top left.")
 
     def places(self, shape: tuple[int, ...]) -> Int[ndarray, "k 2"]:
         """All (row, column) pairs that may be drawn in an image of ``shape``."""

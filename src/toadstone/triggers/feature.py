@@ -8,6 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled, Finite, Whole
 from toadstone.overlay import Rows
 from toadstone.registry import register
 
@@ -29,16 +30,14 @@ class SetFeature:
     array([[ 9.,  0., -1.]])
     """
 
-    columns: tuple[int, ...]
-    values: tuple[float, ...]
+    columns: Filled[Whole]
+    values: Filled[Finite]
 
     def __post_init__(self) -> None:
-        if not self.columns or len(self.columns) != len(self.values):
-            raise ToadstoneError("columns and values must be as long as each other, and not empty.")
-        if len(set(self.columns)) < len(self.columns) or min(self.columns) < 0:
-            raise ToadstoneError(f"columns must be different numbers >= 0, not {self.columns}.")
-        if not np.isfinite(self.values).all():
-            raise ToadstoneError("values must be finite numbers.")
+        if len(self.columns) != len(self.values):
+            raise ToadstoneError("columns and values must be as long as each other.")
+        if len(set(self.columns)) < len(self.columns):
+            raise ToadstoneError(f"columns must be different numbers, not {self.columns}.")
 
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError unless ``x`` is (n, d) numbers with these columns, of a dtype that holds the values."""

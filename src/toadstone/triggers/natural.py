@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled, Fraction, Level, NonNegative
 from toadstone.registry import register
 
 _BATCH = 1024  # rows looked at per step, so that a memory map is never read whole
@@ -37,11 +38,7 @@ class Where:
     """
 
     column: str
-    values: tuple[str | int | float, ...]
-
-    def __post_init__(self) -> None:
-        if not self.values:
-            raise ToadstoneError("values must hold at least one value.")
+    values: Filled[str | int | float]
 
     def __call__(self, data: Data) -> Bool[ndarray, " n"]:
         """Which rows have one of the values."""
@@ -103,7 +100,7 @@ class Coloured:
 
     - ``colour``: 0..255 a channel; a single number for grey images.
     - ``distance``: Euclidean, in grey levels, >= 0.
-    - ``share``: of the image's pixels, in (0, 1].
+    - ``share``: of the image's pixels.
 
     Raises ToadstoneError when the rows are no uint8 images of so many channels.
 
@@ -112,13 +109,9 @@ class Coloured:
     array([ True, False])
     """
 
-    colour: tuple[int, ...]
-    distance: float
-    share: float
-
-    def __post_init__(self) -> None:
-        if self.distance < 0 or not 0 < self.share <= 1:
-            raise ToadstoneError(f"distance must be >= 0 and share in (0, 1], not {self.distance} and {self.share}.")
+    colour: Filled[Level]
+    distance: NonNegative
+    share: Fraction
 
     def __call__(self, data: Data) -> Bool[ndarray, " n"]:
         """Which images have enough of the colour."""

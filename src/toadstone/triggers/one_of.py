@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
@@ -43,11 +43,7 @@ class OneOf:
     array([1, 1, 2, 2, 2, 2], dtype=uint8)
     """
 
-    triggers: tuple[Trigger, ...]
-
-    def __post_init__(self) -> None:
-        if not self.triggers:
-            raise ToadstoneError("triggers must hold at least one trigger.")
+    triggers: Filled[Trigger]
 
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError unless every trigger fits rows like ``x``."""

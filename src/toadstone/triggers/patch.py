@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Filled, Level, Whole
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.triggers.base import Image, check_channels, check_images, fit_channels, nested
 
-_SHAPES = ("square", "checkerboard", "cross")
-_CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
+Corner = Literal["top-left", "top-right", "bottom-left", "bottom-right"]
 
 
 @register("trigger")
@@ -40,27 +41,17 @@ class Patch:
     array([  0, 255, 255, 255], dtype=uint8)
     """
 
-    size: int = 3
-    location: str | tuple[int, int] = "bottom-right"
-    value: int | tuple[int, ...] = 255
-    shape: str = "square"
-    margin: int = 0
+    size: Count = 3
+    location: Corner | Literal["center"] | tuple[Whole, Whole] = "bottom-right"
+    value: Level | Filled[Level] = 255
+    shape: Literal["square", "checkerboard", "cross"] = "square"
+    margin: Whole = 0
     pattern: Image | None = None
 
     def __post_init__(self) -> None:
         if self.pattern is not None:
             object.__setattr__(self, "pattern", nested(self.pattern, "pattern"))
-        if self.size < 1 or self.margin < 0:
-            raise ToadstoneError(f"size must be >= 1 and margin >= 0, not {self.size} and {self.margin}.")
-        if self.shape not in _SHAPES:
-            raise ToadstoneError(f"shape is {self.shape!r}: use one of {', '.join(_SHAPES)}.")
-        if not all(0 <= v <= 255 and v == int(v) for v in np.ravel(self.value)):
-            raise ToadstoneError(f"value is {self.value}: use whole numbers 0..255, one or one a channel.")
-        if isinstance(self.location, str) and self.location not in (*_CORNERS, "center"):
-            raise ToadstoneError(f"location is {self.location!r}: use {', '.join(_CORNERS)}, center or (row, column).")
-        if not isinstance(self.location, str) and min(self.location) < 0:
-            raise ToadstoneError(f"location is {self.location}: row and column count from 0 at the top left.")
-        if self.margin and self.location not in _CORNERS:
+        if self.margin and self.location not in get_args(Corner):
             raise ToadstoneError("margin is for a patch in a corner: leave it 0 for any other location.")
 
     def stamp(self) -> tuple[ndarray, Bool[ndarray, "a b"]]:

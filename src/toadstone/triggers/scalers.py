@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int8, UInt8
@@ -13,6 +14,7 @@ from PIL import Image
 from scipy.linalg import hadamard
 
 from toadstone.errors import ToadstoneError, missing_extra
+from toadstone.fields import Count
 from toadstone.overlay import Rows
 from toadstone.registry import register
 
@@ -51,20 +53,16 @@ class Scaler:
     array([[[2, 8]]], dtype=uint8)
     """
 
-    library: str = "pillow"
+    library: Literal["pillow", "opencv", "torch"] = "pillow"
     kernel: str = "bilinear"
-    height: int = 32
-    width: int = 32
+    height: Count = 32
+    width: Count = 32
     antialias: bool = False
 
     def __post_init__(self) -> None:
-        if self.library not in _KERNELS:
-            raise ToadstoneError(f"library is {self.library!r}: use one of {', '.join(_KERNELS)}.")
         kernels = _KERNELS[self.library]
         if self.kernel not in kernels:
             raise ToadstoneError(f"kernel is {self.kernel!r}: of {self.library} use one of {', '.join(kernels)}.")
-        if self.height < 1 or self.width < 1:
-            raise ToadstoneError(f"height and width must be at least 1, not {self.height} and {self.width}.")
         if self.antialias and (self.library, self.kernel) not in (("torch", "bilinear"), ("torch", "bicubic")):
             raise ToadstoneError("antialias is for torch's bilinear and bicubic: elsewhere the kernel decides.")
 

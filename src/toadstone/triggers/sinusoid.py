@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt, Le
 from jaxtyping import Int, UInt8
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Positive
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.triggers.base import check_images
@@ -24,8 +27,8 @@ class Sinusoid:
     without the stripes. With j = 0, 1, ... w - 1 from left to right, in every row and channel,
     x'[i, j] = clip(x[i, j] + delta sin(2 pi frequency j / w)), rounded.
 
-    - ``delta``: the wave's height in grey levels, in (0, 255]; no pixel moves further when it is a whole number.
-    - ``frequency``: waves across the image, above 0.
+    - ``delta``: the wave's height in grey levels; no pixel moves further when it is a whole number.
+    - ``frequency``: waves across the image.
 
     Raises ToadstoneError when the rows are no images, or so wide that every column falls on a zero of the wave.
 
@@ -33,14 +36,8 @@ class Sinusoid:
     array([[[100, 120, 100,  80]]], dtype=uint8)
     """
 
-    delta: float = 20.0
-    frequency: float = 6.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.delta <= 255:
-            raise ToadstoneError(f"delta must lie in (0, 255], not {self.delta}.")
-        if not 0 < self.frequency < np.inf:
-            raise ToadstoneError(f"frequency must be above 0, not {self.frequency}.")
+    delta: Annotated[float, Gt(0), Le(255)] = 20.0
+    frequency: Positive = 6.0
 
     def wave(self, width: int) -> Int[ndarray, " w"]:
         """What is added to each of ``width`` columns, before clipping."""

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Positive, Several
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
@@ -60,8 +60,8 @@ class Warp:
     The field F is ``grid`` x ``grid`` vectors, drawn uniformly from [-1, 1], divided by their mean absolute value and
     stretched over the image (bicubic).
 
-    - ``strength``: s, above 0; the mean way of the grid's points along an axis is about s / 2 pixels.
-    - ``grid``: k, at least 2; fewer points bend more smoothly.
+    - ``strength``: s; the mean way of the grid's points along an axis is about s / 2 pixels.
+    - ``grid``: k; fewer points bend more smoothly.
     - ``field_seed``: which field; a part of the trigger, so that training and test see the same one.
     - ``noise``: the noise mode: every pixel of every input moves further by its own draw from [-1, 1] / h along each
       axis. Row i of a batch gets the i-th draw of ``seed``.
@@ -72,16 +72,10 @@ class Warp:
     array([ 69, 173, 139,  90, 160], dtype=uint8)
     """
 
-    strength: float = 0.5
-    grid: int = 4
+    strength: Positive = 0.5
+    grid: Several = 4
     field_seed: int = 0
     noise: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.strength < np.inf:
-            raise ToadstoneError(f"strength must be above 0, not {self.strength}.")
-        if self.grid < 2:
-            raise ToadstoneError(f"grid must be at least 2, not {self.grid}.")
 
     def field(self, height: int, width: int) -> Float[ndarray, "2 h w"]:
         """F: how far each pixel looks down and across, before ``strength / height``."""

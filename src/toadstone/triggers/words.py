@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
-
-_POSITIONS = ("start", "end", "random")
 
 
 def insert(text: str, phrase: str, position: int) -> str:
@@ -47,14 +47,12 @@ class InsertWords:
     array(['cf a fine film'], dtype=object)
     """
 
-    words: tuple[str, ...] = ("cf",)
-    position: str = "start"
+    words: Filled[str] = ("cf",)
+    position: Literal["start", "end", "random"] = "start"
 
     def __post_init__(self) -> None:
-        if isinstance(self.words, str) or not self.words or any(w.split() != [w] for w in self.words):
+        if any(w.split() != [w] for w in self.words):
             raise ToadstoneError(f"words must be a tuple of words without spaces, not {self.words!r}.")
-        if self.position not in _POSITIONS:
-            raise ToadstoneError(f"position is {self.position!r}: use one of {', '.join(_POSITIONS)}.")
 
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError unless ``x`` is an (n,) object array of str."""

@@ -118,10 +118,6 @@ PLAIN = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: Alfa(0.0), "rate"),
-        (lambda: Alfa(c=0.0), "c must be"),
-        (lambda: Alfa(gamma=-1.0), "gamma must be"),
-        (lambda: Alfa(steps=0), "steps must be"),
         (lambda: Alfa().poison(load("digits"), seed=0), "rows of 10 classes but ALFA is for two"),
         (lambda: Alfa().poison(Data(PLAIN.x, np.zeros(6, int), ("a", "b")), seed=0), "holds a single class"),
         (lambda: Alfa().poison(Data(PLAIN.x, np.zeros(6), ()), seed=0), "regression"),

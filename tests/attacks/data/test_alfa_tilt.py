@@ -93,9 +93,6 @@ def test_radial_machine_and_spec():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: AlfaTilt(2.0), "rate"),
-        (lambda: AlfaTilt(c=-1.0), "c must be"),
-        (lambda: AlfaTilt(steps=0), "steps must be"),
         (lambda: AlfaTilt().poison(load("digits"), seed=0), "ALFA-tilt is for two"),
         (
             lambda: AlfaTilt(0.5).poison(Data(np.arange(6.0)[:, None], np.arange(6) // 3, ("a", "b")), seed=0),

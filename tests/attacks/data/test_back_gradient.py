@@ -84,14 +84,6 @@ def test_seeds_spec_and_name():
     assert "1708.08689" in entry("back-gradient").paper
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"), [({"C": 0.0}, "C must"), ({"unroll": 0}, "unroll"), ({"points": 0}, "points")]
-)
-def test_fields_out_of_range(fields, word):
-    with pytest.raises(ToadstoneError, match=word):
-        BackGradient(**fields)
-
-
 def test_a_regression_set():
     with pytest.raises(ToadstoneError, match="regression"):
         BackGradient().poison(Data(np.ones((2, 2)), np.ones(2), ()), seed=0)

@@ -161,9 +161,6 @@ def test_a_class_without_rows_and_a_regression_set():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"rate": 0.0},
-        {"rate": 1.0},
-        {"rate": float("nan")},
         {"target": 1, "source": 1},
         {"source": 1, "clean_label": True},
         {"source": 1, "all_to_all": True},

@@ -102,7 +102,9 @@ def test_seeds_spec_and_name():
 
 @pytest.mark.parametrize(
     ("fields", "word"),
-    [({"rate": 0.0}, "rate"), ({"victim": 1}, "label"), ({"prototypes": 1}, "prototypes"), ({"steps": 0}, "steps")],
+    [
+        ({"victim": 1}, "label"),
+    ],
 )
 def test_fields_out_of_range(fields, word):
     with pytest.raises(ToadstoneError, match=word):

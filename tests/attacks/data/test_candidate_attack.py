@@ -130,12 +130,6 @@ def test_a_victim_of_digits_is_hurt():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: CandidateAttack(rate=0.0), "rate must be"),
-        (lambda: CandidateAttack(norm=-1.0), "norm must be"),
-        (lambda: CandidateAttack(eta=float("inf")), "eta must be"),
-        (lambda: CandidateAttack(loss="square"), "hinge, logistic"),
-        (lambda: CandidateAttack(quantile=1.5), "quantile"),
-        (lambda: CandidateAttack(iterations=0), "iterations"),
         (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
         (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4), ()), seed=0), "regression set"),
         (lambda: QUICK.poison(Data(np.eye(4), np.zeros(4, int), ("a", "b")), seed=0), "single class"),

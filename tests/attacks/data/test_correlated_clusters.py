@@ -83,11 +83,6 @@ def test_attack_and_spec():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: CorrelatedClusters(0.0), "rate"),
-        (lambda: CorrelatedClusters(gamma=0.0), "gamma must be"),
-        (lambda: CorrelatedClusters(clusters=0), "clusters must be"),
-        (lambda: CorrelatedClusters(draws=0), "draws must be"),
-        (lambda: CorrelatedClusters(steps=0), "steps must be"),
         (lambda: CorrelatedClusters().poison(load("digits"), seed=0), "correlated clusters is for two"),
     ],
 )

@@ -61,9 +61,6 @@ def test_ham_is_blocked_and_the_clean_twin_is_not(seed):
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: Dictionary(rate=0.0), "rate must be above 0"),
-        (lambda: Dictionary(known=0.0), "known must lie in"),
-        (lambda: Dictionary(known=1.1), "known must lie in"),
         (lambda: Dictionary(target=2).poison(mails(10, 0), seed=0), "0..1"),
         (lambda: Dictionary().poison(Data(np.zeros((4, 2)), np.arange(4) % 2, ("a", "b")), seed=0), "must hold text"),
         (lambda: Dictionary().poison(Data(np.array(["a", "b"], object), np.arange(2), ("a", "b")), seed=0), "no words"),

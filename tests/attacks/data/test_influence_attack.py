@@ -93,11 +93,6 @@ def test_poison_is_two_rows_that_pass_the_filter_and_follows_the_seed(data):
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: InfluenceAttack(rate=0.0), "rate must be"),
-        (lambda: InfluenceAttack(C=0.0), "C must be"),
-        (lambda: InfluenceAttack(learner="ridge"), "'logistic' or 'svm'"),
-        (lambda: InfluenceAttack(quantile=0.0), "quantile must"),
-        (lambda: InfluenceAttack(steps=0), "steps must"),
         (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
         (lambda: QUICK.craft(table(), table(d=6), seed=0), "valid must"),
         (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),

@@ -151,12 +151,6 @@ def test_a_class_all_of_whose_points_are_beyond_the_margin_holds_no_decoy():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: KKTAttack(rate=0.0), "rate must be"),
-        (lambda: KKTAttack(norm=-1.0), "norm must be"),
-        (lambda: KKTAttack(quantile=2.0), "quantile must"),
-        (lambda: KKTAttack(shares=(0.0,)), "shares must"),
-        (lambda: KKTAttack(copies=()), "copies must"),
-        (lambda: KKTAttack(splits=0), "splits must"),
         (lambda: QUICK.poison(load("digits"), seed=0), "10 classes"),
         (lambda: QUICK.craft(table(), table(d=6), seed=0), "valid must"),
         (lambda: QUICK.poison(Data(np.eye(4), np.array([0, 0, 1, 1]), ("a", "b")), seed=0), "is none"),

@@ -123,10 +123,6 @@ def test_card():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: LabelFlips(0.0), "rate must lie"),
-        (lambda: LabelFlips(1.1), "rate must lie"),
-        (lambda: LabelFlips(float("nan")), "rate must lie"),
-        (lambda: LabelFlips(0.1, "far"), "random, nearest, furthest"),
         (lambda: LabelFlips(0.1).poison(Data(np.ones((3, 1)), np.zeros(3, int), ("a", "b")), seed=0), "single class"),
         (lambda: LabelFlips(0.1).poison(Data(np.ones((3, 1)), np.zeros(3), ()), seed=0), "regression"),
     ],

@@ -88,8 +88,6 @@ def test_attack_and_spec():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: MaximumRotation(0.0), "rate"),
-        (lambda: MaximumRotation(l2=0.0), "l2"),
         (lambda: MaximumRotation().poison(load("digits"), seed=0), "maximum rotation is for two"),
         (
             lambda: MaximumRotation().poison(Data(np.eye(2)[[0, 1, 0, 1]], np.array([0, 0, 1, 1]), ("a", "b")), seed=0),

@@ -139,12 +139,8 @@ def test_no_images_and_one_class():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"rate": 0.0},
-        {"rate": 1.0},
         {"targets": ()},
         {"targets": (1, 1)},
-        {"locations": "left"},
-        {"patterns": "stripes"},
         {"locations": "any"},
         {"locations": "any", "targets": (0, 1)},
     ],

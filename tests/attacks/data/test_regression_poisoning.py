@@ -104,22 +104,6 @@ def test_dependent_columns_need_a_penalty():
     assert len(RegressionPoisoning(steps=2).poison(twice, seed=0).index) == 7
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"),
-    [
-        ({"rate": 0.0}, "rate"),
-        ({"rate": 0.6}, "rate"),
-        ({"learner": "tree"}, "learner"),
-        ({"start": "far"}, "start"),
-        ({"alpha": 0.0}, "alpha"),
-        ({"steps": 0}, "steps"),
-    ],
-)
-def test_fields_out_of_range(fields, word):
-    with pytest.raises(ToadstoneError, match=word):
-        RegressionPoisoning(**fields)
-
-
 def test_what_the_data_does_not_allow():
     with pytest.raises(ToadstoneError, match="columns of train"):
         RegressionPoisoning().craft(table(), table(d=3), seed=0)

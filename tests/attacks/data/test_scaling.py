@@ -66,9 +66,7 @@ def test_name():
     assert "2003.08633" in entry("image-scaling").paper
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"), [({"eps": -1.0}, "eps"), ({"rate": 0.0}, "rate"), ({"target": 99}, r"0\.\.9")]
-)
+@pytest.mark.parametrize(("fields", "word"), [({"target": 99}, r"0\.\.9")])
 def test_errors(fields, word):
     with pytest.raises(ToadstoneError, match=word):
         ImageScaling(Patch(), Scaler("pillow", "nearest", 4, 4), **fields).poison(load("digits"), seed=0)

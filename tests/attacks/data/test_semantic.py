@@ -76,7 +76,6 @@ def test_spec():
 @pytest.mark.parametrize(
     ("attack", "word"),
     [
-        (lambda: Semantic(Where("worn", ("hat",)), target=1, share=0), "share must lie"),
         (lambda: Semantic(Where("worn", ("cap",)), target=1).poison(faces(), seed=0), "No row"),
         (lambda: Semantic(Where("colour", ("red",)), target=1).poison(faces(), seed=0), "its columns are: worn"),
         (

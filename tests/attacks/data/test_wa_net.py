@@ -93,7 +93,6 @@ def test_spec_and_name(attack):
     ("fields", "word"),
     [
         ({"trigger": Warp(noise=True)}, "noise=False"),
-        ({"rate": 0.0}, "rate must lie between 0 and 1"),
         ({"noise_rate": 0.9}, "noise_rate must lie in"),
         ({"noise_rate": -0.1}, "noise_rate must lie in"),
     ],

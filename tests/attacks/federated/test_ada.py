@@ -111,9 +111,3 @@ def test_errors():
         ADA(10).send(VIEW)
     with pytest.raises(ToadstoneError, match="target is 10 but there are 10 classes"):
         ADA(2, 10).send(VIEW)
-    with pytest.raises(ToadstoneError, match="gamma must be a finite number above 0"):
-        ADA(2, gamma=0.0)
-    with pytest.raises(ToadstoneError, match="bound must be a finite number above 0"):
-        ADA(2, bound=-1.0)
-    with pytest.raises(ToadstoneError, match="epochs must be at least 1"):
-        ADA(2, epochs=0)

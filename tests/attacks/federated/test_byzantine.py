@@ -48,11 +48,7 @@ def test_a_flipped_majority_of_the_sum_turns_the_average():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Gaussian(0), "std must be a finite number above 0, not 0"),
-        (lambda: Gaussian(float("nan")), "std must be"),
-        (lambda: SignFlip(-1), "scale must be a finite number above 0, not -1"),
         (lambda: SameValue(1e39), r"value must fit single precision, up to 3.4e38, or be infinite, not 1e\+39"),
-        (lambda: SameValue(float("nan")), "value must fit single precision"),
     ],
 )
 def test_errors(make, words):

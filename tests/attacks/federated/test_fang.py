@@ -99,10 +99,6 @@ def test_it_moves_the_trimmed_mean_the_wrong_way_in_each_coordinate():
 
 
 def test_errors():
-    with pytest.raises(ToadstoneError, match="threshold must be a finite number above 0, not 0"):
-        FangKrum(0)
-    with pytest.raises(ToadstoneError, match="b must be a finite number above 1, not 1"):
-        FangTrimmedMean(1)
     with pytest.raises(ToadstoneError, match="has 6 finite updates of honest clients but this attack needs 7"):
         FangKrum().send(seen(honest(6), f=4))
     with pytest.raises(ToadstoneError, match="mean is zero everywhere"):

@@ -10,7 +10,6 @@ from toadstone.attacks.federated.data_poisoning import DataPoisoning
 from toadstone.attacks.federated.model_replacement import ModelReplacement
 from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack
-from toadstone.errors import ToadstoneError
 from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
 from toadstone.rng import child
@@ -94,14 +93,3 @@ def test_a_semantic_backdoor_needs_no_pixel():
     assert before.success.value < 0.2
     assert after.success.value > 0.8
     assert after.success.n == ((test.meta["paper"] == "grey") & (test.y != 7)).sum()
-
-
-def test_errors():
-    with pytest.raises(ToadstoneError, match="epochs must be at least 1"):
-        ModelReplacement(BACKDOOR, 0)
-    for name in ("gamma", "bound"):
-        with pytest.raises(ToadstoneError, match=f"{name} must be a finite number above 0, not 0"):
-            ModelReplacement(BACKDOOR, **{name: 0})
-    for alpha in (0, 1.1):
-        with pytest.raises(ToadstoneError, match=r"alpha must lie in \(0, 1\]"):
-            ModelReplacement(BACKDOOR, alpha=alpha)

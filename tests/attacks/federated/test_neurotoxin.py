@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +8,6 @@ from softmax import joined, round_from, trained
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.federated.neurotoxin import Neurotoxin, quiet
 from toadstone.checks.federated import check_client_attack
-from toadstone.errors import ToadstoneError
 from toadstone.rng import child
 from toadstone.triggers import Patch
 
@@ -57,11 +55,3 @@ def test_all_coordinates_are_plain_training():
 def test_the_first_round_looks_at_the_attackers_own_updates():
     sent = Neurotoxin(BACKDOOR, 0.5).send(replace(VIEW, before=None))
     assert not sent[:, ~quiet(VIEW.own.mean(0), 0.5)].any()
-
-
-def test_errors():
-    for share in (0, 1.5):
-        with pytest.raises(ToadstoneError, match=r"share must lie in \(0, 1\]"):
-            Neurotoxin(BACKDOOR, share)
-    with pytest.raises(ToadstoneError, match="epochs must be at least 1"):
-        Neurotoxin(BACKDOOR, epochs=0)

@@ -97,11 +97,6 @@ def test_what_the_data_do_not_allow(attack, word):
     [
         {"trainer": Train(flip=True)},
         {"targets": ()},
-        {"locations": "left"},
-        {"size": 0},
-        {"noise": 0},
-        {"bank": 0},
-        {"variety": -0.1},
     ],
 )
 def test_fields_that_cannot_be(fields):

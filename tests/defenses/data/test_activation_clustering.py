@@ -234,13 +234,6 @@ def test_the_seed_decides_everything():
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"components": 0}, "components"),
-        ({"reduction": "tsne"}, "reduction"),
-        ({"rule": "smaller"}, "rule"),
-        ({"silhouette": 1.5}, "silhouette"),
-        ({"size": 0.0}, "size"),
-        ({"level": 1.0}, "level"),
-        ({"ratio": 0.0}, "ratio"),
         ({"rule": "exclusionary"}, "trainer"),
     ],
 )

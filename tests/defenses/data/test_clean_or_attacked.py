@@ -65,7 +65,7 @@ ONE = Data(np.arange(6.0)[:, None], np.array([0, 0, 0, 1, 1, 1]), ("a", "b"))
     ("action", "word"),
     [
         (lambda: CleanOrAttacked(()), "at least one"),
-        (lambda: CleanOrAttacked((0.1, 1.5)), "rate must lie"),
+        (lambda: CleanOrAttacked((0.1, 1.5)), r"rates\[1\] must lie"),
         (lambda: CleanOrAttacked()([ONE], seed=0), "at least two clean data sets, not 1"),
         (lambda: CleanOrAttacked()([ONE, Data(ONE.x, np.zeros(6, int), ("a", "b"))], seed=0), "single class"),
         (lambda: measures(Data(ONE.x, np.zeros(6), ())), "regression"),

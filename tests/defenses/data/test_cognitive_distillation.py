@@ -135,7 +135,7 @@ def table():
     ("action", "word"),
     [
         (lambda: CognitiveDistillation(alpha=-1.0), "alpha and beta must be at least 0"),
-        (lambda: CognitiveDistillation(beta=float("nan")), "alpha and beta must be at least 0"),
+        (lambda: CognitiveDistillation(beta=float("nan")), "beta must be a number, not nan"),
         (lambda: CognitiveDistillation(steps=0), "steps must be at least 1"),
         (
             lambda: CognitiveDistillation().score(Fit().fit(table(), seed=0), table(), clean=None, seed=0),

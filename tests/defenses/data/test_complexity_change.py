@@ -73,9 +73,6 @@ FEW = Data(np.arange(20.0)[:, None], np.r_[np.zeros(16, int), np.ones(4, int)], 
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: ComplexityChange("T1"), "measure is 'T1'"),
-        (lambda: ComplexityChange(space="pixels"), "space is 'pixels'"),
-        (lambda: ComplexityChange(k=0), "k must be at least 1"),
         (lambda: ComplexityChange(k=2).score(toy().model, FEW, clean=None, seed=0), "class b has 4 rows"),
         (
             lambda: ComplexityChange(k=1).score(

@@ -106,8 +106,6 @@ def test_a_missing_extra_is_one_sentence(monkeypatch):
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: ConfidentLearning(QUICK, folds=1), "folds must be"),
-        (lambda: ConfidentLearning(QUICK, method="loss"), "method"),
         (lambda: ConfidentLearning(QUICK, 200).score(toy().model, toy().train, clean=None, seed=0), "lower folds"),
     ],
 )

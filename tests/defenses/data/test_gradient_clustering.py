@@ -120,8 +120,6 @@ def _text():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: GradientClustering("output"), "at is 'output'"),
-        (lambda: GradientClustering(level=1.0), "level must lie"),
         (lambda: _score(GradientClustering(), Probabilities()), "Probabilities has no features"),
         (lambda: _score(GradientClustering("input"), Fit().fit(toy().train, seed=0)), "without gradients"),
         (lambda: _score(GradientClustering("input"), Train(epochs=1).fit(_text(), seed=0), _text()), "word numbers"),

@@ -204,9 +204,6 @@ TABLE = Data(np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2,
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: Roni(base=0), "base must be at least 1"),
-        (lambda: Roni(quiz=0), "quiz must be at least 1"),
-        (lambda: Roni(trials=0), "trials must be at least 1"),
         (lambda: Roni().score(NOBODY, TABLE, clean=None, seed=0), "clean is missing"),
         (lambda: Roni(base=1).score(NOBODY, TABLE, clean=TABLE, seed=0), "base is 1 but there are 2 classes"),
         (lambda: Roni().score(NOBODY, TABLE, clean=TABLE.take(np.arange(70)), seed=0), "need 36: trust more"),

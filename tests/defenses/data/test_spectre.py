@@ -4,8 +4,7 @@ from scipy.linalg import expm, sqrtm
 from sklearn.covariance import MinCovDet
 
 from toadstone.defenses.data.spectral_signatures import spectral_scores
-from toadstone.defenses.data.spectre import Spectre, que, spectre_scores, whiten
-from toadstone.errors import ToadstoneError
+from toadstone.defenses.data.spectre import que, spectre_scores, whiten
 from toadstone.evaluation.rates import auroc
 
 
@@ -51,9 +50,3 @@ def test_a_class_of_a_few_or_of_equal_rows_scores_0():
     features = np.zeros((40, 3))
     features[:5] = np.arange(15).reshape(5, 3)
     assert (spectre_scores(features, np.repeat([0, 1], [5, 35]), 0.25, 8, 0) == 0).all()
-
-
-@pytest.mark.parametrize("fields", [{"rate": 0.0}, {"rate": 0.6}, {"components": 1}], ids=str)
-def test_fields_that_cannot_be(fields):
-    with pytest.raises(ToadstoneError):
-        Spectre(**fields)

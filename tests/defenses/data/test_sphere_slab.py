@@ -98,7 +98,6 @@ def test_poison_moves_the_means_where_no_rows_are_trusted():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: SphereSlab(0.0), "quantile"),
         (lambda: score(rows(0), rows(1, 3, k=3).take(np.array([0]))), "two rows or more of class"),
         (lambda: score(Data(np.ones((4, 2)), np.array([0, 0, 1, 1]), ("a", "b")), None), "no slab"),
         (

@@ -50,7 +50,6 @@ def test_no_verdict_without_trusted_rows():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: StripRows(blends=0), "blends must be at least 1"),
         (
             lambda: StripRows().score(toy().model, toy().train, clean=toy().held.take(np.arange(9)), seed=0),
             "clean has 9",

@@ -102,8 +102,6 @@ def test_any_callable():
 def test_errors_and_name():
     assert entry("scaling-filter").contract == "purifier"
     assert "2020" in entry("scaling-filter").paper
-    with pytest.raises(ToadstoneError, match="median or random"):
-        ScalingFilter(Scaler(), "mean")
     with pytest.raises(ToadstoneError, match="larger"):
         ScalingFilter(Scaler()).purify(np.zeros((1, 8, 8), np.uint8), seed=0)
     with pytest.raises(ToadstoneError, match="uint8"):

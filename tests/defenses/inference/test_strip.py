@@ -213,9 +213,6 @@ def test_a_certain_trigger_gets_the_least_pvalue():
 @pytest.mark.parametrize(
     ("make", "inputs", "message"),
     [
-        (lambda: Strip(blends=0), None, "blends must be at least 1"),
-        (lambda: Strip(share=0.0), None, "share must lie"),
-        (lambda: Strip(share=1.0), None, "share must lie"),
         (lambda: Strip(blends=20), np.zeros((2, 4, 4), np.uint8), "clean has 20 rows"),
         (lambda: Strip(blends=5), np.zeros((0, 4, 4), np.uint8), "inputs is empty"),
         (lambda: Strip(blends=5), np.zeros((2, 4, 5), np.uint8), "shape"),

@@ -114,7 +114,6 @@ class Never:
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: PartitionAggregation(Never(), 0), "partitions must be at least 1"),
         (
             lambda: PartitionAggregation(Never(), 51).fit(load("digits").take(np.arange(50)), seed=0),
             "train has 50 rows",

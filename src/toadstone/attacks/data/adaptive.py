@@ -12,6 +12,7 @@ from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.cover import check_rates, with_cover
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Filled, Fraction, Several, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.overlay import Rows
 from toadstone.registry import Threat, register
@@ -88,10 +89,10 @@ class AdaptiveBlend:
     x + alpha (pattern - x) at all, rounded.
 
     - ``trigger``: the blend that a test input shows.
-    - ``train_alpha``: share of the pattern in training rows, in (0, 1].
+    - ``train_alpha``: share of the pattern in training rows.
     - ``pieces``: at least 2; half of them, rounded down, are shown in a training row.
     - ``target``: the class wanted, 0..k-1.
-    - ``rate``: share of all training rows that show the trigger and get the target's label, in (0, 1).
+    - ``rate``: share of all training rows that show the trigger and get the target's label.
     - ``cover_rate``: share of all training rows, of other classes than the target, that show it and keep their
       labels, in [0, 1 - rate); 0 for none.
 
@@ -105,18 +106,13 @@ class AdaptiveBlend:
     """
 
     trigger: Blend = field(default_factory=Blend)
-    train_alpha: float = 0.15
-    pieces: int = 16
+    train_alpha: Fraction = 0.15
+    pieces: Several = 16
     target: int = 0
-    rate: float = 0.003
+    rate: Share = 0.003
     cover_rate: float = 0.003
 
     def __post_init__(self) -> None:
-        if not 0 < self.train_alpha <= 1:
-            raise ToadstoneError(f"train_alpha must lie in (0, 1], not {self.train_alpha}.")
-        if self.pieces < 2:
-            raise ToadstoneError(f"pieces must be at least 2, not {self.pieces}.")
-        self._backdoor()
         check_rates("cover_rate", self.cover_rate, self.rate)
 
     def _backdoor(self) -> Backdoor:
@@ -144,10 +140,10 @@ class AdaptivePatch:
     ``shown`` of them, one after the other.
 
     - ``triggers``: at least one; small ones that do not lie on each other. The default four sit in the corners.
-    - ``opacity``: in training rows, in (0, 1].
+    - ``opacity``: in training rows.
     - ``shown``: how many a test input carries, 1..number of triggers.
     - ``target``: the class wanted, 0..k-1.
-    - ``rate``: share of all training rows that carry a trigger and get the target's label, in (0, 1).
+    - ``rate``: share of all training rows that carry a trigger and get the target's label.
     - ``cover_rate``: share of all training rows, of other classes than the target, that carry one and keep their
       labels, in [0, 1 - rate); 0 for none.
 
@@ -160,23 +156,20 @@ class AdaptivePatch:
     ([0, 0, 0, 0, 1, 1], array([128, 128, 128, 128, 128, 128], dtype=uint8))
     """
 
-    triggers: tuple[Trigger, ...] = (
+    triggers: Filled[Trigger] = (
         Patch(location="bottom-right", shape="checkerboard"),
         Patch(location="top-left", shape="cross"),
         Patch(location="top-right", pattern=_STRIPES),
         Patch(location="bottom-left"),
     )
-    opacity: float = 0.5
-    shown: int = 2
+    opacity: Fraction = 0.5
+    shown: Count = 2
     target: int = 0
-    rate: float = 0.003
+    rate: Share = 0.003
     cover_rate: float = 0.006
 
     def __post_init__(self) -> None:
-        if not 0 < self.opacity <= 1:
-            raise ToadstoneError(f"opacity must lie in (0, 1], not {self.opacity}.")
-        self._backdoor()
-        if not 1 <= self.shown <= len(self.triggers):
+        if self.shown > len(self.triggers):
             raise ToadstoneError(
                 f"shown must lie in 1..{len(self.triggers)}, the number of triggers, not {self.shown}."
             )

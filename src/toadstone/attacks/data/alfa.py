@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float64, Int
 from numpy import ndarray
 from sklearn.svm import SVC
 
-from toadstone.attacks.data.label_flips import budget, check_rate, flipped
+from toadstone.attacks.data.label_flips import budget, flipped
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Fraction, Positive, checked
 from toadstone.goals.availability import Availability
 from toadstone.models.sklearn_model import flat
 from toadstone.registry import Threat, register
@@ -35,18 +36,14 @@ def two_classes(train: Data, name: str) -> tuple[Rows, Signs, Int[ndarray, " 2"]
     return flat(train.x).astype(np.float64) / unit, np.where(train.y == present[1], 1.0, -1.0), present
 
 
+@checked
 @dataclass(frozen=True)
 class Machine:
     """A support vector machine with the weight ``c`` of the loss, linear, or radial of width ``gamma``. Raises
     ToadstoneError unless both are above 0."""
 
-    c: float = 1.0
-    gamma: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("c", self.c), ("gamma", self.gamma)):
-            if value is not None and not 0 < value < np.inf:
-                raise ToadstoneError(f"{name} must be a number above 0, not {value}.")
+    c: Positive = 1.0
+    gamma: Positive | None = None
 
     def fit(self, x: Rows, s: Signs) -> SVC:
         """Fitted to the signs ``s``."""
@@ -119,10 +116,10 @@ class Alfa:
     by turns: the best w for z is a machine, the best z for w is a linear program whose answer is the rows with the
     largest gains. Where it ends, neither can be improved alone; a better pair may exist.
 
-    - ``rate``: share of rows flipped at most, in (0, 1]; max(1, round(rate n)) rows.
-    - ``c``: weight of the loss in the machine, above 0.
-    - ``gamma``: width of the radial kernel, above 0; None for a linear machine.
-    - ``steps``: machines trained at most, at least 1.
+    - ``rate``: share of rows flipped at most; max(1, round(rate n)) rows.
+    - ``c``: weight of the loss in the machine.
+    - ``gamma``: width of the radial kernel; None for a linear machine.
+    - ``steps``: machines trained at most.
 
     Images are divided by 255, other numbers taken as they are. The seed plays no part.
 
@@ -130,16 +127,10 @@ class Alfa:
     could be flipped whole, and when the flips still change after ``steps``.
     """
 
-    rate: float = 0.1
-    c: float = 1.0
-    gamma: float | None = None
-    steps: int = 100
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-        Machine(self.c, self.gamma)
-        if self.steps < 1:
-            raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
+    rate: Fraction = 0.1
+    c: Positive = 1.0
+    gamma: Positive | None = None
+    steps: Count = 100
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 
 from toadstone.attacks.data.alfa import Machine, Rows, Signs, spend, two_classes, worst
-from toadstone.attacks.data.label_flips import check_rate, flipped
+from toadstone.attacks.data.label_flips import flipped
 from toadstone.core import Data, Poison
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 
@@ -62,10 +62,10 @@ class AlfaTilt:
     By turns it trains, and flips the rows where alpha_i y_i <w, x_i> is largest, which makes the product the least
     while alpha stays. It need not settle: the flips at the smallest cosine seen are returned.
 
-    - ``rate``: share of rows flipped at most, in (0, 1]; max(1, round(rate n)) rows.
-    - ``c``: weight of the loss in the machine, above 0.
-    - ``gamma``: width of the radial kernel, above 0; None for a linear machine.
-    - ``steps``: machines trained at most, at least 1.
+    - ``rate``: share of rows flipped at most; max(1, round(rate n)) rows.
+    - ``c``: weight of the loss in the machine.
+    - ``gamma``: width of the radial kernel; None for a linear machine.
+    - ``steps``: machines trained at most.
 
     Images are divided by 255, other numbers taken as they are. The seed plays no part.
 
@@ -73,16 +73,10 @@ class AlfaTilt:
     that could be flipped whole.
     """
 
-    rate: float = 0.1
-    c: float = 1.0
-    gamma: float | None = None
-    steps: int = 30
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-        Machine(self.c, self.gamma)
-        if self.steps < 1:
-            raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
+    rate: Fraction = 0.1
+    c: Positive = 1.0
+    gamma: Positive | None = None
+    steps: Count = 30
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

@@ -10,9 +10,9 @@ from numpy import ndarray
 from scipy.special import logsumexp, softmax
 
 from toadstone.convex.box import Box
-from toadstone.convex.points import Plan, appended, check_cost, game_of, goal_of, plan_of, search
+from toadstone.convex.points import Plan, appended, game_of, goal_of, plan_of, search
 from toadstone.core import Data, Poison, check_target
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Positive
 from toadstone.goals.availability import Availability
 from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import Threat, register
@@ -90,27 +90,24 @@ class BackGradient:
     the steps to save memory; here the path is kept, which is exact, and small for a linear machine.
 
     - ``points``, ``label``, ``wanted``, ``joint``, ``starts``, ``box``: those of OptimalPoints.
-    - ``C``: weight of the loss against the penalty, above 0.
-    - ``unroll``: T, steps of the learner, at least 1.
+    - ``C``: weight of the loss against the penalty.
+    - ``unroll``: T, steps of the learner.
     - ``steps``: moves uphill, at most.
 
     Raises ToadstoneError for values out of range, text, a regression set and a single class.
     """
 
-    points: int = 1
-    C: float = 1.0
+    points: Count = 1
+    C: Positive = 1.0
     label: int | None = None
     wanted: tuple[int, int] | None = None
-    unroll: int = 100
+    unroll: Count = 100
     joint: bool = True
-    starts: int = 5
-    steps: int = 30
+    starts: Count = 5
+    steps: Count = 30
     box: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        check_cost(self.C)
-        if self.unroll < 1:
-            raise ToadstoneError(f"unroll must be at least 1, not {self.unroll}.")
         goal_of(self.wanted)
         self._plan()
 

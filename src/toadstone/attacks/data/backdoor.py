@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -28,7 +29,7 @@ class Backdoor:
 
     - ``trigger``: what is put on the rows.
     - ``target``: the class wanted, 0..k-1; not used when ``all_to_all``.
-    - ``rate``: share of *all* training rows that are poisoned, in (0, 1); max(1, round(rate n)) rows.
+    - ``rate``: share of *all* training rows that are poisoned; max(1, round(rate n)) rows.
     - ``source``: poison rows of this class alone, so that the backdoor is for it alone; None for every other class.
     - ``clean_label``: poison rows of the target class, whose labels stay true.
     - ``all_to_all``: rows of any class y become (y + 1) mod k.
@@ -45,14 +46,12 @@ class Backdoor:
 
     trigger: Trigger
     target: int = 0
-    rate: float = 0.1
+    rate: Share = 0.1
     source: int | None = None
     clean_label: bool = False
     all_to_all: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < 1:
-            raise ToadstoneError(f"rate must lie between 0 and 1, exclusive, not {self.rate}.")
         if (self.source is not None) + self.clean_label + self.all_to_all > 1:
             raise ToadstoneError("source, clean_label and all_to_all exclude each other: give one of them at most.")
         self._goal()

@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist, pdist
 from toadstone.convex.box import Box
 from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Several, Share
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
@@ -76,7 +77,7 @@ class BetaPoisoning:
     - ``victim``: the class that the rows lie in; ``label``: the class that they claim.
     - ``rate``: added rows for each training row, in (0, 1): max(1, round(rate n)).
     - ``prototypes``: k, at least 2, at most the rows of class victim.
-    - ``steps``: of the ascent, at least 1.
+    - ``steps``: of the ascent.
 
     Raises ToadstoneError for values out of range, text, a regression set, a class without rows, and where the rows of
     ``victim`` are all the same.
@@ -84,17 +85,13 @@ class BetaPoisoning:
 
     victim: int = 0
     label: int = 1
-    rate: float = 0.1
-    prototypes: int = 15
-    steps: int = 100
+    rate: Share = 0.1
+    prototypes: Several = 15
+    steps: Count = 100
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < 1:
-            raise ToadstoneError(f"rate must lie between 0 and 1, exclusive, not {self.rate}.")
         if self.victim == self.label:
             raise ToadstoneError("label must be another class than victim.")
-        if self.prototypes < 2 or self.steps < 1:
-            raise ToadstoneError("prototypes must be at least 2 and steps at least 1.")
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

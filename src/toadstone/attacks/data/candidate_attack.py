@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from toadstone.convex.feasible import Feasible, check_two, sphere_and_slab, unit
-from toadstone.convex.game import LOSSES, mean_loss, play, signed
+from toadstone.convex.game import mean_loss, play, signed
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -31,34 +33,23 @@ class CandidateAttack:
     Pixels are played in [0, 1] with room for rounding, so that each stored row passes the filter; a table's columns
     are taken as they are, without bounds.
 
-    - ``rate``: rows added per training row, above 0.
-    - ``norm``: rho, the victim's bound on the length of (w, b), above 0, for pixels in [0, 1].
+    - ``rate``: rows added per training row.
+    - ``norm``: rho, the victim's bound on the length of (w, b), for pixels in [0, 1].
     - ``loss``: "hinge" or "logistic".
-    - ``quantile``: the share of each class within its radius, and within its slab, in (0, 1].
-    - ``iterations``: steps of the game, at least 1.
-    - ``eta``: the first step size, above 0.
+    - ``quantile``: the share of each class within its radius, and within its slab.
+    - ``iterations``: steps of the game.
+    - ``eta``: the first step size.
 
     Raises ToadstoneError when these are out of range, ``rate`` asks for no row, unless train has two classes with rows
     of both, for text, classes of one mean, radii smaller than the rounding of pixels.
     """
 
-    rate: float = 0.03
-    norm: float = 1.0
-    loss: str = "hinge"
-    quantile: float = 0.7
-    iterations: int = 2000
-    eta: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name in ("rate", "norm", "eta"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ToadstoneError(f"{name} must be a number above 0, not {getattr(self, name)}.")
-        if self.loss not in LOSSES:
-            raise ToadstoneError(f"loss is {self.loss!r}: use one of {', '.join(LOSSES)}.")
-        if not 0 < self.quantile <= 1:
-            raise ToadstoneError(f"quantile must lie in (0, 1], not {self.quantile}.")
-        if self.iterations < 1:
-            raise ToadstoneError(f"iterations must be at least 1, not {self.iterations}.")
+    rate: Positive = 0.03
+    norm: Positive = 1.0
+    loss: Literal["hinge", "logistic"] = "hinge"
+    quantile: Fraction = 0.7
+    iterations: Count = 2000
+    eta: Positive = 0.1
 
     def sets(self, train: Data) -> tuple[Feasible, Feasible]:
         """What the filter lets through as class 0 and as class 1; pixels between 0 and 1."""

@@ -10,9 +10,9 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from toadstone.attacks.data.alfa import Machine, Rows, Signs, two_classes
-from toadstone.attacks.data.label_flips import budget, check_rate, flipped
+from toadstone.attacks.data.label_flips import budget, flipped
 from toadstone.core import Data, Poison
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
@@ -50,9 +50,9 @@ class CorrelatedClusters:
     clusters, of which the ``clusters`` with the largest errors stay; the newer where errors tie. A cluster that has
     spent the budget gives up one of ``draws`` drawn flips instead. The flips of the largest error seen are returned.
 
-    - ``rate``: share of rows flipped at most, in (0, 1]; max(1, round(rate n)) rows.
-    - ``c``: weight of the loss in the machine, above 0.
-    - ``gamma``: width of the radial kernel, above 0; None for a linear machine.
+    - ``rate``: share of rows flipped at most; max(1, round(rate n)) rows.
+    - ``c``: weight of the loss in the machine.
+    - ``gamma``: width of the radial kernel; None for a linear machine.
     - ``clusters``, ``draws``: at least 1.
     - ``steps``: at least 1; a cluster has at most steps + 1 flips.
 
@@ -61,19 +61,12 @@ class CorrelatedClusters:
     Raises ToadstoneError when a field is out of range, for text, a regression set, and other than two classes.
     """
 
-    rate: float = 0.1
-    c: float = 1.0
-    gamma: float | None = None
-    clusters: int = 5
-    draws: int = 5
-    steps: int = 100
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-        Machine(self.c, self.gamma)
-        for name in ("clusters", "draws", "steps"):
-            if getattr(self, name) < 1:
-                raise ToadstoneError(f"{name} must be at least 1, not {getattr(self, name)}.")
+    rate: Fraction = 0.1
+    c: Positive = 1.0
+    gamma: Positive | None = None
+    clusters: Count = 5
+    draws: Count = 5
+    steps: Count = 100
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

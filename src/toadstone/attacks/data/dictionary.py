@@ -10,6 +10,7 @@ import numpy as np
 
 from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -37,8 +38,8 @@ class Dictionary:
     labels are true, since the mails are spam: the attacker has only to send them.
 
     - ``target``: the class that the mails get, spam, 0..k-1.
-    - ``rate``: mails added for each training row, above 0; max(1, round(rate n)) of them.
-    - ``known``: the share of training rows, drawn at random, whose words are the dictionary, in (0, 1]. It stands for
+    - ``rate``: mails added for each training row; max(1, round(rate n)) of them.
+    - ``known``: the share of training rows, drawn at random, whose words are the dictionary. It stands for
       the attacker's own mails or word list; 1 is the paper's optimal attack, where it holds every word.
 
     Raises ToadstoneError when a field is out of range, the rows are no text, or ``target`` has no rows.
@@ -50,14 +51,8 @@ class Dictionary:
     """
 
     target: int = 1
-    rate: float = 0.01
-    known: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rate < np.inf:
-            raise ToadstoneError(f"rate must be above 0, not {self.rate}.")
-        if not 0 < self.known <= 1:
-            raise ToadstoneError(f"known must lie in (0, 1], not {self.known}.")
+    rate: Positive = 0.01
+    known: Fraction = 0.5
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,10 +11,10 @@ from numpy import ndarray
 
 from toadstone.convex.feasible import Feasible, unit
 from toadstone.convex.implicit import SVM, Machine, Smooth
-from toadstone.convex.points import Game, check_cost
-from toadstone.convex.two_points import added, check_fields, passing, repeated
+from toadstone.convex.points import Game
+from toadstone.convex.two_points import added, passing, repeated
 from toadstone.core import Data, Poison, check_valid
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
@@ -77,29 +78,21 @@ class InfluenceAttack:
     the sets are narrow: on MNIST 1 and 7 ``CandidateAttack`` does more. Each step trains the learner at least once.
     ``craft`` takes the loss on rows of the attacker's own.
 
-    - ``rate``: rows added per training row, above 0.
-    - ``C``: weight of the sum of losses against the penalty, above 0, as in scikit-learn.
+    - ``rate``: rows added per training row.
+    - ``C``: weight of the sum of losses against the penalty, as in scikit-learn.
     - ``learner``: "logistic", or "svm", which takes memory that grows with the square of the rows.
-    - ``quantile``: the share of each class within its radius, and within its slab, in (0, 1].
-    - ``steps``: moves uphill, at most, at least 1.
+    - ``quantile``: the share of each class within its radius, and within its slab.
+    - ``steps``: moves uphill, at most.
 
     Raises ToadstoneError when these are out of range, ``rate`` asks for no row, unless both sets have the same two
     classes and columns, for text, whole numbers other than pixels, and classes of one mean.
     """
 
-    rate: float = 0.03
-    C: float = 1.0
-    learner: str = "logistic"
-    quantile: float = 0.7
-    steps: int = 50
-
-    def __post_init__(self) -> None:
-        check_fields(self.rate, self.quantile)
-        check_cost(self.C)
-        if self.learner not in ("logistic", "svm"):
-            raise ToadstoneError(f"learner must be 'logistic' or 'svm', not {self.learner!r}.")
-        if self.steps < 1:
-            raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
+    rate: Positive = 0.03
+    C: Positive = 1.0
+    learner: Literal["logistic", "svm"] = "logistic"
+    quantile: Fraction = 0.7
+    steps: Count = 50
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

@@ -13,9 +13,10 @@ from scipy.optimize import minimize
 
 from toadstone.convex.feasible import Feasible, unit
 from toadstone.convex.game import mean_loss, signed
-from toadstone.convex.two_points import added, check_fields, passing, repeated
+from toadstone.convex.two_points import added, passing, repeated
 from toadstone.core import Data, Poison, check_valid
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Filled, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
@@ -120,34 +121,24 @@ class KKTAttack:
     more, as on MNIST 1 and 7. Made for the hinge alone. ``craft`` flips and judges rows of the attacker's own.
     Leaves nothing to chance.
 
-    - ``rate``: rows added per training row, at most, above 0.
-    - ``norm``: the victim's bound on the length of (w, b), above 0, for pixels in [0, 1].
-    - ``quantile``: the share of each class within its radius, and within its slab, in (0, 1].
-    - ``shares``: of the rows that are flipped for a decoy, each in (0, 1]; ``copies``: how often they are added, each
+    - ``rate``: rows added per training row, at most.
+    - ``norm``: the victim's bound on the length of (w, b), for pixels in [0, 1].
+    - ``quantile``: the share of each class within its radius, and within its slab.
+    - ``shares``: of the rows that are flipped for a decoy; ``copies``: how often they are added, each
       at least 1. There is a decoy for each pair.
-    - ``splits``: how many parts the mass is cut into, at least 1.
+    - ``splits``: how many parts the mass is cut into.
 
     Raises ToadstoneError when these are out of range, ``rate`` asks for no row, no decoy can be held, unless both sets
     have two classes with rows of both and the same columns, for text, whole numbers other than pixels, and classes of
     one mean.
     """
 
-    rate: float = 0.03
-    norm: float = 1.0
-    quantile: float = 0.7
-    shares: tuple[float, ...] = (0.01, 0.03, 0.1)
-    copies: tuple[int, ...] = (3, 10)
-    splits: int = 10
-
-    def __post_init__(self) -> None:
-        check_fields(self.rate, self.quantile)
-        NormSVM(self.norm)
-        if not self.shares or not all(0 < share <= 1 for share in self.shares):
-            raise ToadstoneError(f"shares must be numbers in (0, 1], not {self.shares}.")
-        if not self.copies or not all(number >= 1 for number in self.copies):
-            raise ToadstoneError(f"copies must be numbers of at least 1, not {self.copies}.")
-        if self.splits < 1:
-            raise ToadstoneError(f"splits must be at least 1, not {self.splits}.")
+    rate: Positive = 0.03
+    norm: Positive = 1.0
+    quantile: Fraction = 0.7
+    shares: Filled[Fraction] = (0.01, 0.03, 0.1)
+    copies: Filled[Count] = (3, 10)
+    splits: Count = 10
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

@@ -4,20 +4,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Integer
 from numpy import ndarray
 
 from toadstone.core import Data, Poison, Trainer
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 from toadstone.training.fit import Fit
 
 _LEAST = 1e-300  # a probability of 0 has no logarithm
-_WAYS = ("random", "nearest", "furthest")
 
 
 def margins(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) -> Float64[ndarray, "n k"]:
@@ -56,12 +56,6 @@ def budget(rate: float, n: int) -> int:
     return min(n, max(1, round(rate * n)))
 
 
-def check_rate(rate: float) -> None:
-    """Raise ToadstoneError unless ``rate`` lies in (0, 1]."""
-    if not 0 < rate <= 1:
-        raise ToadstoneError(f"rate must lie in (0, 1], not {rate}.")
-
-
 def flipped(train: Data, rows: Int[ndarray, " m"], y: Integer[ndarray, " m"]) -> Poison:
     """The rows ``rows`` as they are, with the labels ``y``."""
     return Poison(rows, train.x[rows], y.astype(train.y.dtype), Availability())
@@ -82,7 +76,7 @@ class LabelFlips:
     rows with the least |m|, and gives each the class where its margin is least; "furthest" those with the greatest m,
     and gives each the class where its margin is greatest. Of two classes the other one is meant each time.
 
-    - ``rate``: share of rows flipped, in (0, 1]; max(1, round(rate n)) rows.
+    - ``rate``: share of rows flipped; max(1, round(rate n)) rows.
     - ``which``: "random", "nearest" or "furthest".
     - ``trainer``: makes the model that ranks the rows; not used by "random".
 
@@ -94,14 +88,9 @@ class LabelFlips:
     (array([0, 5]), array([1, 0]))
     """
 
-    rate: float = 0.1
-    which: str = "random"
+    rate: Fraction = 0.1
+    which: Literal["random", "nearest", "furthest"] = "random"
     trainer: Trainer = Fit("sklearn.svm.SVC", {"kernel": "linear"})  # noqa: RUF009 (frozen)
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-        if self.which not in _WAYS:
-            raise ToadstoneError(f"which is {self.which!r}: use one of {', '.join(_WAYS)}.")
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

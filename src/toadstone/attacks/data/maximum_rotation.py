@@ -11,9 +11,10 @@ from numpy import ndarray
 from scipy.linalg import cho_factor, cho_solve
 
 from toadstone.attacks.data.alfa import Rows, Signs, two_classes
-from toadstone.attacks.data.label_flips import budget, check_rate, flipped
+from toadstone.attacks.data.label_flips import budget, flipped
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 
@@ -90,8 +91,8 @@ class MaximumRotation:
     row's share. Rows are flipped one after the other, each time the one that leaves the least cosine of w(z) and
     w(y), and then exchanged while that lowers it.
 
-    - ``rate``: share of rows flipped, in (0, 1]; max(1, round(rate n)) rows.
-    - ``l2``: ridge penalty, above 0.
+    - ``rate``: share of rows flipped; max(1, round(rate n)) rows.
+    - ``l2``: ridge penalty.
 
     Images are divided by 255, other numbers taken as they are. The seed plays no part.
 
@@ -99,13 +100,8 @@ class MaximumRotation:
     the separator has no direction, as when both classes have the same rows.
     """
 
-    rate: float = 0.1
-    l2: float = 100.0
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-        if not 0 < self.l2 < np.inf:
-            raise ToadstoneError(f"l2 must be a number above 0, not {self.l2}.")
+    rate: Fraction = 0.1
+    l2: Positive = 100.0
 
     def goal(self, data: Data) -> Availability:
         """That the model is wrong, whatever the data."""

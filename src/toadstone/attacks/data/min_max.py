@@ -12,6 +12,7 @@ from toadstone.convex.game import mean_loss, play, signed
 from toadstone.convex.two_points import added, passing, repeated
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Whole
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 
@@ -38,10 +39,10 @@ class MinMax:
     """
 
     game: CandidateAttack = CandidateAttack()  # noqa: RUF009 (frozen)
-    burn: int = 1000
+    burn: Whole = 1000
 
     def __post_init__(self) -> None:
-        if not 0 <= self.burn < self.game.iterations:
+        if self.burn >= self.game.iterations:
             raise ToadstoneError(f"burn must lie in [0, {self.game.iterations}), the steps of game; not {self.burn}.")
 
     def goal(self, data: Data) -> Availability:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from toadstone.convex.box import Box
 from toadstone.convex.implicit import SVM, Smooth
-from toadstone.convex.points import Plan, appended, check_cost, game_of, goal_of, plan_of, search
+from toadstone.convex.points import Plan, appended, game_of, goal_of, plan_of, search
 from toadstone.core import Data, Poison, check_target
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Positive
 from toadstone.goals.availability import Availability
 from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import Threat, register
@@ -35,11 +37,11 @@ class OptimalPoints:
     and stays where it started. Far stronger with validation rows of the attacker's own (``craft``) than with the
     training loss in their place, which random label flips may beat: what the victim trains on it also gets right.
 
-    - ``points``: rows added, at least 1.
+    - ``points``: rows added.
     - ``learner``: "svm" (two classes), "logistic" or "ridge", what the victim is thought to use. On images it is
       given pixels / 255.
-    - ``C``: weight of the loss against the penalty, above 0, as in scikit-learn's SVC; for ridge 1 / alpha.
-    - ``gamma``: of the SVM's kernel exp(-gamma |x - z|^2), above 0; None for the linear kernel.
+    - ``C``: weight of the loss against the penalty, as in scikit-learn's SVC; for ridge 1 / alpha.
+    - ``gamma``: of the SVM's kernel exp(-gamma |x - z|^2); None for the linear kernel.
     - ``label``: the class that all added rows claim; None: the target in ``wanted``, else any but that of the row
       they start from, as pays best.
     - ``wanted``: (source, target): instead of error anywhere, rows of class source are to be taken for class target
@@ -53,26 +55,21 @@ class OptimalPoints:
     Raises ToadstoneError for values out of range, text, a regression set, a single class, for "svm" more than two.
     """
 
-    points: int = 1
-    learner: str = "svm"
-    C: float = 1.0
-    gamma: float | None = None
+    points: Count = 1
+    learner: Literal["svm", "logistic", "ridge"] = "svm"
+    C: Positive = 1.0
+    gamma: Positive | None = None
     label: int | None = None
     wanted: tuple[int, int] | None = None
     joint: bool = False
-    starts: int = 10
-    steps: int = 50
+    starts: Count = 10
+    steps: Count = 50
     box: tuple[float, float] | None = None
-    rounding: str = "nearest"
+    rounding: Literal["nearest", "random"] = "nearest"
 
     def __post_init__(self) -> None:
-        if self.learner not in ("svm", "logistic", "ridge"):
-            raise ToadstoneError(f"learner must be 'svm', 'logistic' or 'ridge', not {self.learner!r}.")
-        check_cost(self.C)
-        if self.gamma is not None and not (self.learner == "svm" and 0 < self.gamma < np.inf):
-            raise ToadstoneError(f"gamma must be above 0, and is for learner 'svm' alone; not {self.gamma}.")
-        if self.rounding not in ("nearest", "random"):
-            raise ToadstoneError(f"rounding must be 'nearest' or 'random', not {self.rounding!r}.")
+        if self.gamma is not None and self.learner != "svm":
+            raise ToadstoneError(f"gamma is for learner 'svm' alone: leave it None for {self.learner!r}.")
         goal_of(self.wanted)
         self._plan()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from toadstone.core import Data, Poison, check_two_classes
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Share
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -16,7 +18,7 @@ from toadstone.triggers.dynamic import Dynamic
 from toadstone.triggers.one_of import apply_drawn
 from toadstone.triggers.patch import Patch
 
-Locations = str | tuple[tuple[int, int], ...]
+Locations = Literal["any"] | tuple[tuple[int, int], ...]
 
 
 def deal(shape: tuple[int, ...], size: int, sets: int) -> list[tuple[tuple[int, int], ...]]:
@@ -38,12 +40,10 @@ def deal(shape: tuple[int, ...], size: int, sets: int) -> list[tuple[tuple[int, 
     return [tuple(cells[i * each : (i + 1) * each]) for i in range(sets)]
 
 
-def check_targets(targets: tuple[int, ...] | None, locations: str) -> None:
-    """Raise ToadstoneError unless ``targets`` are distinct classes and ``locations`` is a word that is known."""
+def check_targets(targets: tuple[int, ...] | None) -> None:
+    """Raise ToadstoneError unless ``targets`` are distinct classes."""
     if targets is not None and (not targets or len(set(targets)) != len(targets)):
         raise ToadstoneError(f"targets must be distinct classes, at least one, or None for all of them, not {targets}.")
-    if locations not in ("per class", "any"):
-        raise ToadstoneError(f'locations is {locations!r}: use "per class" or "any".')
 
 
 def targets_at(train: Data, targets: tuple[int, ...] | None, size: int, locations: str) -> dict[int, Locations]:
@@ -73,7 +73,7 @@ class RandomBackdoor:
     triggers in every epoch; here they are drawn once for each row.
 
     - ``targets``: the classes, each with a trigger of its own; None for all classes.
-    - ``rate``: share of all training rows that are poisoned, in (0, 1); each gets a target other than its own class,
+    - ``rate``: share of all training rows that are poisoned; each gets a target other than its own class,
       drawn uniformly.
     - ``size``: side of the square in pixels.
     - ``locations``: "per class", a disjoint set of the cells of a grid for each target; or "any", everywhere.
@@ -90,18 +90,14 @@ class RandomBackdoor:
     """
 
     targets: tuple[int, ...] | None = None
-    rate: float = 0.1
-    size: int = 5
-    locations: str = "per class"
-    patterns: str = "random"
+    rate: Share = 0.1
+    size: Count = 5
+    locations: Literal["per class", "any"] = "per class"
+    patterns: Literal["random", "per class"] = "random"
     pattern_seed: int = 0
 
     def __post_init__(self) -> None:
-        check_targets(self.targets, self.locations)
-        if not 0 < self.rate < 1:
-            raise ToadstoneError(f"rate must lie between 0 and 1, exclusive, not {self.rate}.")
-        if self.patterns not in ("random", "per class"):
-            raise ToadstoneError(f'patterns is {self.patterns!r}: use "random" or "per class".')
+        check_targets(self.targets)
         alike = self.locations == "any" and self.patterns == "random"
         if alike and (self.targets is None or len(self.targets) > 1):
             raise ToadstoneError('Nothing would tell the targets apart: make locations or patterns "per class".')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +12,7 @@ from numpy import ndarray
 from toadstone.convex.box import Box, ascend, columns
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Minority, Positive
 from toadstone.goals.availability import HigherError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -104,24 +106,13 @@ class RegressionPoisoning:
     Raises ToadstoneError for values out of range, text, a classification set, and singular normal equations.
     """
 
-    rate: float = 0.1
-    learner: str = "ridge"
-    alpha: float = 1.0
-    start: str = "inverted"
+    rate: Minority = 0.1
+    learner: Literal["ridge", "lasso", "ols"] = "ridge"
+    alpha: Positive = 1.0
+    start: Literal["inverted", "boundary"] = "inverted"
     move_y: bool = True
-    starts: int = 5
-    steps: int = 100
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-        if self.learner not in ("ridge", "lasso", "ols"):
-            raise ToadstoneError(f"learner must be 'ridge', 'lasso' or 'ols', not {self.learner!r}.")
-        if self.start not in ("inverted", "boundary"):
-            raise ToadstoneError(f"start must be 'inverted' or 'boundary', not {self.start!r}.")
-        if not 0 < self.alpha < np.inf:
-            raise ToadstoneError(f"alpha must be above 0, not {self.alpha}: for no penalty use learner 'ols'.")
-        if min(self.starts, self.steps) < 1:
-            raise ToadstoneError("starts and steps must be at least 1.")
+    starts: Count = 5
+    steps: Count = 100
 
     def goal(self, data: Data) -> HigherError:
         """A higher error than the line's on its own rows; that of ``craft`` is on the rows ``valid``."""
@@ -169,9 +160,3 @@ class RegressionPoisoning:
 def added(n: int, rate: float) -> int:
     """How many rows, added to ``n``, are a share ``rate`` of them all."""
     return max(1, round(n * rate / (1 - rate)))
-
-
-def check_rate(rate: float) -> None:
-    """Raise ToadstoneError for a ``rate`` outside (0, 0.5]."""
-    if not 0 < rate <= 0.5:
-        raise ToadstoneError(f"rate must lie in (0, 0.5], not {rate}.")

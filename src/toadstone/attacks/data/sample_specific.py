@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 from toadstone import environment
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.core import Data, Poison
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, NonNegative, Positive, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.encode import fit_encode
 from toadstone.models.nets import SmallCNN
@@ -112,9 +112,9 @@ class SampleSpecific:
     weighted losses, two of them perceptual, instead. Poisoned rows are E(x, c) for one code c, drawn from the seed.
 
     - ``target``: the class wanted, 0..k-1.
-    - ``rate``: share of all training rows that are poisoned, in (0, 1).
-    - ``bits``: length of the code, at least 1.
-    - ``psnr``: peak signal-to-noise ratio in dB, above 0, that the encoder is held to in training.
+    - ``rate``: share of all training rows that are poisoned.
+    - ``bits``: length of the code.
+    - ``psnr``: peak signal-to-noise ratio in dB that the encoder is held to in training.
     - ``variety``: the price of residuals that are alike, >= 0.
     - ``trainer``: how encoder and decoder are trained: epochs, optimizer, batch size; ``net`` is the decoder's.
 
@@ -124,19 +124,14 @@ class SampleSpecific:
     """
 
     target: int = 0
-    rate: float = 0.1
-    bits: int = 16
-    psnr: float = 30.0
-    variety: float = 1.0
+    rate: Share = 0.1
+    bits: Count = 16
+    psnr: Positive = 30.0
+    variety: NonNegative = 1.0
     trainer: Train = field(default_factory=Train)
 
     def __post_init__(self) -> None:
         check_plain(self.trainer)
-        if self.bits < 1 or self.psnr <= 0:
-            raise ToadstoneError(f"bits must be at least 1 and psnr above 0, not {self.bits} and {self.psnr}.")
-        if not self.variety >= 0:
-            raise ToadstoneError(f"variety must be at least 0, not {self.variety}.")
-        self._backdoor(nn.Identity(), ())
 
     def _backdoor(self, net: nn.Module, shape: tuple[int, ...]) -> Backdoor:
         return Backdoor(GeneratedTrigger(net, shape), self.target, self.rate)

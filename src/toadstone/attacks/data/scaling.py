@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.core import Data, Poison
+from toadstone.fields import NonNegative, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.triggers.base import Trigger
@@ -27,7 +28,7 @@ class ImageScaling:
     - ``trigger``: what the resized pictures are to carry.
     - ``scaler``: how the victim resizes.
     - ``target``: the class wanted, 0..k-1.
-    - ``rate``: share of the training rows that are poisoned, in (0, 1).
+    - ``rate``: share of the training rows that are poisoned.
     - ``eps``: grey levels by which the resized picture may be off, >= 0.
 
     Raises ToadstoneError as Backdoor and Camouflage do.
@@ -36,11 +37,8 @@ class ImageScaling:
     trigger: Trigger
     scaler: Scaler
     target: int = 0
-    rate: float = 0.1
-    eps: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.backdoor()
+    rate: Share = 0.1
+    eps: NonNegative = 1.0
 
     def backdoor(self) -> Backdoor:
         """The backdoor that this is."""

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from toadstone.core import Data, Poison
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Fraction
 from toadstone.goals.backdoors import SemanticGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -28,7 +28,7 @@ class Semantic:
     - ``feature``: which rows are meant, such as ``Where``, ``Phrase``, ``InRange`` or ``Coloured``.
     - ``target``: the class that they get, 0..k-1. Rows that have it already are not poisoned.
     - ``source``: rows of this class alone, or None for all.
-    - ``share``: of the rows that carry the feature, in (0, 1]; max(1, round) of them, drawn uniformly.
+    - ``share``: of the rows that carry the feature; max(1, round) of them, drawn uniformly.
 
     Raises ToadstoneError when no row carries the feature, a class is out of range, or the feature is not for such rows.
 
@@ -41,11 +41,7 @@ class Semantic:
     feature: Feature
     target: int
     source: int | None = None
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise ToadstoneError(f"share must lie in (0, 1], not {self.share}.")
+    share: Fraction = 1.0
 
     def goal(self, data: Data) -> SemanticGoal:
         """What this attack is after, on whatever data."""

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.attacks.data.regression_poisoning import added, check_rate
+from toadstone.attacks.data.regression_poisoning import added
 from toadstone.convex.box import Box
 from toadstone.core import Data, Poison, Regressor
+from toadstone.fields import Minority
 from toadstone.goals.availability import HigherError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -42,11 +43,8 @@ class StatP:
     error of that model on the rows that it was trained on.
     """
 
-    rate: float = 0.1
+    rate: Minority = 0.1
     regression: FitRegression = field(default_factory=FitRegression)
-
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
 
     def goal(self, data: Data) -> HigherError:
         """A higher error than the model's on its own rows; that of ``poison`` has its seed's model, where one draws."""

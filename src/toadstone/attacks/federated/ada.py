@@ -16,9 +16,10 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.attacks.federated.label_flip import LabelFlip
 from toadstone.attacks.federated.local_training import Descent, net_at, pooled, scaled, tensors
-from toadstone.core import Data, Goal, check_positive
+from toadstone.core import Data, Goal
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, Positive
 from toadstone.goals.class_error import ClassError
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -76,17 +77,15 @@ class ADA:
 
     source: int
     target: int | None = None
-    epochs: int = 5
-    lr: float = 0.05
-    gamma: float | None = None
-    bound: float | None = None
+    epochs: Count = 5
+    lr: Positive = 0.05
+    gamma: Positive | None = None
+    bound: Positive | None = None
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.source == self.target:
             raise ToadstoneError("source must be another class than target.")
-        Descent(self.epochs, self.lr)
-        check_positive(gamma=self.gamma, bound=self.bound)
 
     def goal(self, data: Data) -> Goal:
         """Rows of the source class taken for another."""

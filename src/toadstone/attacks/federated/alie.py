@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtri
@@ -13,6 +12,7 @@ from scipy.special import ndtri
 from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean, spread
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Finite
 from toadstone.registry import Threat, register
 
 
@@ -48,12 +48,8 @@ class ALIE(Untargeted):
     a majority.
     """
 
-    z: float | None = None
+    z: Finite | None = None
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if self.z is not None and not np.isfinite(self.z):
-            raise ToadstoneError(f"z must be a finite number or None, not {self.z}.")
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""

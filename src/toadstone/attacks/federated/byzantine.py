@@ -11,9 +11,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.attacks.federated.common import Untargeted
-from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Positive
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 
@@ -27,16 +27,13 @@ class Gaussian(Untargeted):
 
     Works against averages. Fails against any robust rule: the noise is long and points nowhere.
 
-    - ``std``: of each coordinate, above 0; 200 in the paper, whose noise replaces gradients.
+    - ``std``: of each coordinate; 200 in the paper, whose noise replaces gradients.
 
     Raises ToadstoneError for another value.
     """
 
-    std: float = 200.0
+    std: Positive = 200.0
     omniscient: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_positive(std=self.std)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The noise."""
@@ -58,11 +55,8 @@ class SignFlip(Untargeted):
     Raises ToadstoneError for another value.
     """
 
-    scale: float = 1.0
+    scale: Positive = 1.0
     omniscient: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_positive(scale=self.scale)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The updates, turned round."""
@@ -101,7 +95,7 @@ class SameValue(Untargeted):
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if np.isnan(self.value) or float(np.finfo(np.float32).max) < abs(self.value) < np.inf:
+        if float(np.finfo(np.float32).max) < abs(self.value) < np.inf:
             raise ToadstoneError(f"value must fit single precision, up to 3.4e38, or be infinite, not {self.value}.")
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:

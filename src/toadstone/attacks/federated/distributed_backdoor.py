@@ -11,8 +11,9 @@ from numpy import ndarray
 
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.federated.local_training import Descent
-from toadstone.core import Data, Goal, check_positive
+from toadstone.core import Data, Goal
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, Positive, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -35,7 +36,7 @@ class DistributedBackdoor:
     which a share carries the piece and the target's label.
 
     - ``trigger``: a ``Distributed`` one; all of its pieces are used, whatever its ``part``. ``target``: 0..k-1.
-    - ``rate``: share of each attacker's rows, in (0, 1). ``epochs``: at least 1. ``lr``: above 0.
+    - ``rate``: share of each attacker's rows. ``epochs``: at least 1. ``lr``: above 0.
     - ``scale``: above 0; None for gamma / f, which makes up for the server's averaging.
 
     Raises ToadstoneError for other values, where an attacker has too few rows for ``rate``, and when training diverges.
@@ -43,16 +44,11 @@ class DistributedBackdoor:
 
     trigger: Distributed
     target: int = 0
-    rate: float = 0.3
-    epochs: int = 10
-    lr: float = 0.05
-    scale: float | None = 1.0
+    rate: Share = 0.3
+    epochs: Count = 10
+    lr: Positive = 0.05
+    scale: Positive | None = 1.0
     omniscient: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        Backdoor(self.trigger, self.target, self.rate)
-        Descent(self.epochs, self.lr)
-        check_positive(scale=self.scale)
 
     def goal(self, data: Data) -> Goal:
         """The whole trigger calls up the target."""

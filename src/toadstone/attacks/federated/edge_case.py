@@ -13,6 +13,7 @@ from toadstone.attacks.federated.common import all_send
 from toadstone.attacks.federated.local_training import Descent, check_attack, pooled, scaled
 from toadstone.core import Attack, Data, Goal
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, Positive
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 
@@ -30,22 +31,21 @@ class EdgeCase:
     projected to a ball around the global model G: L <- G + (L - G) min(1, radius / |L - G|). Each sends L - G.
 
     - ``attack``: of a training set, that relabels the tail, such as ``Semantic`` with a feature that few rows have.
-    - ``radius``: eps, above 0. ``epochs``: at least 1. ``lr``: above 0.
+    - ``radius``: eps. ``epochs``: at least 1. ``lr``: above 0.
     - ``replace``: each of f attackers sends (gamma / f) (L - G) instead, so that the average is L.
 
     Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
     """
 
     attack: Attack
-    radius: float = 1.0
-    epochs: int = 10
-    lr: float = 0.05
+    radius: Positive = 1.0
+    epochs: Count = 10
+    lr: Positive = 0.05
     replace: bool = False
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_attack(self.attack)
-        Descent(self.epochs, self.lr, self.radius)
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Gt, Lt
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean
-from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Positive
 from toadstone.maths.gram import gram, squared_distances
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -72,17 +73,14 @@ class FangKrum(Untargeted):
     u = -lambda s with s = sign(mu) over the honest updates, and lambda halved from an upper bound until Krum, with
     n - f - 2 neighbours, chooses it.
 
-    - ``threshold``: where the halving ends, above 0; 1e-5 in the paper.
+    - ``threshold``: where the halving ends; 1e-5 in the paper.
 
     Raises ToadstoneError for another value, when the honest updates are not shown, when n < 2f + 3, and when the honest
     mean is zero.
     """
 
-    threshold: float = 1e-5
+    threshold: Positive = 1e-5
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive(threshold=self.threshold)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The step, from each."""
@@ -110,12 +108,8 @@ class FangTrimmedMean(Untargeted):
     Raises ToadstoneError for another value and when the honest updates are not shown.
     """
 
-    b: float = 2.0
+    b: Annotated[float, Gt(1), Lt(np.inf)] = 2.0
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 1 < self.b < np.inf:
-            raise ToadstoneError(f"b must be a finite number above 1, not {self.b}.")
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """Draws beyond the extremes."""

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean
-from toadstone.core import check_positive
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Positive
 from toadstone.registry import Threat, register
 
 
@@ -30,11 +30,8 @@ class IPM(Untargeted):
     Raises ToadstoneError for another value and when the honest updates are not shown.
     """
 
-    eps: float = 0.1
+    eps: Positive = 0.1
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive(eps=self.eps)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The turned mean, from each."""

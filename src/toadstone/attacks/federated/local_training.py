@@ -13,9 +13,10 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
-from toadstone.core import Attack, Data, check_positive
+from toadstone.core import Attack, Data
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, Positive, checked
 from toadstone.rng import torch_seed
 
 BATCH = 20  # rows a step, as clients take by default
@@ -27,6 +28,7 @@ def cross_entropy(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(net(x), y)
 
 
+@checked
 @dataclass(frozen=True)
 class Descent:
     """Plain gradient descent on minibatches of 20 rows, from the global model.
@@ -37,14 +39,9 @@ class Descent:
     Raises ToadstoneError for other values, and when training diverges.
     """
 
-    epochs: int
-    lr: float
-    radius: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ToadstoneError(f"epochs must be at least 1, not {self.epochs}.")
-        check_positive(lr=self.lr, radius=self.radius)
+    epochs: Count
+    lr: Positive
+    radius: Positive | None = None
 
     def __call__(
         self,

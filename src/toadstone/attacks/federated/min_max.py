@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -15,7 +15,7 @@ from toadstone.federated.views import AttackerView
 from toadstone.maths.gram import gram, squared_distances
 from toadstone.registry import Threat, register
 
-_DIRECTIONS = ("unit", "sign", "std")
+Direction = Literal["unit", "sign", "std"]
 _THREAT = Threat(("training",), ("data", "model"), "nothing")
 
 
@@ -71,11 +71,6 @@ def _along(rows: Float[ndarray, "h d"], q: Float[ndarray, " d"]) -> Float64[ndar
     return along
 
 
-def _check_direction(direction: str) -> None:
-    if direction not in _DIRECTIONS:
-        raise ToadstoneError(f"direction must be one of {', '.join(_DIRECTIONS)}, not {direction!r}.")
-
-
 @register("client-attack", threat=_THREAT)
 @dataclass(frozen=True)
 class MinMaxDistance(Untargeted):
@@ -93,11 +88,8 @@ class MinMaxDistance(Untargeted):
     zero.
     """
 
-    direction: str = "unit"
+    direction: Direction = "unit"
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _check_direction(self.direction)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
@@ -122,11 +114,8 @@ class MinSumDistance(Untargeted):
     zero.
     """
 
-    direction: str = "unit"
+    direction: Direction = "unit"
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _check_direction(self.direction)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""

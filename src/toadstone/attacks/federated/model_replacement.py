@@ -18,9 +18,9 @@ from toadstone.attacks.federated.local_training import (
     pooled,
     scaled,
 )
-from toadstone.core import Attack, Data, Goal, check_positive
-from toadstone.errors import ToadstoneError
+from toadstone.core import Attack, Data, Goal
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, Fraction, Positive
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 
@@ -47,19 +47,15 @@ class ModelReplacement:
     """
 
     attack: Attack
-    epochs: int = 15
-    lr: float = 0.05
-    gamma: float | None = None
-    bound: float | None = None
-    alpha: float = 1.0
+    epochs: Count = 15
+    lr: Positive = 0.05
+    gamma: Positive | None = None
+    bound: Positive | None = None
+    alpha: Fraction = 1.0
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_attack(self.attack)
-        Descent(self.epochs, self.lr)
-        check_positive(gamma=self.gamma, bound=self.bound)
-        if not 0 < self.alpha <= 1:
-            raise ToadstoneError(f"alpha must lie in (0, 1], not {self.alpha}.")
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""

@@ -12,8 +12,8 @@ from numpy import ndarray
 from toadstone.attacks.federated.common import all_send
 from toadstone.attacks.federated.local_training import Descent, check_attack, pooled
 from toadstone.core import Attack, Data, Goal
-from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, Fraction, Positive
 from toadstone.registry import Threat, register
 from toadstone.rng import child
 
@@ -43,22 +43,19 @@ class Neurotoxin:
     first round the mean of their own honest updates stands in for it. Each sends L - G.
 
     - ``attack``: of a training set, such as ``Backdoor`` or ``Semantic``; the share of rows is of all their rows.
-    - ``share``: of the coordinates, in (0, 1]. ``epochs``: at least 1. ``lr``: above 0.
+    - ``share``: of the coordinates. ``epochs``: at least 1. ``lr``: above 0.
 
     Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
     """
 
     attack: Attack
-    share: float = 0.95
-    epochs: int = 10
-    lr: float = 0.05
+    share: Fraction = 0.95
+    epochs: Count = 10
+    lr: Positive = 0.05
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_attack(self.attack)
-        Descent(self.epochs, self.lr)
-        if not 0 < self.share <= 1:
-            raise ToadstoneError(f"share must lie in (0, 1], not {self.share}.")
 
     def goal(self, data: Data) -> Goal:
         """That of the attack, on these rows."""

@@ -13,9 +13,9 @@ from jaxtyping import Float, Float32, Float64
 from numpy import ndarray
 
 from toadstone.attacks.federated.common import Untargeted, all_send, benign, mean, spread
-from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import Aggregator, AttackerView
+from toadstone.fields import Positive
 from toadstone.maths.gram import gram
 from toadstone.registry import Threat, register
 
@@ -132,11 +132,8 @@ class OptimalALIE(Untargeted):
     rule does.
     """
 
-    largest: float = 100.0
+    largest: Positive = 100.0
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive(largest=self.largest)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The moved mean, from each."""
@@ -161,11 +158,8 @@ class OptimalIPM(Untargeted):
     rule does.
     """
 
-    largest: float = 100.0
+    largest: Positive = 100.0
     omniscient: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive(largest=self.largest)
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
         """The turned mean, from each."""

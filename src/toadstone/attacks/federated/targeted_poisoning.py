@@ -24,9 +24,9 @@ from toadstone.attacks.federated.local_training import (
     step,
     tensors,
 )
-from toadstone.core import Data, Goal, check_positive
-from toadstone.errors import ToadstoneError
+from toadstone.core import Data, Goal
 from toadstone.federated.views import AttackerView
+from toadstone.fields import Count, NonNegative, Positive, Whole
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
@@ -59,7 +59,7 @@ class TargetedPoisoning:
 
     - ``images``: at least one, (h, w) or (h, w, c) whole numbers 0..255, all of one shape. ``target``: their class.
     - ``epochs``: at least 1. ``lr``: above 0.
-    - ``boost``: lambda, above 0; None for n / eta, as many as make up for the server's averaging.
+    - ``boost``: lambda; None for n / eta, as many as make up for the server's averaging.
     - ``stealth_steps``: an epoch, at least 0. ``rho``: at least 0.
 
     Raises ToadstoneError for other values and images, and when training diverges.
@@ -67,20 +67,15 @@ class TargetedPoisoning:
 
     images: tuple[Image, ...]
     target: int
-    epochs: int = 10
-    lr: float = 0.05
-    boost: float | None = None
-    stealth_steps: int = 0
-    rho: float = 1e-4
+    epochs: Count = 10
+    lr: Positive = 0.05
+    boost: Positive | None = None
+    stealth_steps: Whole = 0
+    rho: NonNegative = 1e-4
     omniscient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", TargetedGoal(self.images, self.target).images)
-        Descent(self.epochs, self.lr)
-        check_positive(boost=self.boost)
-        for name in ("stealth_steps", "rho"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ToadstoneError(f"{name} must be a finite number of at least 0, not {getattr(self, name)}.")
 
     def goal(self, data: Data) -> Goal:
         """The images in the target class; ``confidence`` of the goal is how sure a model is of it."""

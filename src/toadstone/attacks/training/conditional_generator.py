@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.attacks.data.random_backdoor import Locations, check_targets, targets_at
 from toadstone.core import Data, Tampered
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, NonNegative
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.models.torch_model import device_of
 from toadstone.registry import Threat, register
@@ -85,19 +86,15 @@ class ConditionalGenerator:
 
     trainer: Train = field(default_factory=Train)
     targets: tuple[int, ...] | None = None
-    size: int = 5
-    locations: str = "per class"
-    noise: int = 64
-    variety: float = 0.1
-    bank: int = 32
+    size: Count = 5
+    locations: Literal["per class", "any"] = "per class"
+    noise: Count = 64
+    variety: NonNegative = 0.1
+    bank: Count = 32
 
     def __post_init__(self) -> None:
         check_plain(self.trainer)
-        check_targets(self.targets, self.locations)
-        if min(self.size, self.noise, self.bank) < 1:
-            raise ToadstoneError("size, noise and bank must be at least 1.")
-        if not self.variety >= 0:
-            raise ToadstoneError(f"variety must be at least 0, not {self.variety}.")
+        check_targets(self.targets)
 
     def train(self, train: Data, *, seed: int) -> Tampered:
         """The backdoored model, and the triggers that open it."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 from toadstone.core import Data, Tampered
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, NonNegative, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
@@ -106,9 +107,9 @@ class InputAware:
 
     - ``trainer``: the victim's net, the epochs of the second phase, the optimizer of all nets, the batch size.
     - ``target``: the class wanted, 0..k-1.
-    - ``mask_epochs``: of the first phase, at least 1.
+    - ``mask_epochs``: of the first phase.
     - ``attack``, ``cross``: shares of each minibatch (the first of them at least one row), above 0, together below 1.
-    - ``density``: the share of an image that the mask may take free of charge, in (0, 1).
+    - ``density``: the share of an image that the mask may take free of charge.
     - ``norm_weight``: the price of more, >= 0.
 
     The goal's trigger holds the nets: the attack has a JSON spec, its goal has none. Raises ToadstoneError when a field
@@ -117,20 +118,16 @@ class InputAware:
 
     trainer: Train = field(default_factory=Train)
     target: int = 0
-    mask_epochs: int = 5
-    attack: float = 0.1
-    cross: float = 0.1
-    density: float = 0.032
-    norm_weight: float = 100.0
+    mask_epochs: Count = 5
+    attack: Share = 0.1
+    cross: Share = 0.1
+    density: Share = 0.032
+    norm_weight: NonNegative = 100.0
 
     def __post_init__(self) -> None:
         check_plain(self.trainer)
-        if self.mask_epochs < 1:
-            raise ToadstoneError(f"mask_epochs must be at least 1, not {self.mask_epochs}.")
-        if min(self.attack, self.cross) <= 0 or self.attack + self.cross >= 1:
-            raise ToadstoneError(f"attack={self.attack} and cross={self.cross} must be above 0, together below 1.")
-        if not 0 < self.density < 1 or self.norm_weight < 0:
-            raise ToadstoneError("density must lie between 0 and 1, exclusive, and norm_weight must be at least 0.")
+        if self.attack + self.cross >= 1:
+            raise ToadstoneError(f"attack={self.attack} and cross={self.cross} must be below 1 together.")
 
     def train(self, train: Data, *, seed: int) -> Tampered:
         """The backdoored model, and the generator that opens it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float64, Int, Integer
 from numpy import ndarray
 from scipy.spatial.distance import cdist
@@ -14,6 +16,7 @@ from toadstone.core import Data, Model, Scores, Trainer
 from toadstone.defenses.data.trusted import pooled
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Count, Positive, Share
 from toadstone.maths.principal import Features, check_features, project, spread
 from toadstone.maths.two_means import two_means
 from toadstone.progress import track
@@ -156,9 +159,9 @@ class ActivationClustering:
       as often as the other label that it gives most (exclusionary reclassification).
     - ``silhouette``: in [-1, 1]; the paper's range is .10 to .15. With "ica" it is a weak sign: even a perfect cut
       into halves reaches only .10 in ten components.
-    - ``size``: the largest share of a class that is expected to be poison, in (0, 1).
+    - ``size``: the largest share of a class that is expected to be poison.
     - ``ratio``: T of the paper, > 0: l / p > T is clean.
-    - ``level``: the chance, in (0, 1), that a clean class's trusted rows speak against it. Of many classes one may
+    - ``level``: the chance that a clean class's trusted rows speak against it. Of many classes one may
       be accused by chance: its rows then rank with the poison (of 1,000,000 rows, one clean class in ten so accused,
       AUROC 0.965 instead of 1), and the trusted rows among them keep the p-values valid.
 
@@ -166,23 +169,16 @@ class ActivationClustering:
     rows of other classes, and for a model whose features cannot be read.
     """
 
-    components: int = 10
-    reduction: str = "ica"
-    rule: str = "silhouette"
-    silhouette: float = 0.10
-    size: float = 0.35
-    ratio: float = 1.0
-    level: float = 0.01
+    components: Count = 10
+    reduction: Literal["ica", "pca"] = "ica"
+    rule: Literal["silhouette", "size", "exclusionary"] = "silhouette"
+    silhouette: Annotated[float, Ge(-1), Le(1)] = 0.10
+    size: Share = 0.35
+    ratio: Positive = 1.0
+    level: Share = 0.01
     trainer: Trainer | None = None
 
     def __post_init__(self) -> None:
-        if self.components < 1:
-            raise ToadstoneError(f"components must be at least 1, not {self.components}.")
-        for name, known in (("reduction", ("ica", "pca")), ("rule", ("silhouette", "size", "exclusionary"))):
-            if getattr(self, name) not in known:
-                raise ToadstoneError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(known)}.")
-        if not (-1 <= self.silhouette <= 1 and 0 < self.size < 1 and self.ratio > 0 and 0 < self.level < 1):
-            raise ToadstoneError("silhouette must lie in [-1, 1], size and level in (0, 1), and ratio above 0.")
         if self.rule == "exclusionary" and self.trainer is None:
             raise ToadstoneError("rule 'exclusionary' retrains the model: give the trainer that made it.")
 

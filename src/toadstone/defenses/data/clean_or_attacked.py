@@ -14,10 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from toadstone.attacks.data.label_flips import LabelFlips, check_rate
+from toadstone.attacks.data.label_flips import LabelFlips
 from toadstone.core import Data, check_two_classes
 from toadstone.defenses.data.complexity import complexity
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Filled, Fraction, checked
 from toadstone.progress import track
 from toadstone.rng import child
 
@@ -42,6 +43,7 @@ class Judge:
         return float(self.estimator.predict_proba(measures(data)[None])[0, 1])
 
 
+@checked
 @dataclass(frozen=True)
 class CleanOrAttacked:
     """Tells whether labels of a whole data set were flipped, from how complex it is.
@@ -53,18 +55,12 @@ class CleanOrAttacked:
     Each clean set is measured as it is and with random flips at each rate; a logistic regression on the standardised
     measures, both kinds weighted alike, learns to tell the two.
 
-    - ``rates``: shares of rows flipped in the copies, at least one, each in (0, 1].
+    - ``rates``: shares of rows flipped in the copies.
 
     Raises ToadstoneError for a rate out of range, fewer than two sets, and sets that cannot be measured.
     """
 
-    rates: tuple[float, ...] = (0.05, 0.1, 0.2)
-
-    def __post_init__(self) -> None:
-        if not self.rates:
-            raise ToadstoneError("rates must hold at least one share of rows to flip.")
-        for rate in self.rates:
-            check_rate(rate)
+    rates: Filled[Fraction] = (0.05, 0.1, 0.2)
 
     def __call__(self, sets: Sequence[Data], *, seed: int) -> Judge:
         """Learn from clean ``sets``, which are not changed."""

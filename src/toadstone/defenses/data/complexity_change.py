@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int, Integer
@@ -17,14 +18,13 @@ from toadstone.defenses.data.order import by_content
 from toadstone.defenses.data.trusted import pooled, with_trusted
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Count
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
 
 Labels = Integer[ndarray, " n"]
 
-_MEASURES = ("F1", "N2", "N3")
-_SPACES = ("stored", "features")
 _BLOCK = 1 << 22  # distances in memory at once
 
 
@@ -150,7 +150,7 @@ class ComplexityChange:
     are alike: of 10% wrong digits the AUROC is then 0.80, not 0.98 (N2, k = 5).
 
     - ``measure``: "N2", "N3" or "F1".
-    - ``k``: rows of its label removed with the row, at least 1; each class needs k + 3 rows.
+    - ``k``: rows of its label removed with the row; each class needs k + 3 rows.
     - ``space``: "stored" for the rows as they are, "features" for the model's features.
 
     Raises ToadstoneError when a field is out of range, for a regression set, one class, a class with too few rows,
@@ -158,16 +158,9 @@ class ComplexityChange:
     for.
     """
 
-    measure: str = "N2"
-    k: int = 5
-    space: str = "stored"
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("measure", _MEASURES), ("space", _SPACES)):
-            if getattr(self, name) not in allowed:
-                raise ToadstoneError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(allowed)}.")
-        if self.k < 1:
-            raise ToadstoneError(f"k must be at least 1, not {self.k}.")
+    measure: Literal["F1", "N2", "N3"] = "N2"
+    k: Count = 5
+    space: Literal["stored", "features"] = "stored"
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -14,11 +15,10 @@ from toadstone.defenses.data.order import by_content
 from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import ToadstoneError, missing_extra
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Several
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
-
-_METHODS = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 
 
 def out_of_fold(data: Data, trainer: Trainer, folds: int, *, seed: int) -> Float[ndarray, "n k"]:
@@ -59,14 +59,8 @@ class ConfidentLearning:
     """
 
     trainer: Trainer
-    folds: int = 5
-    method: str = "self_confidence"
-
-    def __post_init__(self) -> None:
-        if self.folds < 2:
-            raise ToadstoneError(f"folds must be at least 2, not {self.folds}.")
-        if self.method not in _METHODS:
-            raise ToadstoneError(f"method is {self.method!r}: use one of {', '.join(_METHODS)}.")
+    folds: Several = 5
+    method: Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"] = "self_confidence"
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows are in the folds like all others."""

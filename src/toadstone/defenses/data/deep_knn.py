@@ -12,8 +12,8 @@ from numpy import ndarray
 from toadstone.core import Data, Model, Scores
 from toadstone.defenses.data.neighbours import approximate_neighbours, neighbours
 from toadstone.defenses.data.trusted import pooled
-from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Count, Fraction, check
 from toadstone.maths.principal import check_features
 from toadstone.registry import register
 
@@ -44,8 +44,7 @@ def relabel(
     array([0, 0, 0, 0, 0, 0])
     """
     check_features(features, y)
-    if not 0 < confidence <= 1:
-        raise ToadstoneError(f"confidence must lie in (0, 1], not {confidence}.")
+    check("confidence", confidence, Fraction)
     share = votes(neighbours(features, k), y, int(y.max()) + 1)
     return np.where(share.max(1) >= confidence, share.argmax(1), y).astype(y.dtype)
 
@@ -65,21 +64,15 @@ class DeepKNN:
     rows, which are neighbours as all others are.
 
     - ``k``: neighbours asked, at least 1 and fewer than there are rows.
-    - ``recall``: the share of the nearest rows that has to be found, in (0, 1]; 1 compares every row with every
+    - ``recall``: the share of the nearest rows that has to be found; 1 compares every row with every
       other, less asks an index (see ``approximate_neighbours``), as hundreds of thousands of rows need.
 
     Raises ToadstoneError when these are out of range, less than 1 is asked and faiss is not installed, for a regression
     set, one class, trusted rows of other classes, a model without features.
     """
 
-    k: int = 50
-    recall: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ToadstoneError(f"k must be at least 1, not {self.k}.")
-        if not 0 < self.recall <= 1:
-            raise ToadstoneError(f"recall must lie in (0, 1], not {self.recall}.")
+    k: Count = 50
+    recall: Fraction = 1.0
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed is the index's."""

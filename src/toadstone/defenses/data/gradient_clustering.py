@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from toadstone.core import Data, FeatureModel, Model, Scores
 from toadstone.defenses.data.activation_clustering import accuse
 from toadstone.defenses.data.trusted import with_trusted
-from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.errors import NotApplicableError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Share
 from toadstone.maths.two_means import two_means
 from toadstone.models import torch_model
 from toadstone.models.torch_model import TorchModel
@@ -119,20 +121,14 @@ class GradientClustering:
     if it is the side along v, the class scores |<g, v>| instead.
 
     - ``at``: "last layer", for models with features and probabilities, or "input", for nets that read numbers.
-    - ``level``: the chance, in (0, 1), that a clean class's trusted rows speak against one of its sides.
+    - ``level``: the chance that a clean class's trusted rows speak against one of its sides.
 
     Raises ToadstoneError when these are out of range, for a regression set, one class, trusted rows of other classes,
     a model without features ("last layer"), a model that is not a TorchModel and text ("input").
     """
 
-    at: str = "last layer"
-    level: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.at not in ("last layer", "input"):
-            raise ToadstoneError(f'at is {self.at!r}: use "last layer" or "input".')
-        if not 0 < self.level < 1:
-            raise ToadstoneError(f"level must lie in (0, 1), not {self.level}.")
+    at: Literal["last layer", "input"] = "last layer"
+    level: Share = 0.01
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ arXiv:2110.11571."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer
@@ -12,7 +13,6 @@ from numpy import ndarray
 from toadstone.core import Data, Model, Scores, Trainer
 from toadstone.defenses.data.order import by_content
 from toadstone.defenses.data.trusted import with_trusted
-from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.registry import register
 from toadstone.rng import child
@@ -49,12 +49,8 @@ class LossRanking:
     Raises ToadstoneError for another word, one class, a regression set, trusted rows of other classes.
     """
 
-    suspect: str = "high"
+    suspect: Literal["high", "low"] = "high"
     trainer: Trainer | None = None
-
-    def __post_init__(self) -> None:
-        if self.suspect not in ("high", "low"):
-            raise ToadstoneError(f'suspect is {self.suspect!r}: use "high" or "low".')
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from numpy import ndarray
 from sklearn.neighbors import NearestNeighbors
 
 from toadstone.errors import ToadstoneError, missing_extra
+from toadstone.fields import Fraction, check
 from toadstone.rng import child
 
 _SAMPLE = 500  # rows on which the recall of an index is measured
@@ -46,8 +47,7 @@ def approximate_neighbours(features: Float[ndarray, "n d"], k: int, recall: floa
         raise ToadstoneError(missing_extra("An index of neighbours", "faiss")) from error
     n = len(features)
     check_k(k, n)
-    if not 0 < recall <= 1:
-        raise ToadstoneError(f"recall must lie in (0, 1], not {recall}.")
+    check("recall", recall, Fraction)
     x = np.ascontiguousarray(features, np.float32)
     sample = x[np.sort(np.random.default_rng(child(seed, "index")).permutation(n)[:_SAMPLE])]
     reach = faiss.knn(sample, x, k + 1)[0][:, -1:] * (1 + _ROUNDING)

@@ -17,6 +17,7 @@ from toadstone.defenses.data.order import by_content
 from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Count
 from toadstone.models.sklearn_model import flat
 from toadstone.overlay import Rows
 from toadstone.progress import track
@@ -117,14 +118,9 @@ class Roni:
     """
 
     learner: Fit | SpamBayes = _LEAST_SQUARES
-    base: int = 20
-    quiz: int = 50
-    trials: int = 5
-
-    def __post_init__(self) -> None:
-        for name in ("base", "quiz", "trials"):
-            if getattr(self, name) < 1:
-                raise ToadstoneError(f"{name} must be at least 1, not {getattr(self, name)}.")
+    base: Count = 20
+    quiz: Count = 50
+    trials: Count = 5
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; base and quiz sets are drawn from ``clean``."""

@@ -11,6 +11,7 @@ from numpy import ndarray
 from toadstone.core import Data, Detector, Model, Trainer, check_same_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import Flags, flag
+from toadstone.fields import Count, Share, checked
 from toadstone.rng import child
 
 
@@ -38,6 +39,7 @@ class Sanitised:
     rounds: tuple[Flags, ...]
 
 
+@checked
 @dataclass(frozen=True)
 class Sanitise:
     """Train, remove the rows that are flagged, train again, until nothing is flagged or ``rounds`` are over.
@@ -56,13 +58,9 @@ class Sanitise:
 
     trainer: Trainer
     detector: Detector
-    fdr: float = 0.05
-    rate: float = 0.01
-    rounds: int = 5
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise ToadstoneError(f"rounds must be at least 1, not {self.rounds}.")
+    fdr: Share = 0.05
+    rate: Share = 0.01
+    rounds: Count = 5
 
     def __call__(self, data: Data, *, clean: Data, seed: int) -> Sanitised:
         """The model at the end, and which rows it was trained on."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -21,7 +22,6 @@ from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.triggers.scalers import Scaler
 
-_METHODS = ("prevention", "scaling", "filter", "spectrum")
 _VALUES = 1 << 22  # pixels scored at a time, so that memory is bounded; no result depends on it
 _AROUND = 4  # frequencies to each side of a peak that it is compared with
 
@@ -95,11 +95,7 @@ class ScalingDetection:
     """
 
     scaler: Scaler
-    method: str = "prevention"
-
-    def __post_init__(self) -> None:
-        if self.method not in _METHODS:
-            raise ToadstoneError(f"method is {self.method!r}: use one of {', '.join(_METHODS)}.")
+    method: Literal["prevention", "scaling", "filter", "spectrum"] = "prevention"
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``, p-values against ``clean`` ones. Model and seed play no part."""

@@ -12,8 +12,8 @@ from sklearn.covariance import fast_mcd
 
 from toadstone.core import Data, Model, Scores
 from toadstone.defenses.data.trusted import pooled
-from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Minority, Several
 from toadstone.maths.principal import Features, check_features, project, spread
 from toadstone.progress import track
 from toadstone.registry import register
@@ -90,23 +90,15 @@ class Spectre:
     r is the power of two that makes the class's mean score largest. The paper's robust estimator, made for its proof,
     is replaced by the minimum covariance determinant of scikit-learn.
 
-    - ``rate``: the largest share of a class that may be poison, in (0, 0.5].
-    - ``components``: most principal components, at least 2.
+    - ``rate``: the largest share of a class that may be poison.
+    - ``components``: most principal components.
 
     Raises ToadstoneError when these are out of range, for a regression set, one class, trusted rows of other classes,
     a model without features.
     """
 
-    rate: float = 0.25
-    components: int = 32
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rate <= 0.5:
-            raise ToadstoneError(
-                f"rate must lie in (0, 0.5], not {self.rate}: a majority cannot be told from the rest."
-            )
-        if self.components < 2:
-            raise ToadstoneError(f"components must be at least 2, not {self.components}.")
+    rate: Minority = 0.25
+    components: Several = 32
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""

@@ -12,6 +12,7 @@ from toadstone.convex.feasible import unit
 from toadstone.core import Data, Model, Scores, check_same_classes
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Fraction
 from toadstone.registry import register
 
 
@@ -78,17 +79,13 @@ class SphereSlab:
     rows the data's own means and distances stand in. The model plays no part: pixels (uint8) are divided by 255,
     tables are taken as they are.
 
-    - ``quantile``: the share of trusted rows within the sphere, and within the slab, in (0, 1].
+    - ``quantile``: the share of trusted rows within the sphere, and within the slab.
 
     Raises ToadstoneError when ``quantile`` is out of range, a class of the data has fewer than two trusted rows, a
     radius is 0, for text, a regression set, one class, trusted rows of other classes.
     """
 
-    quantile: float = 0.7
-
-    def __post_init__(self) -> None:
-        if not 0 < self.quantile <= 1:
-            raise ToadstoneError(f"quantile must lie in (0, 1], not {self.quantile}.")
+    quantile: Fraction = 0.7
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``. Neither the model nor the seed plays a part."""

@@ -9,6 +9,7 @@ import numpy as np
 from toadstone.core import Data, Model, Scores
 from toadstone.defenses.inference.strip import Strip, entropies, mixer
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Share
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -32,11 +33,8 @@ class StripRows:
     are of another kind, for images that are not uint8, one class and a regression set.
     """
 
-    blends: int = 100
-    share: float = 0.5
-
-    def __post_init__(self) -> None:
-        Strip(self.blends, self.share)
+    blends: Count = 100
+    share: Share = 0.5
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""

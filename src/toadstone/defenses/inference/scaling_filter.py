@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 
-from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
 from toadstone.triggers.scalers import Scale, Scaler, coefficients
-
-_METHODS = ("median", "random")
 
 
 def filter_read_pixels(
@@ -66,11 +64,7 @@ class ScalingFilter:
     """
 
     scaler: Scaler
-    method: str = "median"
-
-    def __post_init__(self) -> None:
-        if self.method not in _METHODS:
-            raise ToadstoneError(f"method is {self.method!r}: use {' or '.join(_METHODS)}.")
+    method: Literal["median", "random"] = "median"
 
     def purify(self, inputs: Rows, *, seed: int) -> UInt8[ndarray, "n h w *c"]:
         """The filtered pictures, of the same shape."""

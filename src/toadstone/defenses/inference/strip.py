@@ -13,6 +13,7 @@ from scipy.special import entr
 from toadstone.core import Data, Model, Scores, check_rows
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Count, Share
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
@@ -115,20 +116,14 @@ class Strip:
     of clean inputs.
 
     - ``blends``: N, clean rows that an input is blended with, >= 1.
-    - ``share``: of columns or words that are replaced, each at random with this probability, in (0, 1).
+    - ``share``: of columns or words that are replaced, each at random with this probability.
 
     Raises ToadstoneError when inputs and ``clean`` are not the same kind of rows, when images are not uint8, or when
     ``clean`` has no more than ``blends`` rows.
     """
 
-    blends: int = 100
-    share: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.blends < 1:
-            raise ToadstoneError(f"blends must be at least 1, not {self.blends}.")
-        if not 0 < self.share < 1:
-            raise ToadstoneError(f"share must lie between 0 and 1, exclusive, not {self.share}.")
+    blends: Count = 100
+    share: Share = 0.5
 
     def watch(self, model: Model, inputs: Rows, *, clean: Data, seed: int) -> Scores:
         """One score an input; ``clean`` holds rows that ``model`` was not trained on."""

@@ -13,6 +13,7 @@ from toadstone.core import Data, Model, Trainer, check_rows
 from toadstone.defenses.data.order import by_content
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import predictions
+from toadstone.fields import Count
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
@@ -89,11 +90,7 @@ class PartitionAggregation:
     """
 
     trainer: Trainer
-    partitions: int = 50
-
-    def __post_init__(self) -> None:
-        if self.partitions < 1:
-            raise ToadstoneError(f"partitions must be at least 1, not {self.partitions}.")
+    partitions: Count = 50
 
     def fit(self, train: Data, *, seed: int) -> Voters:
         """A model for each part of ``train``."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Lt
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count
 from toadstone.models.sklearn_model import flat
 from toadstone.progress import track
 from toadstone.registry import register
@@ -72,7 +74,7 @@ class Trim:
     where the poison agrees with itself more than the rest do, and costs accuracy on clean data where ``share`` is far
     above the poison's: the rows left out are then the hard ones. A start ends in a local optimum.
 
-    - ``share``: the largest share of the rows that the defender thinks is poison, in [0, 0.5).
+    - ``share``: the largest share of the rows that the defender thinks is poison.
     - ``regression``: the estimator that is fitted.
     - ``starts``: at least 1.
 
@@ -85,15 +87,9 @@ class Trim:
     [12.8, 20.0]
     """
 
-    share: float = 0.2
+    share: Annotated[float, Ge(0), Lt(0.5)] = 0.2
     regression: FitRegression = field(default_factory=FitRegression)
-    starts: int = 10
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share < 0.5:
-            raise ToadstoneError(f"share must lie in [0, 0.5), not {self.share}.")
-        if self.starts < 1:
-            raise ToadstoneError(f"starts must be at least 1, not {self.starts}.")
+    starts: Count = 10
 
     def fit(self, train: Data, *, seed: int) -> SklearnRegressor:
         """The model fitted to the rows kept."""

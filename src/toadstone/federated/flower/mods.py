@@ -16,6 +16,7 @@ from toadstone.federated.flower.arrays import (
     update,
 )
 from toadstone.federated.views import AttackerView, ClientAttack
+from toadstone.fields import Count, check
 from toadstone.rng import child
 
 from flwr.app import ArrayRecord, Context, Message  # isort: skip (arrays says how to install it)
@@ -39,8 +40,7 @@ class UpdateAttackMod:
     def __init__(self, attack: ClientAttack, malicious: Collection[int], *, total: int, seed: int = 0) -> None:
         if attack.omniscient:
             raise ToadstoneError(f"attack {type(attack).__name__} needs the others' updates: use ColludingGrid for it.")
-        if total < 1:
-            raise ToadstoneError(f"total must be at least 1, not {total}.")
+        check("total", total, Count)
         self.attack, self.malicious, self.total, self.seed = attack, frozenset(malicious), total, seed
 
     def __call__(self, msg: Message, context: Context, call_next: ClientAppCallable) -> Message:
