@@ -9,6 +9,15 @@ from toadstone.defenses.data.neighbourhood import Neighbourhood, columns, neighb
 from toadstone.errors import NotApplicableError, ToadstoneError
 
 
+class Blind:
+    """A model that nobody should ask."""
+
+    classes = ("a", "b")
+
+    def probs(self, x):
+        raise AssertionError("the model was asked")
+
+
 def test_neighbourhoods_against_a_slow_loop():
     rng = np.random.default_rng(0)
     y, trusted = rng.integers(0, 3, 60), rng.random(60) < 0.4
@@ -28,6 +37,8 @@ def test_neighbourhoods_against_a_slow_loop():
 
 
 def score(x, y, trusted, detector, model=None):
+    model = model or Blind()
+
     def part(rows):
         return Data(x[rows], y[rows], ("a", "b"))
 

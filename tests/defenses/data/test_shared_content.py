@@ -10,6 +10,15 @@ from toadstone.defenses.data.shared_content import SharedContent
 from toadstone.errors import NotApplicableError
 
 
+class Blind:
+    """A model that nobody should ask."""
+
+    classes = ("a", "b")
+
+    def probs(self, x):
+        raise AssertionError("the model was asked")
+
+
 def by_hand(cell, i, trusted, share):
     """The surprise at row i's cell, one row at a time."""
     others = [j for j in cell if j != i]
@@ -93,7 +102,7 @@ def score(x, y, trusted):
     def part(rows):
         return Data(x[rows], y[rows], ("a", "b", "c"))
 
-    return SharedContent().score(None, part(~trusted), clean=part(trusted), seed=0)
+    return SharedContent().score(Blind(), part(~trusted), clean=part(trusted), seed=0)
 
 
 def test_what_is_shared_is_named():
