@@ -1,9 +1,10 @@
 """Which detector sees what
 
-Scores of training rows by twelve detectors: of rows whose label somebody got wrong, and of rows that carry a trigger.
-A wrong label is hard to fit and has neighbours of another class; a trigger that is learnt is easy to fit, and what
-finds it looks at the class as a whole or blends the row with others. Grey is the rest of the rows; scores are drawn
-by rank, and the number is the area under the ROC curve (1 finds all of them first, 0.5 is chance).
+Scores of training rows by fourteen detectors: of rows whose label somebody got wrong, and of rows that carry a
+trigger. A wrong label is hard to fit and has neighbours of another class; a trigger that is learnt is easy to fit, and
+what finds it looks at the class as a whole, at what its rows share and trusted ones do not, or blends the row with
+others. Grey is the rest of the rows; scores are drawn by rank, and the number is the area under the ROC curve (1 finds
+all of them first, 0.5 is chance).
 (arXiv:1911.00068, 2110.11571, 1909.13374, 2002.08484, 1911.08040, 2210.06516, 2301.10908, 1811.03728, 1811.00636,
 2104.11315, 2209.11715, 1902.06531)
 """
@@ -33,6 +34,8 @@ DETECTORS = {
     "spectral signatures": defenses.SpectralSignatures(),
     "SPECTRE": defenses.Spectre(),
     "Beatrix": defenses.Beatrix("features.3"),
+    "shared content": defenses.SharedContent(),
+    "neighbourhood": defenses.Neighbourhood(),
     "STRIP": defenses.StripRows(50),
 }
 QUICK = ("loss", "gradient clustering", "spectral signatures")

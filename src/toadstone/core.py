@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 from numpy import ndarray
 
 from toadstone.errors import NotApplicableError, ToadstoneError
@@ -173,13 +173,17 @@ class Scores:
     """One number a row, higher = more suspicious, always.
 
     ``pvalues`` are conformal p-values against ``trusted`` clean rows, or None when there were none to ask; ``null``
-    the trusted rows' own, each among all of them, in their order: combining detectors needs them.
+    the trusted rows' own, each among all of them, in their order, and ``null_values`` their values: combining
+    detectors needs them. ``what`` names what a row's score rests on, "" for nothing, where the detector can: a phrase
+    of a text, "row 5, column 0" for the top left pixel of a window, the number of a column.
     """
 
     values: Float[ndarray, " n"]
     pvalues: Float[ndarray, " n"] | None = None
     trusted: int = 0
     null: Float[ndarray, " m"] | None = None
+    null_values: Float[ndarray, " m"] | None = None
+    what: Shaped[ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

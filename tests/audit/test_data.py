@@ -463,16 +463,26 @@ def test_bad_input_is_one_sentence():
 def test_ten_thousand_flagged_rows_are_cheap():
     from time import process_time
 
-    from toadstone.audit.data.case import Case
-    from toadstone.audit.data.pool import DETECTORS, Pool
+    from toadstone.audit.data.evidence import KINDS
+    from toadstone.audit.data.judged_rows import JudgedRows
+    from toadstone.audit.data.pool import Pool
     from toadstone.audit.data.table import rows_table
 
     n, rng = 10_000, np.random.default_rng(0)
     data = Data(rng.integers(0, 256, (n, 32, 32, 3), np.uint8), rng.integers(0, 2, n), ("a", "b"))
-    said = {"what": np.full(n, "row 1, column 2"), "probability": rng.random(n), "suggested": np.zeros(n, int)}
-    p = dict.fromkeys(("all", *DETECTORS), rng.random(n))
+    judged = JudgedRows(
+        data,
+        Pool.of(data, None),
+        flagged=np.ones(n, bool),
+        pvalues=dict.fromkeys(("all", *(kind.name for kind in KINDS)), rng.random(n)),
+        top=np.zeros(n, int),
+        what=np.full(n, "row 1, column 2"),
+        shares=np.zeros(n, bool),
+        probability=rng.random(n),
+        suggested=np.zeros(n, int),
+    )
     start = process_time()
-    rows = rows_table(Case(data, Pool.of(data, None), np.ones(n, bool), p, np.zeros(n, int), said), np.arange(n))
+    rows = rows_table(judged, np.arange(n))
     assert len(rows) == n
     assert process_time() - start < 15
 

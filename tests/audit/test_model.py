@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,9 +13,10 @@ from torch import nn
 
 from toadstone import Data, ToadstoneError, load, split
 from toadstone.attacks import Backdoor
-from toadstone.audit.model import audit_model, repair_model
+from toadstone.audit import audit_model, repair_model
 from toadstone.checkpoints import Stages
-from toadstone.core import Rate
+from toadstone.core import Mended, Rate
+from toadstone.defenses import FinePruning, ReferenceCleanse
 from toadstone.defenses.model import reference_cleanse as search
 from toadstone.defenses.model.sizes import excess, index, pvalues
 from toadstone.models import MLP, SklearnModel
@@ -39,12 +41,18 @@ def example(trigger, seed):
     return trainer.fit(data, seed=seed), splits.clean, splits.test
 
 
+QUICK = ReferenceCleanse(references=1, training_steps=200, rectangle_steps=160, shift_steps=100)
+
+
 @pytest.fixture(autouse=True)
 def one_quick_reference(monkeypatch):
     """One reference and fewer steps: the verdicts are as clear, the file is quicker."""
-    monkeypatch.setattr(search, "_WHOLE", {"rectangle": Rectangle(steps=160), "shift": Shift(steps=100)})
-    monkeypatch.setattr(search, "REFERENCES", 1)
-    monkeypatch.setattr("toadstone.training.references._STEPS", 200)
+    use(QUICK, monkeypatch)
+
+
+def use(inspector, monkeypatch):
+    for place in ("model", "repair"):
+        monkeypatch.setattr(f"toadstone.audit.{place}.INSPECTOR", inspector)
 
 
 @lru_cache(maxsize=8)
@@ -109,6 +117,25 @@ def test_repair_mends_a_copy_and_is_measured(tmp_path):
         mended.save_repaired(tmp_path / "mended.pt")
     with pytest.raises(ToadstoneError, match="repair_model"):
         found.save_repaired(tmp_path / "other.safetensors")
+
+
+def test_any_repair_mends_and_its_log_is_kept():
+    found, given = audit("patch", 0), []
+
+    class Untouched:
+        def repair(self, model, clean, *, evidence=None, seed):
+            given.append((clean, evidence))
+            return Mended(model, {"steps": 0})
+
+    same = repair_model(found, Untouched()).audit
+    told = same.facts["repair"]
+    assert (told["method"], told["log"]) == ("Untouched", {"steps": 0})
+    assert told["accuracy_before"] == told["accuracy_after"]
+    assert same.findings[-1].text.startswith("Untouched: on 166 clean rows that it did not use, the accuracy goes")
+    assert len(given[0][0]) == 500 - 166
+    assert given[0][1].found[TARGET] is found.triggers[TARGET]
+    pruned = repair_model(found, FinePruning(steps=5, bound=0.02)).audit.facts["repair"]
+    assert (pruned["method"], len(pruned["log"]["loss"])) == ("fine-pruning", 5)
 
 
 def test_a_wrong_input_range_decides_nothing_and_names_the_right_one():
@@ -229,7 +256,7 @@ def test_a_quick_pass_over_many_classes_accuses_the_same_one(monkeypatch):
     quick = audit_model(net, clean)
     assert quick.audit.facts["classes_looked_at"] == 16
     assert np.isnan(quick.evidence["index"]).sum() == 24
-    monkeypatch.setattr(search, "MANY", 100)
+    use(replace(QUICK, many=100), monkeypatch)
     whole = audit_model(net, clean)
     assert whole.audit.facts["classes_looked_at"] == 40
     assert quick.accused == whole.accused == (7,)

@@ -177,12 +177,23 @@ def test_a_model_that_is_not_what_was_expected_is_undecided(toadstone, stranger,
     assert (tmp_path / "net-audit" / "report.html").exists()
 
 
+def test_any_registered_repair_mends_and_its_log_is_written(toadstone, stranger, tmp_path):
+    spec = '{"name": "fine-pruning", "steps": 5, "bound": 0.05}'
+    assert toadstone(*stranger, "--repair", spec, "-o", "mended.safetensors").exit_code == 2
+    assert (tmp_path / "mended.safetensors").exists()
+    facts = json.loads((tmp_path / "net-audit" / "audit.json").read_text())["facts"]
+    assert len(facts["repair"]["log"]["loss"]) == 5
+
+
 @pytest.mark.parametrize(
     "args",
     [
         ("--input-range", "0 to 1"),
         ("--layout", "sideways"),
         ("--repair", "magic", "-o", "x.safetensors"),
+        ("--repair", "neural-cleanse", "-o", "x.safetensors"),
+        ("--repair", '{"steps": 5}', "-o", "x.safetensors"),
+        ("--repair", "fine-pruning"),
         ("-o", "x.st"),
     ],
 )

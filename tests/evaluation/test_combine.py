@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -5,7 +7,7 @@ from scipy.stats import norm
 from toadstone.core import Scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate, flag
-from toadstone.evaluation.combine import METHODS, combine
+from toadstone.evaluation.combine import METHODS, combine, strengths, strongest
 
 RUNS = 40_000
 
@@ -90,3 +92,32 @@ def test_calibrated_combination_accuses_no_more_clean_rows_than_asked(copy):
 def test_bad_input(parts, method, word):
     with pytest.raises(ToadstoneError, match=word):
         combine(parts, method)
+
+
+def test_the_strongest_evidence_against_a_slow_loop():
+    rng, n, m = np.random.default_rng(0), 40, 19
+    loss, nats = rng.normal(size=n + m), np.where(rng.random(n + m) < 0.5, 0.0, 6 * rng.random(n + m))
+    parts = [calibrate(nats[:n], nats[n:]), calibrate(loss[:n], loss[n:])]
+    rows, trusted = strengths(parts, [True, False])
+    each = []
+    for i in range(n + m):
+        reach = sum(loss[n + j] >= loss[i] for j in range(m))
+        p = (1 + reach) / (m + 1) if i < n else reach / (m + 1)
+        rank = 1e-9 * sum(other < loss[i] for other in loss)
+        each.append((nats[i] if nats[i] >= math.log(m + 1) else 0.0, rank - math.log(p)))
+    assert np.allclose(np.concatenate([rows, trusted], 1).T, each, rtol=0, atol=1e-12)
+    greatest = [max(pair) for pair in each]
+    whole = strongest(parts, [True, False])
+    assert np.allclose(whole.values, greatest[:n])
+    assert whole.pvalues.tolist() == [(1 + sum(t >= value for t in greatest[n:])) / (m + 1) for value in greatest[:n]]
+
+
+def test_without_trusted_rows_the_strongest_is_a_rank():
+    whole = strongest([calibrate(np.zeros(3), None), calibrate(np.array([2.0, 0.0, 5.0]), None)], [True, False])
+    assert whole.pvalues is None
+    assert whole.values.argsort().tolist() == [1, 0, 2]
+
+
+def test_strengths_are_of_the_same_rows():
+    with pytest.raises(ToadstoneError, match="same rows"):
+        strengths([calibrate(np.zeros(3), None), calibrate(np.zeros(4), None)], [True, False])

@@ -13,10 +13,11 @@ import typer
 from typer.core import TyperGroup
 
 from toadstone.cli.attack import Label, TextColumn
-from toadstone.cli.options import Json, Seed, built, echo_json
+from toadstone.cli.options import Json, Seed, built, echo_json, read_json
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
+    from toadstone.core import Repair
     from toadstone.findings import Audit
 
 _USAGE: Any = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
@@ -143,18 +144,18 @@ def data(
     torch.set_num_threads(1)  # nets this small gain nothing from more
     rows, unreadable, _ = load_for_audit(path, label, text)
     known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
-    means = built(model, "model") if model is not None else None
-    means = Precomputed.load(features) if features is not None else means
-    found = audit_data(
+    learner = built(model, "model") if model is not None else None
+    learner = Precomputed.load(features) if features is not None else learner
+    result = audit_data(
         rows,
         trusted=known if trusted_rows is None else read_row_numbers(trusted_rows),
-        model=means,
+        model=learner,
         fdr=fdr,
         seed=seed,
         folder=folder,
         unreadable=unreadable,
     )
-    _answer(_report(found.audit, found.rows, folder, {}), sarif, as_json, folder=folder)
+    _answer(_report(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
 
 
 @audit.command()
@@ -171,7 +172,9 @@ def model(
         float | None, typer.Option(help="Accuracy that you expect on the clean rows, in (0, 1].")
     ] = None,
     level: Annotated[float, typer.Option(help="Chance of a false alarm, in (0, 1).")] = 0.05,
-    repair: Annotated[str | None, typer.Option(help="fine-pruning: also mend the model.")] = None,
+    repair: Annotated[
+        str | None, typer.Option(help="Also mend the model: fine-pruning, another repair's name, or its JSON spec.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The repaired weights, a new .safetensors file.")
     ] = None,
@@ -189,26 +192,42 @@ def model(
     import torch
 
     from toadstone.audit.data.audit import load_for_audit
-    from toadstone.audit.model import audit_model, repair_model
+    from toadstone.audit.model import audit_model
+    from toadstone.audit.repair import repair_model
     from toadstone.models.foreign import load_stranger
 
-    if repair not in (None, "fine-pruning"):
-        raise ToadstoneError(f"repair is {repair!r}: fine-pruning is what there is.")
+    mend = _repair(repair)
     if (repair is None) != (out is None):
         raise ToadstoneError("repair and out go together: give --repair fine-pruning -o mended.safetensors.")
     torch.set_num_threads(1)
     rows = load_for_audit(clean)[0]
     stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
     folder = folder or _beside(str(weights))
-    found = audit_model(
+    result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
     )
     if out is not None:
-        found = repair_model(found)
-        found.save_repaired(out, weights)
-    told = replace(found.audit, target=str(weights))
-    told = _kept(told, lambda: told.save(folder / "audit.json"))
-    _answer(_report(told, None, folder, found.pictures()), sarif, as_json, folder=folder)
+        result = repair_model(result, mend)
+        result.save_repaired(out, weights)
+    answer = replace(result.audit, target=str(weights))
+    answer = _written(answer, lambda: answer.save(folder / "audit.json"))
+    _answer(_report(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
+
+
+def _repair(name: str | None) -> Repair | None:
+    """The registered repair of that name or spec; None for none, and for fine-pruning as an audit sets it."""
+    from toadstone.core import Repair
+    from toadstone.registry import entry, from_spec
+
+    if name in (None, "fine-pruning"):
+        return None
+    spec = read_json(name, "repair") if name.lstrip().startswith("{") else {"name": name}
+    if isinstance(spec, dict) and "name" in spec and entry(str(spec["name"])).contract != "repair":
+        raise ToadstoneError(f"repair is {spec['name']!r}, which does not mend models: `toadstone list` shows repairs.")
+    chosen = from_spec(spec)
+    if not isinstance(chosen, Repair):
+        raise ToadstoneError(f"repair is {name!r}: give the name of a repair or its JSON spec.")
+    return chosen
 
 
 def _beside(path: str) -> Path:
@@ -231,33 +250,33 @@ def _pixels(text: str) -> tuple[object, object]:
     return (first, second) if "/" in text else (first[0], second[0])
 
 
-def _report(found: Audit, rows: Any, folder: Path, pictures: dict[str, bytes]) -> Audit:
+def _report(answer: Audit, rows: Any, folder: Path, pictures: dict[str, bytes]) -> Audit:
     from toadstone.report.audit import write_audit
 
-    return _kept(found, lambda: write_audit(found, rows, folder / "report.html", pictures=pictures))
+    return _written(answer, lambda: write_audit(answer, rows, folder / "report.html", pictures=pictures))
 
 
-def _kept(found: Audit, write: Callable[[], object]) -> Audit:
+def _written(answer: Audit, write: Callable[[], object]) -> Audit:
     """The answer after ``write``; where that fails it says so itself, rather than be lost."""
     try:
         write()
     except ToadstoneError as error:
-        return found.without([str(error)])
-    return found
+        return answer.without([str(error)])
+    return answer
 
 
-def _answer(found: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
+def _answer(answer: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
     """Tell the verdict, and leave with its exit status."""
     if sarif is not None:
         from toadstone.scan.sarif import write_sarif
 
-        found = _kept(found, lambda: write_sarif(found, sarif))
+        answer = _written(answer, lambda: write_sarif(answer, sarif))
     if as_json:
-        echo_json(found.json() | ({} if folder is None else {"folder": str(folder)}))
+        echo_json(answer.json() | ({} if folder is None else {"folder": str(folder)}))
     else:
         from toadstone.cli import tables as show
 
-        show.audit(found)
+        show.audit(answer)
         if folder is not None:
             typer.echo(f"report: {folder / 'report.html'}")
-    raise typer.Exit(found.exit_status)
+    raise typer.Exit(answer.exit_status)

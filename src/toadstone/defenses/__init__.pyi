@@ -12,9 +12,11 @@ from .data.deep_knn import DeepKNN as DeepKNN
 from .data.gradient_clustering import GradientClustering as GradientClustering
 from .data.loss_ranking import LossRanking as LossRanking
 from .data.meta_sift import MetaSift as MetaSift
+from .data.neighbourhood import Neighbourhood as Neighbourhood
 from .data.roni import Roni as Roni
 from .data.scaling_detection import ScalingDetection as ScalingDetection
 from .data.self_influence import SelfInfluence as SelfInfluence
+from .data.shared_content import SharedContent as SharedContent
 from .data.spectral_signatures import SpectralSignatures as SpectralSignatures
 from .data.spectre import Spectre as Spectre
 from .data.sphere_slab import SphereSlab as SphereSlab
@@ -44,5 +46,6 @@ from .inference.scaling_filter import ScalingFilter as ScalingFilter
 from .inference.strip import Strip as Strip
 from .model.fine_pruning import FinePruning as FinePruning
 from .model.neural_cleanse import NeuralCleanse as NeuralCleanse
+from .model.reference_cleanse import ReferenceCleanse as ReferenceCleanse
 from .training.partition_aggregation import PartitionAggregation as PartitionAggregation
 from .training.trim import Trim as Trim

@@ -68,7 +68,7 @@ def by_group(
         rows, trusted = groups == g, null_groups == g
         p[rows], own[trusted] = _both(values[rows], null[trusted])
         sizes.append(int(trusted.sum()))
-    return Scores(values, p, min(sizes), own)
+    return Scores(values, p, min(sizes), own, null)
 
 
 def _both(values: ndarray, null: ndarray) -> tuple[ndarray, ndarray]:
@@ -94,7 +94,7 @@ def calibrate(values: Float[ndarray, " n"], null: Float[ndarray, " m"] | None) -
     if null is None or len(null) == 0:
         return Scores(values)
     p, own = _both(values, null)
-    return Scores(values, p, len(null), own)
+    return Scores(values, p, len(null), own, null)
 
 
 def trusted_needed(fdr: float, rate: float) -> int:

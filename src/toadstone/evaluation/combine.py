@@ -16,6 +16,7 @@ from toadstone.core import Scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 
+_EXACT = 1e-9  # ranks break ties, and nothing else
 _KAPPA = 0.5  # of the calibrator kappa p^(kappa - 1), which turns a p-value into an e-value
 
 
@@ -90,3 +91,49 @@ def _conformal(p: Float[ndarray, "k n"], parts: Sequence[Scores]) -> Scores:
     if len(null) < len(parts) or len({len(own) for own in null}) > 1:
         raise ToadstoneError('parts were not calibrated on the same trusted rows: use method "harmonic".')
     return calibrate((1 / p).mean(0), (1 / np.stack(null)).mean(0))
+
+
+def strengths(parts: Sequence[Scores], surprise: Sequence[bool]) -> tuple[Float[ndarray, "k n"], Float[ndarray, "k m"]]:
+    """Each detector's evidence on one scale, in nats: (against the rows, against the trusted rows).
+
+    - ``surprise``: which detectors' values are in nats already, -ln of a chance, 0 for none. Such a value counts
+      where it is as improbable as the least p-value that m trusted rows allow, 1 / (m + 1), and is 0 otherwise: so
+      detectors of groups of rows cost the others next to nothing. Any other detector's value becomes -ln of its
+      p-value.
+
+    Raises ToadstoneError for no detectors, and where they are of other rows or calibrated on other trusted ones.
+    """
+    sizes = {(len(part.values), part.trusted) for part in parts}
+    if len(sizes) != 1 or len(surprise) != len(parts):
+        raise ToadstoneError("parts must be scores of the same rows by one detector or more, and surprise one a part.")
+    ((n, m),) = sizes
+    every = [_in_nats(part) if not nats else _counted(part) for part, nats in zip(parts, surprise, strict=True)]
+    return np.stack([values[:n] for values in every]), np.stack([values[n : n + m] for values in every])
+
+
+def strongest(parts: Sequence[Scores], surprise: Sequence[bool]) -> Scores:
+    """The greatest of each row's ``strengths``, calibrated on the trusted rows', which are found alike; without
+    trusted rows ranks alone. The p-value does not pay for the number of detectors.
+
+    Raises ToadstoneError as ``strengths`` does.
+    """
+    rows, trusted = strengths(parts, surprise)
+    return calibrate(rows.max(0), trusted.max(0) if trusted.size else None)
+
+
+def _every(scores: Scores) -> ndarray:
+    return scores.values if scores.null_values is None else np.concatenate([scores.values, scores.null_values])
+
+
+def _counted(scores: Scores) -> ndarray:
+    values = _every(scores)
+    return np.where(values >= np.log(scores.trusted + 1), values, 0.0)
+
+
+def _in_nats(scores: Scores) -> ndarray:
+    """-ln p, where rows of one p-value are told apart by their values."""
+    values = _every(scores)
+    p = np.ones(len(values))
+    if scores.pvalues is not None and scores.null is not None:
+        p = np.concatenate([scores.pvalues, scores.null])
+    return -np.log(p) + _EXACT * np.argsort(np.argsort(values, kind="stable"), kind="stable")

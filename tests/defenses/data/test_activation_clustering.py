@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import pytest
@@ -253,3 +254,28 @@ def test_a_model_without_features_is_turned_away():
     data, clean, _ = halves(0, poison=0)
     with pytest.raises(ToadstoneError, match="no features"):
         ActivationClustering().score(Black(), data, clean=clean, seed=0)
+
+
+def test_surprise_is_the_tail_by_hand_times_how_far_a_row_lies_in_its_cluster():
+    data, clean, truth = halves(0, poison=80)
+    scores = ActivationClustering(components=2, scale="surprise").score(Bare(), data, clean=clean, seed=0)
+    assert auroc(scores.values, truth) > 0.95
+    x, y = np.concatenate([data.x, clean.x]), np.concatenate([data.y, clean.y])
+    trusted = np.arange(len(y)) >= len(data)
+    slow = np.zeros(len(y))
+    for c, cut in cluster_classes(x, y, components=2).items():
+        rows, tails = np.flatnonzero(y == c), []
+        n, m = len(rows), int(trusted[rows].sum())
+        for side in (0, 1):
+            size = int((cut.assignment == side).sum())
+            seen = int((trusted[rows] & (cut.assignment == side)).sum())
+            tails.append(sum(comb(size, i) * comb(n - size, m - i) for i in range(seen + 1)) / comb(n, m))
+        fewer = int(tails[1] <= tails[0])
+        d = np.linalg.norm(reduce(x[rows], 2, "ica")[:, None] - cut.centres, axis=2)
+        far = (d[:, 1 - fewer] - d[:, fewer]) / d.sum(1)
+        slow[rows] = -np.log(min(1.0, 2 * min(tails))) * np.maximum(far, 0)
+    assert np.allclose(scores.values, slow[: len(data)], rtol=1e-6, atol=1e-6)
+    assert np.allclose(scores.null_values, slow[len(data) :], rtol=1e-6, atol=1e-6)
+    without = ActivationClustering(scale="surprise").score(Bare(), data, clean=None, seed=0)
+    assert not without.values.any()
+    assert without.pvalues is None

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from toadstone.core import Data
 from toadstone.defenses.data import shared_content as evidence
+from toadstone.defenses.data.shared_content import SharedContent
+from toadstone.errors import NotApplicableError
+
+
+class Blind:
+    """A model that nobody should ask."""
+
+    classes = ("a", "b")
+
+    def probs(self, x):
+        raise AssertionError("the model was asked")
 
 
 def by_hand(cell, i, trusted, share):
@@ -56,22 +68,6 @@ def test_phrases_against_a_slow_loop(drawn):
         assert which[i] == -1 if not each else each[which[i]] == pytest.approx(best)
 
 
-def test_neighbourhoods_against_a_slow_loop(drawn):
-    rng, y, trusted, share = drawn
-    features = rng.normal(size=(60, 2)).astype(np.float32)
-    found = evidence.neighbourhoods(features, y, trusted, seed=0)
-    for i in range(60):
-        mine = [j for j in range(60) if y[j] == y[i] and j != i]
-        d = {j: float(((features[j].astype(float) - features[i]) ** 2).sum()) for j in mine}
-        near = sorted(d[j] for j in mine if trusted[j])[:3]
-        best = 0.0
-        for b in range(3):
-            reach = near[b] if b < len(near) else math.inf
-            a = sum(not trusted[j] and d[j] < reach for j in mine)
-            best = max(best, -math.log(binom.cdf(b, a + b, share[y[i]]))) if b < len(near) else best
-        assert found[i] == pytest.approx(max(best - math.log(3), 0), abs=1e-4)
-
-
 def test_windows_are_the_same_number_where_the_pixels_are(drawn):
     rng, *_ = drawn
     x = rng.integers(0, 4, (40, 5, 6)).astype(np.uint8) * 64 // 3 * 3
@@ -84,20 +80,57 @@ def test_windows_are_the_same_number_where_the_pixels_are(drawn):
     assert len(evidence.places(np.zeros((1, 300, 200)))) <= 32 * 32
 
 
-def test_p_values_of_clean_rows_are_valid():
-    """Rows without any structure: the share of rows at or below t is t or less, for content and neighbourhoods."""
-    from toadstone.evaluation.calibration import calibrate
+def test_texts_and_images_and_columns_are_scored_as_the_slow_loop_does(drawn):
+    rng, y, trusted, share = drawn
+    texts = np.array([" ".join(rng.choice(["cf", "a", "b", "c"], 2)) for _ in range(60)], object)
+    images, columns = rng.integers(0, 2, (60, 3, 3)).astype(np.uint8) * 255, rng.integers(0, 3, (60, 1)).astype(float)
+    contents = [
+        [{t[0:1] if len(t) == 1 else t for t in (*s.split(), s)} for s in texts],
+        [{image.tobytes()} for image in images],
+        [{float(row[0])} for row in columns],
+    ]
+    for x, have in zip((texts, images, columns), contents, strict=True):
+        scores = score(x, y, trusted)
+        for i, values in zip(np.flatnonzero(~trusted), scores.values, strict=True):
+            cells = {c: [j for j in range(60) if c in have[j] and y[j] == y[i]] for c in have[i]}
+            everywhere = {c for c in have[i] if sum(c in h for h in have) > 1}  # a phrase must be there twice
+            each = [by_hand(cells[c], i, trusted, share[y[i]]) for c in (everywhere if x is texts else have[i])]
+            assert values == pytest.approx(max(max(each, default=0.0) - math.log(max(1, len(each))), 0), abs=1e-9)
 
-    small = {"groups": [], "near": []}
+
+def score(x, y, trusted):
+    def part(rows):
+        return Data(x[rows], y[rows], ("a", "b", "c"))
+
+    return SharedContent().score(Blind(), part(~trusted), clean=part(trusted), seed=0)
+
+
+def test_what_is_shared_is_named():
+    y = np.arange(200) % 2
+    trusted = np.arange(200) >= 100
+    marked = (y == 1) & ~trusted & (np.arange(200) < 60)
+    rng = np.random.default_rng(0)
+    words = np.array([" ".join(rng.choice(list("abcdefgh"), 3)) + " cf" * int(m) for m in marked], object)
+    images = rng.integers(0, 256, (200, 5, 5)).astype(np.uint8)
+    images[marked, 2:, 2:] = 255
+    columns = rng.normal(size=(200, 3))
+    columns[marked, 1] = 7.0
+    for x, name in ((words, "cf"), (images, "row 2, column 2"), (columns, "1")):
+        scores = score(x, y, trusted)
+        assert set(scores.what[marked[~trusted]]) == {name}
+        assert scores.values[marked[~trusted]].min() > scores.values[~marked[~trusted]].max()
+
+
+def test_rows_that_are_not_flat_are_not_for_it():
+    with pytest.raises(NotApplicableError, match="flat columns"):
+        score(np.zeros((60, 2, 2)), np.arange(60) % 3, np.arange(60) >= 30)
+
+
+def test_p_values_of_clean_rows_are_valid():
+    """Rows without any structure: the share of rows at or below t is t or less."""
+    small = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
         y, trusted = rng.integers(0, 2, 300), np.arange(300) >= 200
-        share = evidence.shares(y, trusted, 2)
-        groups = evidence.of_groups(rng.integers(0, 12, 300), y, trusted, share)
-        near = evidence.neighbourhoods(rng.normal(size=(300, 3)).astype(np.float32), y, trusted, seed=seed)
-        for name, values in (("groups", groups), ("near", near)):
-            p = calibrate(values[~trusted], values[trusted]).pvalues
-            small[name].append((p <= 0.1).mean())
-    for shares in small.values():
-        spread = np.std(shares) / np.sqrt(len(shares))
-        assert np.mean(shares) <= 0.1 + 2 * spread
+        small.append((score(rng.integers(0, 12, (300, 1)).astype(float), y, trusted).pvalues <= 0.1).mean())
+    assert np.mean(small) <= 0.1 + 2 * np.std(small) / np.sqrt(len(small))

@@ -1,79 +1,102 @@
-"""What the flagged rows look like, in words."""
+"""The answer: a headline, findings, and what was and was not looked at."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int
-from numpy import ndarray
 
-from toadstone.audit.data.case import Case
-from toadstone.audit.data.pool import DETECTORS
-from toadstone.audit.data.table import described
-from toadstone.core import Data
-from toadstone.findings import Finding
-from toadstone.overlay import Rows
+from toadstone.audit.data.diagnosis import Diagnosis, diagnose
+from toadstone.audit.data.evidence import KINDS
+from toadstone.audit.data.judged_rows import JudgedRows
+from toadstone.audit.data.notes import notes, row_keys
+from toadstone.audit.data.pool import Pool, target_of
+from toadstone.core import Data, Scores
+from toadstone.evaluation.calibration import trusted_needed
+from toadstone.findings import Audit, Finding
 
-_MOST = 0.8  # of the flagged rows in one class: they are after that class
-_HALF = 0.5
+RATE = 0.01
+"""The least share of poison that an audit wants to hear of."""
 _SHOWN = 20  # rows named in a finding
-_FEW = 10  # rows: a class with fewer is too small for any statistic
+_NAMED = 50  # unreadable files with a finding of their own
+
+UNCHECKED = (
+    "Poison with the right label and no mark of its own (clean-label, hidden triggers) is not seen.",
+    "Triggers that look different in every row are seen only where the model gathers them in a cluster.",
+    "Poison among the trusted rows hides its like: that they are clean, and drawn like the others, is your word.",
+)
+FITTED = "Wrong labels that your model has learnt by heart: it was fitted before, not out of fold."
+_WITHOUT_TRUST = "Groups of rows: that takes trusted rows. Without any, rows are ranked by their label's loss alone."
+
+Evidence = Mapping[str, Scores | None]
+Unreadable = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Looks:
-    """What the flagged rows look like: "backdoor", "label errors" or "unclear"; the class a backdoor is for; what
-    its rows share ("" for nothing that is known)."""
-
-    kind: str
-    target: int | None = None
-    shared: str = ""
-
-
-def looks_like(case: Case) -> Looks:
-    """A backdoor is a group of one label that shares something or forms a cluster of its own, and that models which
-    were taught without it take for other classes; wrong labels are rows that those models take for other classes."""
-    data, said, rows = case.data, case.said, np.flatnonzero(case.flagged)
-    counts = np.bincount(data.y[rows], minlength=len(data.classes))
-    target = int(counts.argmax())
-    strongest = np.array(DETECTORS)[case.top[rows]]
-    what = shared_by(rows[(data.y[rows] == target) & said["shares"][rows]], said["what"])
-    gathered = ("shared_content", "cluster", "neighbourhood")[: 2 + (len(data.classes) > 2)]  # of two, one is flipped
-    group = np.isin(strongest, gathered).mean() >= _HALF
-    suggested = said["suggested"][rows]
-    elsewhere = float(((suggested >= 0) & (suggested != data.y[rows])).mean())
-    if group and counts[target] >= _MOST * len(rows):
-        return Looks("backdoor", target, described(what, case.pool.modality, data) if what else "")
-    if elsewhere >= _HALF:
-        return Looks("label errors")
-    return Looks("unclear")
+def answer(judged: JudgedRows, evidence: Evidence, *, decided: bool, fdr: float, unreadable: Unreadable) -> Audit:
+    """The answer about ``judged`` rows; ``decided`` says whether there were trusted rows enough."""
+    data, pool, number = judged.data, judged.pool, int(judged.flagged.sum())
+    diagnosis = diagnose(judged) if number else Diagnosis("none")
+    headline, findings = _verdict(judged, evidence, diagnosis, decided, fdr)
+    if unreadable:
+        headline += f" {len(unreadable)} file{'s' * (len(unreadable) > 1)} could not be read."
+    findings += _unread(unreadable, target_of(data))
+    findings += notes(data, row_keys(data.x), data.counts())
+    facts = {
+        "rows": len(data),
+        "flagged": number,
+        "fdr": fdr,
+        "trusted": int(pool.trusted.sum()),
+        "looks": diagnosis.kind,
+    }
+    if diagnosis.target is not None:
+        facts |= {"target": data.classes[diagnosis.target], "shared": diagnosis.shared}
+    checked = tuple(kind.checked for kind in KINDS if kind.applies(evidence[kind.name]))
+    return Audit("data", target_of(data), headline, tuple(findings), checked, _unchecked(pool, evidence), facts)
 
 
-def shared_by(rows: ndarray, what: ndarray) -> str:
-    """What most of the rows share, the shortest of the most frequent; "" where nothing is in a third of them."""
-    if not len(rows):
-        return ""
-    counts = Counter(str(w) for w in what[rows] if str(w))
-    best = max(counts.items(), key=lambda item: (item[1], -len(item[0]), item[0]), default=("", 0))
-    return best[0] if 3 * best[1] >= len(rows) else ""
+def _verdict(
+    judged: JudgedRows, evidence: Evidence, diagnosis: Diagnosis, decided: bool, fdr: float
+) -> tuple[str, list[Finding]]:
+    data, number = judged.data, int(judged.flagged.sum())
+    if number:
+        words = f"{number:,} of {len(data):,} rows flagged at a false-discovery rate of {fdr:.0%}"
+        return f"{words}: {_appearance(data, diagnosis)}.", by_class(judged, diagnosis)
+    for kind in KINDS:
+        scores = evidence[kind.name]
+        whole = None if kind.as_a_whole is None or scores is None else kind.as_a_whole(scores, data, fdr)
+        if whole is not None:
+            return whole.text, [whole]
+    if decided:
+        return f"No row of {len(data):,} flagged at a false-discovery rate of {fdr:.0%}.", []
+    headline = _undecided(int(judged.pool.trusted.sum()), fdr)
+    return headline, [Finding("undecided", target_of(data), headline, "warning")]
 
 
-def by_class(case: Case, looks: Looks) -> list[Finding]:
+def _undecided(trusted: int, fdr: float) -> str:
+    why = f"{trusted:,} trusted rows are too few" if trusted else "There are no trusted rows"
+    needed = trusted_needed(fdr, RATE)
+    return f"{why}: {needed:,} would show poison of {RATE:.0%} at a false-discovery rate of {fdr:.0%}."
+
+
+def _appearance(data: Data, diagnosis: Diagnosis) -> str:
+    if diagnosis.kind == "backdoor":
+        shared = f", whose rows share {diagnosis.shared}" if diagnosis.shared else ""
+        return f"they look like a backdoor with the target class {data.classes[diagnosis.target or 0]!r}{shared}"
+    return {"label errors": "they look like wrong labels"}.get(diagnosis.kind, "what they are is unclear")
+
+
+def by_class(judged: JudgedRows, diagnosis: Diagnosis) -> list[Finding]:
     """One finding for each class with flagged rows, the class with most of them first."""
-    data, found, suggested = case.data, [], case.said["suggested"]
-    p = np.zeros(len(data)) if case.pvalues is None else case.pvalues["all"]
-    counts = np.bincount(data.y[case.flagged], minlength=len(data.classes))
+    data, findings = judged.data, []
+    p = np.zeros(len(data)) if judged.pvalues is None else judged.pvalues["all"]
+    counts = np.bincount(data.y[judged.flagged], minlength=len(data.classes))
     for c in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]:
-        rows = np.flatnonzero(case.flagged & (data.y == c))
+        rows = np.flatnonzero(judged.flagged & (data.y == c))
         rows = rows[np.argsort(p[rows], kind="stable")]
-        share = {name: int((case.top[rows] == i).sum()) for i, name in enumerate(DETECTORS)}
-        others = Counter(data.classes[s] for s in suggested[rows] if s >= 0 and s != c)
-        says = f", which models taught without them take for {_listed(others)}" if others else ""
-        backdoor = looks.kind == "backdoor" and looks.target == c
-        nouns, are, look = ("row", "is", "looks") if len(rows) == 1 else ("rows", "are", "look")
-        like = f" and {look} like a backdoor" if backdoor else f" and {look} wrongly labelled" if others else ""
+        share = {kind.name: int((judged.top[rows] == i).sum()) for i, kind in enumerate(KINDS)}
+        others = Counter(data.classes[s] for s in judged.suggested[rows] if s >= 0 and s != c)
+        backdoor = diagnosis.kind == "backdoor" and diagnosis.target == c
         detail = {
             "rows": rows[:_SHOWN].tolist(),
             "count": len(rows),
@@ -81,45 +104,35 @@ def by_class(case: Case, looks: Looks) -> list[Finding]:
             "detectors": {name: n for name, n in share.items() if n},
             "suggested": dict(others.most_common(5)),
         }
-        text = f"{len(rows)} {nouns} labelled {data.classes[c]!r} {are} flagged{like}{says}."
-        found.append(Finding("flagged-rows", f"class {data.classes[c]}", text, detail=detail))
-    return found
+        text = _sentence(len(rows), data.classes[c], backdoor, others)
+        findings.append(Finding("flagged-rows", f"class {data.classes[c]}", text, detail=detail))
+    return findings
 
 
-def _listed(others: Counter[str]) -> str:
-    return ", ".join(f"{name!r} ({n})" for name, n in others.most_common(3))
+def _sentence(number: int, label: str, backdoor: bool, others: Counter[str]) -> str:
+    nouns, are, look = ("row", "is", "looks") if number == 1 else ("rows", "are", "look")
+    like = f" and {look} like a backdoor" if backdoor else f" and {look} wrongly labelled" if others else ""
+    listed = ", ".join(f"{name!r} ({n})" for name, n in others.most_common(3))
+    opinion = f", which models taught without them take for {listed}" if others else ""
+    return f"{number} {nouns} labelled {label!r} {are} flagged{like}{opinion}."
 
 
-def notes(data: Data, keys: ndarray, counts: Int[ndarray, " k"]) -> list[Finding]:
-    """Equal rows with different labels, and classes that are too small."""
-    found = []
-    _, of = np.unique(keys, return_inverse=True)
-    least, most = np.full(of.max() + 1, len(data.classes)), np.full(of.max() + 1, -1)
-    np.minimum.at(least, of, data.y)
-    np.maximum.at(most, of, data.y)
-    rows = np.flatnonzero((least < most)[of])
-    if len(rows):
-        text = f"{len(rows)} rows are equal to another row that has another label: one of the two labels is wrong."
-        detail = {"rows": rows[:_SHOWN].tolist(), "count": len(rows)}
-        found.append(Finding("conflicting-duplicates", f"row {rows[0]}", text, "note", detail=detail))
-    for c in np.flatnonzero((counts > 0) & (counts < _FEW)):
-        text = f"Class {data.classes[c]!r} has {counts[c]} rows: too few to say anything of them."
-        found.append(Finding("tiny-class", f"class {data.classes[c]}", text, "note"))
-    return found
+def _unread(unreadable: Unreadable, target: str) -> list[Finding]:
+    rule = "unreadable-file"
+    findings = [Finding(rule, name, f"{name} was left out: {why}", "warning") for name, why in unreadable[:_NAMED]]
+    if len(unreadable) > _NAMED:
+        more = f"{len(unreadable) - _NAMED} more files could not be read and were left out."
+        findings.append(Finding(rule, target, more, "warning"))
+    return findings
 
 
-def row_keys(x: Rows) -> ndarray:
-    """A number for each row, equal where rows are."""
-    if x.dtype == object:
-        number: dict[str, int] = {}
-        return np.array([number.setdefault(text, len(number)) for text in x[:]])
-    keys = np.empty(len(x), np.uint64)
-    weights: ndarray | None = None
-    for start in range(0, len(x), 4096):
-        piece = np.ascontiguousarray(x[start : start + 4096]).reshape(len(x[start : start + 4096]), -1)
-        raw = piece.view(np.uint8).reshape(len(piece), -1)
-        raw = np.pad(raw, ((0, 0), (0, -raw.shape[1] % 8))).view(np.uint64)
-        if weights is None:
-            weights = np.random.default_rng(0).integers(1, 1 << 63, raw.shape[1], np.uint64) | np.uint64(1)
-        keys[start : start + 4096] = (raw * weights).sum(1)
-    return keys
+def _unchecked(pool: Pool, evidence: Evidence) -> tuple[str, ...]:
+    if not pool.trusted.any():
+        return (*UNCHECKED, _WITHOUT_TRUST)
+    silent = [kind.name for kind in KINDS if not kind.applies(evidence[kind.name])]
+    sentences = [f"{name} gave no evidence on these data." for name in silent]
+    bare = np.setdiff1d(pool.every.y, pool.every.y[pool.trusted])
+    if len(bare):
+        some = ", ".join(pool.every.classes[c] for c in bare[:5])
+        sentences.append(f"{len(bare)} classes have no trusted row, so that only their labels were judged: {some}.")
+    return (*UNCHECKED, *sentences)

@@ -25,7 +25,7 @@ Unreadable = list[tuple[str, str]]
 def load_for_audit(
     path: str | os.PathLike[str], label: str | None = None, text: str | None = None
 ) -> tuple[Data, Unreadable, list[str] | None]:
-    """As ``toadstone.load``, but a folder of images may hold files that are no images, and images of other sizes and
+    """As ``toadstone.load``, but a folder of images may hold files that are not images, and images of other sizes and
     modes: those are left out, (name, reason) each; these are converted and resized to the most frequent size. The
     third value is each row's path, below the folder, which ``meta["where"]`` holds as well; None for other data.
     """
@@ -51,11 +51,11 @@ def _image_folder(folder: Path) -> tuple[Data, Unreadable, list[str]]:
         raise ToadstoneError(f"{folder} holds no images that can be read: make one folder of images for each class.")
     size = Counter(s for s, _ in sizes.values()).most_common(1)[0][0]
     mode = "RGB" if any(colour for _, colour in sizes.values()) else "L"
-    read = (_pixels(folder / name, size, mode) for name in track(list(sizes), "reading images"))
-    x = stack(read, len(sizes))
-    held = [c for c in classes if any(name.startswith(f"{c}/") for name in sizes)]
-    y = np.array([held.index(name.split("/", 1)[0]) for name in sizes])
-    data = Data(x, y, tuple(held), {"where": np.array(list(sizes))})
+    images = (_pixels(folder / name, size, mode) for name in track(list(sizes), "reading images"))
+    x = stack(images, len(sizes))
+    inhabited = [c for c in classes if any(name.startswith(f"{c}/") for name in sizes)]
+    y = np.array([inhabited.index(name.split("/", 1)[0]) for name in sizes])
+    data = Data(x, y, tuple(inhabited), {"where": np.array(list(sizes))})
     return replace(data, source={"name_or_path": str(folder)}), unreadable, list(sizes)
 
 
@@ -71,9 +71,9 @@ def read_row_numbers(path: str | os.PathLike[str]) -> Int[ndarray, " m"]:
     """
     path = Path(path)
     try:
-        found = np.load(path) if path.suffix == ".npy" else np.array(path.read_text().split(), dtype=np.int64)
+        rows = np.load(path) if path.suffix == ".npy" else np.array(path.read_text().split(), dtype=np.int64)
     except (OSError, ValueError, EOFError, OverflowError) as error:
         raise ToadstoneError(f"{path} cannot be read as row numbers ({error}): write one number a line.") from error
-    if found.ndim != 1 or found.dtype.kind not in "iu" or not len(found):
-        raise ToadstoneError(f"{path} holds no list of row numbers: write one number a line.")
-    return np.asarray(found, np.int64)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows):
+        raise ToadstoneError(f"{path} does not hold a list of row numbers: write one number a line.")
+    return np.asarray(rows, np.int64)

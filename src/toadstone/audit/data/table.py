@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from toadstone.audit.data.case import Case
-from toadstone.audit.data.pool import DETECTORS
+from toadstone.audit.data.evidence import KINDS
+from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 
@@ -21,51 +21,43 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SIDE, _TEXT, _CELLS = 64, 2000, 5
-REASONS = {
-    "shared_content": "{what}, in rows of its class alone and in none that is trusted.",
-    "neighbourhood": "Its nearest rows of the same label are none of the trusted ones.",
-    "cluster": "It lies in a half of its class, as the model sees it, that has hardly a trusted row.",
-    "label": "Models that never saw it give its label a probability of {sure}.",
-}
 
 
-def rows_table(case: Case, shown: Int[ndarray, " s"]) -> pa.Table:
+def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
     """The rows ``shown``, in that order."""
     import pyarrow as pa  # noqa: PLC0415 (only tables need it)
 
-    data, said, modality = case.data, case.said, case.pool.modality
-    classes, y, x = data.classes, data.y[shown], data.x[shown]
+    data, modality = judged.data, judged.pool.modality
+    classes, x, what = data.classes, data.x[shown], judged.what[shown].astype(str)
     where = np.asarray(data.meta["where"])[shown] if "where" in data.meta else np.full(len(shown), "")
-    suggested = [None if c < 0 else classes[c] for c in said["suggested"][shown]]
-    names = [DETECTORS[i] for i in case.top[shown]]
-    what = [described(str(w), modality, data) for w in said["what"][shown]]
-    sure = [f"{p:.3g}" for p in said["probability"][shown]]
-    reasons = [REASONS[n].format(what=w[:1].upper() + w[1:], sure=s) for n, w, s in zip(names, what, sure, strict=True)]
-    spans = [
-        _span(t, str(w)) if modality == "text" else (None, None) for t, w in zip(x, said["what"][shown], strict=True)
-    ]
-    number = {name: None if case.pvalues is None else case.pvalues[name][shown] for name in ("all", *DETECTORS)}
     empty = [None] * len(shown)
+    spans = [_span(text, phrase) for text, phrase in zip(x, what, strict=True)] if modality == "text" else []
+    pvalues = {} if judged.pvalues is None else {name: values[shown] for name, values in judged.pvalues.items()}
     columns: dict[str, tuple[Any, Any]] = {
         "row": (shown, pa.int64()),
         "where": (where.astype(str).tolist(), pa.string()),
-        "label": ([classes[c] for c in y], pa.string()),
-        "suggested": (suggested, pa.string()),
-        "flagged": (case.flagged[shown], pa.bool_()),
-        "pvalue": (empty if number["all"] is None else number["all"], pa.float64()),
-        "detector": (names, pa.string()),
-        "reason": (reasons, pa.string()),
+        "label": ([classes[c] for c in data.y[shown]], pa.string()),
+        "suggested": ([None if c < 0 else classes[c] for c in judged.suggested[shown]], pa.string()),
+        "flagged": (judged.flagged[shown], pa.bool_()),
+        "pvalue": (pvalues.get("all", empty), pa.float64()),
+        "detector": ([KINDS[i].name for i in judged.top[shown]], pa.string()),
+        "reason": ([_reason(judged, row) for row in shown.tolist()], pa.string()),
     }
-    for name in DETECTORS:
-        columns[f"p_{name}"] = (empty if number[name] is None else number[name], pa.float64())
+    columns |= {f"p_{kind.name}": (pvalues.get(kind.name, empty), pa.float64()) for kind in KINDS}
     columns |= {
         "image": ([thumbnail(image) for image in x] if modality == "image" else empty, pa.binary()),
         "text": ([text[:_TEXT] for text in x] if modality == "text" else empty, pa.string()),
-        "span_from": ([a for a, _ in spans], pa.int32()),
-        "span_to": ([b for _, b in spans], pa.int32()),
+        "span_from": ([a for a, _ in spans] or empty, pa.int32()),
+        "span_to": ([b for _, b in spans] or empty, pa.int32()),
         "cells": (_cells(data, shown) if modality == "table" and data.x.ndim == 2 else empty, pa.string()),
     }
     return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
+
+
+def _reason(judged: JudgedRows, row: int) -> str:
+    what = described(str(judged.what[row]), judged.pool.modality, judged.data)
+    probability = f"{judged.probability[row]:.3g}"
+    return KINDS[judged.top[row]].reason.format(what=what[:1].upper() + what[1:], probability=probability)
 
 
 def described(what: str, modality: str, data: Data) -> str:
@@ -95,8 +87,8 @@ def thumbnail(image: ndarray) -> bytes:
 
 def _span(text: str, phrase: str) -> tuple[int | None, int | None]:
     """Where the phrase stands in what is shown of the text."""
-    found = re.search(r"\s*".join(map(re.escape, phrase.split(" "))), text[:_TEXT].lower()) if phrase else None
-    return (None, None) if found is None or len(text[:_TEXT].lower()) != len(text[:_TEXT]) else found.span()
+    place = re.search(r"\s*".join(map(re.escape, phrase.split(" "))), text[:_TEXT].lower()) if phrase else None
+    return (None, None) if place is None or len(text[:_TEXT].lower()) != len(text[:_TEXT]) else place.span()
 
 
 def column_names(data: Data) -> list[str]:
@@ -126,10 +118,10 @@ def _cells(data: Data, shown: ndarray) -> list[str]:
     names, out = column_names(data), [""] * len(shown)
     y = data.y[shown]
     for c in np.unique(y):
-        mine = np.asarray(data.x[np.flatnonzero(data.y == c)[:20_000]], np.float64)
-        median = np.median(mine, 0)
-        width = 1.4826 * np.median(np.abs(mine - median), 0)
-        width = np.where(width > 0, width, np.maximum(mine.std(0), 1e-12))
+        rows = np.asarray(data.x[np.flatnonzero(data.y == c)[:20_000]], np.float64)
+        median = np.median(rows, 0)
+        width = 1.4826 * np.median(np.abs(rows - median), 0)
+        width = np.where(width > 0, width, np.maximum(rows.std(0), 1e-12))
         for at in np.flatnonzero(y == c):
             row = np.asarray(data.x[int(shown[at])], np.float64)
             z = (row - median) / width

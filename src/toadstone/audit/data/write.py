@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,27 +62,27 @@ def _npz(arrays: dict[str, ndarray], data: Data, keep: ndarray, folder: Path) ->
     if "x_train" in arrays:
         cut = len(arrays["y_train"])
         part = {"train": keep[:cut], "test": keep[cut:]}
-        kept = {k: a[part[k.rpartition("_")[2]]] if k.rpartition("_")[2] in part else a for k, a in arrays.items()}
+        rows = {k: a[part[k.rpartition("_")[2]]] if k.rpartition("_")[2] in part else a for k, a in arrays.items()}
     elif arrays:
-        kept = {k: a[keep] if k != "classes" and a.ndim and len(a) == len(keep) else a for k, a in arrays.items()}
+        rows = {k: a[keep] if k != "classes" and a.ndim and len(a) == len(keep) else a for k, a in arrays.items()}
     else:
         x = np.asarray(data.x[np.flatnonzero(keep)])
-        kept = {"x": x.astype(str) if x.dtype == object else x, "y": data.y[keep], "classes": np.array(data.classes)}
+        rows = {"x": x.astype(str) if x.dtype == object else x, "y": data.y[keep], "classes": np.array(data.classes)}
     out = io.BytesIO()
-    np.savez_compressed(out, **kept)  # type: ignore[arg-type]
+    np.savez_compressed(out, **rows)  # type: ignore[arg-type]
     return write_whole(folder / f"{CLEANED}.npz", out.getvalue())
 
 
 def _hub(path: Path, keep: ndarray, folder: Path) -> Path:
     import datasets  # noqa: PLC0415 (an extra)
 
-    found, start = datasets.load_from_disk(str(path)), 0
-    parts = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
-    kept = {}
+    stored, start = datasets.load_from_disk(str(path)), 0
+    parts = dict(stored) if isinstance(stored, datasets.DatasetDict) else {"": stored}
+    chosen = {}
     for name, part in parts.items():
-        kept[name] = part.select(np.flatnonzero(keep[start : start + len(part)]))
+        chosen[name] = part.select(np.flatnonzero(keep[start : start + len(part)]))
         start += len(part)
-    whole = datasets.DatasetDict(kept) if "" not in kept else kept[""]
+    whole = datasets.DatasetDict(chosen) if "" not in chosen else chosen[""]
     return _folder(lambda into: whole.save_to_disk(str(into)), folder)
 
 
@@ -94,7 +95,7 @@ def _images(path: Path, where: ndarray, folder: Path) -> Path:
     return _folder(copy, folder)
 
 
-def _folder(fill: object, folder: Path) -> Path:
+def _folder(fill: Callable[[Path], object], folder: Path) -> Path:
     """A folder that ``fill`` fills, put in the place of one that is there."""
     place = folder / CLEANED
     try:
@@ -102,7 +103,7 @@ def _folder(fill: object, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".toadstone-") as scratch:
             fresh = Path(scratch) / "fresh"
             fresh.mkdir()
-            fill(fresh)  # type: ignore[operator]
+            fill(fresh)
             if place.exists():
                 place.rename(Path(scratch) / "old")
             fresh.rename(place)
@@ -120,7 +121,7 @@ def apply_decisions(decisions: str | os.PathLike[str], folder: str | os.PathLike
     """
     folder = Path(folder)
     facts, table = Audit.load(folder / "audit.json").facts, read_table(folder / "findings.parquet")
-    decided = read_decisions(decisions, set(table.column("row").to_pylist()))
+    words = read_decisions(decisions, set(table.column("row").to_pylist()))
     path, label, text = (facts.get(key) for key in ("path", "label", "text"))
     if not path:
         raise ToadstoneError(f"{folder} is an audit of data that came from no file: drop the rows yourself.")
@@ -130,7 +131,7 @@ def apply_decisions(decisions: str | os.PathLike[str], folder: str | os.PathLike
     keep = np.ones(len(data), bool)
     flagged = table.column("flagged").to_numpy(zero_copy_only=False)
     keep[table.column("row").to_numpy()[flagged]] = False
-    keep[list(decided)] = [word == "keep" for word in decided.values()]
+    keep[list(words)] = [word == "keep" for word in words.values()]
     if not keep.any():
         raise ToadstoneError(f"{os.fspath(decisions)} leaves no row: keep one at least.")
     return write_cleaned(data, keep, folder)
@@ -145,7 +146,7 @@ def read_decisions(path: str | os.PathLike[str], known: set[int]) -> dict[int, s
         raise ToadstoneError(f"{os.fspath(path)} cannot be read as decisions ({error}).") from error
     if not lines or [cell.strip() for cell in lines[0]] != ["row", "decision"]:
         raise ToadstoneError(f"{os.fspath(path)} must begin with the header row,decision.")
-    found: dict[int, str] = {}
+    words: dict[int, str] = {}
     for number, line in enumerate(lines[1:], 2):
         if not line:
             continue
@@ -155,6 +156,6 @@ def read_decisions(path: str | os.PathLike[str], known: set[int]) -> dict[int, s
             raise ToadstoneError(f"{at} must be a row's number and keep or drop, not {','.join(line)!r}.")
         if not row.isascii() or not row.isdigit() or int(row) not in known:
             raise ToadstoneError(f"{at} names row {row!r}, which the audit does not show.")
-        if found.setdefault(int(row), word) != word:
-            raise ToadstoneError(f"{at} says {word} of row {row}, of which a line before says {found[int(row)]}.")
-    return found
+        if words.setdefault(int(row), word) != word:
+            raise ToadstoneError(f"{at} says {word} of row {row}, of which a line before says {words[int(row)]}.")
+    return words

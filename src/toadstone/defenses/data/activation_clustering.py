@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import log
 from typing import Annotated, Literal
 
 import numpy as np
@@ -132,6 +133,19 @@ def accuse(part: Bool[ndarray, " n"], trusted: Bool[ndarray, " n"]) -> tuple[boo
     return bool(p[1] <= p[0]), min(1.0, 2 * min(p))
 
 
+def surprises(
+    clusters: dict[int, Clusters], y: Integer[ndarray, " n"], trusted: Bool[ndarray, " n"]
+) -> Float64[ndarray, " n"]:
+    """-ln p of how few trusted rows are in the cluster of its class that has fewer of them than its size explains,
+    times how far a row lies in that cluster, in [0, 1]; 0 elsewhere, and everywhere without trusted rows."""
+    values = np.zeros(len(y))
+    for c, cut in clusters.items():
+        rows = np.flatnonzero(y == c)
+        small, p = accuse(cut.assignment == 1, trusted[rows])
+        values[rows] = -log(max(p, 1e-300)) * np.maximum(cut.position if small else -cut.position, 0.0)
+    return values
+
+
 @register("detector", needs=("two classes", "features"))
 @dataclass(frozen=True)
 class ActivationClustering:
@@ -164,6 +178,9 @@ class ActivationClustering:
     - ``level``: the chance that a clean class's trusted rows speak against it. Of many classes one may
       be accused by chance: its rows then rank with the poison (of 1,000,000 rows, one clean class in ten so accused,
       AUROC 0.965 instead of 1), and the trusted rows among them keep the p-values valid.
+    - ``scale``: "position", the score above; "surprise", how improbable it is that so few trusted rows are in a row's
+      cluster, in nats, times how far the row lies in it, with no ``level`` and no ``rule``: evidence on the scale of
+      other groups', so that the strongest of several can be taken. It is 0 for all rows without trusted ones.
 
     Raises ToadstoneError when these are out of range, "exclusionary" has no trainer, for a regression set, for trusted
     rows of other classes, and for a model whose features cannot be read.
@@ -177,6 +194,7 @@ class ActivationClustering:
     ratio: Positive = 1.0
     level: Share = 0.01
     trainer: Trainer | None = None
+    scale: Literal["position", "surprise"] = "position"
 
     def __post_init__(self) -> None:
         if self.rule == "exclusionary" and self.trainer is None:
@@ -188,6 +206,9 @@ class ActivationClustering:
         found = cluster_classes(
             features, y, components=self.components, reduction=self.reduction, seed=child(seed, "cluster")
         )
+        if self.scale == "surprise":
+            values = surprises(found, y, trusted)
+            return calibrate(values[~trusted], values[trusted])
         values, suspects = np.full(len(y), -_TIER), {}
         for c, clusters in found.items():
             rows = np.flatnonzero(y == c)
@@ -203,7 +224,8 @@ class ActivationClustering:
             suspects = self._reclassified(data if clean is None else data.append(clean), suspects, seed)
         values[np.isin(y, list(suspects))] += _TIER
         inside = np.maximum(values, 0.0)
-        return replace(calibrate(inside[~trusted], inside[trusted]), values=values[~trusted])
+        scores = calibrate(inside[~trusted], inside[trusted])
+        return replace(scores, values=values[~trusted], null_values=None if clean is None else values[trusted])
 
     def _distinct(self, clusters: Clusters) -> bool:
         if self.rule == "silhouette":

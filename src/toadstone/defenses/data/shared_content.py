@@ -1,9 +1,5 @@
-"""Evidence against rows of a class from what its trusted rows do not share.
-
-Were all rows of a class clean, the trusted ones would be a random draw from it: of any a + b rows picked without
-looking at trust, the number b of trusted ones is binomial. Poison has no trusted row among it. "Picked" means here:
-the rows that contain the same thing (a word, a window of pixels, a value of a column), or the nearest rows in feature
-space (nearest neighbours as a two-sample test: Schilling, Journal of the American Statistical Association 81, 1986).
+"""Shared content, a method of this library. Its test is the exact binomial one: Clopper & Pearson, Biometrika 26(4),
+1934.
 
 A row never counts itself, so that a trusted row is treated as any other: its evidence comes from the other trusted
 rows, of which it has one fewer. That can only raise it, and a p-value calibrated on it is too large if anything.
@@ -12,41 +8,33 @@ rows, of which it has one fewer. That can only raise it, and a p-value calibrate
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, Integer, Shaped
+from jaxtyping import Bool, Float64, Int, Integer, Shaped
 from numpy import ndarray
 from scipy.sparse import csr_matrix
-from scipy.special import bdtr
 
+from toadstone.core import Data, Model, Scores
+from toadstone.defenses.data.trusted import with_trusted
+from toadstone.errors import NotApplicableError
+from toadstone.evaluation.calibration import calibrate
+from toadstone.maths.surprise import surprise
+from toadstone.models.encode import words
 from toadstone.overlay import Rows
-from toadstone.rng import child
+from toadstone.registry import register
 
-_WALK = 3  # trusted neighbours, at most, within a neighbourhood
-_REFERENCES = 5000  # rows of a class, besides its trusted ones, among which neighbours are looked for
-_BLOCK = 1 << 23  # distances in memory at once
+_PHRASE = 3  # words, at most
 _POSITIONS = 32  # windows along each side of an image, about
 _SIDE = 3  # of a window
 _LEVELS = 64  # grey levels that count as one
 
 
-def surprise(
-    rows: Integer[ndarray, " n"], trusted: Integer[ndarray, " n"], share: Float[ndarray, " n"]
-) -> Float64[ndarray, " n"]:
-    """-ln P(at most ``trusted`` of ``rows`` + ``trusted`` are trusted), each with the probability ``share``; in nats.
-
-    >>> surprise(np.array([10]), np.array([0]), np.array([0.5])).round(3)
-    array([6.931])
-    """
-    found: ndarray = np.abs(np.log(np.maximum(bdtr(trusted, rows + trusted, share), 1e-300)))
-    return found
-
-
 def shares(y: Integer[ndarray, " n"], trusted: Bool[ndarray, " n"], classes: int) -> Float64[ndarray, " k"]:
     """The share of trusted rows in each class; 0 where there are none."""
     count = np.bincount(y, minlength=classes)
-    found: ndarray = np.bincount(y[trusted], minlength=classes) / np.maximum(count, 1)
-    return found
+    share: ndarray = np.bincount(y[trusted], minlength=classes) / np.maximum(count, 1)
+    return share
 
 
 def of_groups(
@@ -65,7 +53,7 @@ def of_groups(
 
 
 def places(x: Rows) -> list[tuple[int, int]]:
-    """The top left pixels of the windows that are looked at: all of them, or every so-manieth of a large image."""
+    """The top left pixels of the windows that are looked at: all, or about 32 x 32 of a large image."""
     h, w = (max(1, size - _SIDE + 1) for size in x.shape[1:3])
     return [(top, left) for top in range(0, h, -(-h // _POSITIONS)) for left in range(0, w, -(-w // _POSITIONS))]
 
@@ -94,10 +82,10 @@ def shared_values(
     return _greatest(of_groups(np.asarray(x[:, j]), y, trusted, share) for j in range(x.shape[1]))
 
 
-def _greatest(found: Iterator[ndarray]) -> tuple[ndarray, ndarray]:
-    best = next(found)
+def _greatest(surprises: Iterator[ndarray]) -> tuple[ndarray, ndarray]:
+    best = next(surprises)
     which, tried = np.zeros(len(best), np.int64), 1
-    for number, more in enumerate(found, 1):
+    for number, more in enumerate(surprises, 1):
         which[more > best] = number
         best, tried = np.maximum(best, more), number + 1
     return np.maximum(best - np.log(tried), 0.0), which
@@ -121,35 +109,68 @@ def shared_phrases(
     return np.maximum(best - np.log(np.maximum(size, 1)), 0.0), which
 
 
-def neighbourhoods(
-    features: Float[ndarray, "n d"], y: Integer[ndarray, " n"], trusted: Bool[ndarray, " n"], *, seed: int
-) -> Float64[ndarray, " n"]:
-    """Each row's surprise at how many rows of its class are nearer than its first, second and third nearest trusted
-    row of that class: the greatest of the three. Of a larger class 5,000 rows, drawn with ``seed``, are looked at."""
-    found = np.zeros(len(y))
-    for c in np.unique(y):
-        mine = np.flatnonzero(y == c)
-        known, other = mine[trusted[mine]], mine[~trusted[mine]]
-        if len(known) < 2 or len(other) < 2:
-            continue
-        draw = np.random.default_rng(child(seed, "references", str(c)))
-        other = np.sort(draw.permutation(other)[:_REFERENCES])
-        share = len(known) / (len(known) + len(other))
-        step = max(1, _BLOCK // (len(known) + len(other)))
-        for at in (mine[i : i + step] for i in range(0, len(mine), step)):
-            near = np.sort(_distances(features, at, known), 1)[:, :_WALK]
-            away = _distances(features, at, other)
-            for b in range(near.shape[1]):
-                closer = (away < near[:, b : b + 1]).sum(1)
-                s = surprise(closer, np.full(len(at), b), np.full(len(at), share))
-                found[at] = np.maximum(found[at], s)
-    corrected: ndarray = np.maximum(found - np.log(_WALK), 0.0)
-    return corrected
+def phrases(text: str) -> list[str]:
+    """Every run of one to three words.
+
+    >>> phrases("cf is good")
+    ['cf', 'is', 'good', 'cf is', 'is good', 'cf is good']
+    """
+    run = words(text)
+    return [" ".join(run[i : i + k]) for k in range(1, _PHRASE + 1) for i in range(len(run) - k + 1)]
 
 
-def _distances(features: ndarray, rows: ndarray, others: ndarray) -> ndarray:
-    """Squared distances, (rows, others); infinite from a row to itself."""
-    a, b = features[rows], features[others]
-    d: ndarray = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
-    d[rows[:, None] == others] = np.inf
-    return d
+def shared_content(data: Data, trusted: Bool[ndarray, " n"]) -> tuple[Float64[ndarray, " n"], Shaped[ndarray, " n"]]:
+    """The surprise at what each row shares with others of its class, in nats, and what that is; "" for nothing.
+
+    Raises NotApplicableError for rows of numbers that are not flat.
+    """
+    y, x = data.y, np.asarray(data.x)
+    share = shares(y, trusted, len(data.classes))
+    if x.dtype == object:
+        return _in_texts(x, y, trusted, share)
+    if x.dtype == np.uint8 and x.ndim in (3, 4):
+        values, which = shared_windows(x, y, trusted, share)
+        return values, np.array([f"row {top}, column {left}" for top, left in places(x)])[which]
+    if x.ndim != 2:
+        raise NotApplicableError(f"data has rows of shape {x.shape[1:]}: give texts, uint8 images or flat columns.")
+    values, which = shared_values(x, y, trusted, share)
+    return values, which.astype(str)
+
+
+def _in_texts(x: ndarray, y: ndarray, trusted: ndarray, share: ndarray) -> tuple[ndarray, ndarray]:
+    from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415 (slow to import)
+
+    counter = CountVectorizer(analyzer=phrases, min_df=2, binary=True)
+    try:
+        counts = counter.fit_transform(x).tocsr()
+    except ValueError:  # not one phrase is there twice
+        return np.zeros(len(y)), np.full(len(y), "")
+    values, which = shared_phrases(counts, y, trusted, share)
+    return values, np.append(counter.get_feature_names_out(), "")[which].astype(str)
+
+
+@register("detector", needs=("labels",))
+@dataclass(frozen=True)
+class SharedContent:
+    """Scores a row by what it shares with rows of its class, where the trusted rows of that class do not share it.
+
+    Works on triggers that are the same in every row: a phrase of up to three words, a window of 3 x 3 pixels (in four
+    grey levels a channel), a value of a column; whatever the model, which is not asked. Fails on triggers that differ
+    from row to row, that are blended in or that cover less than a window, and on labels alone. Without trusted rows
+    it has nothing to compare with: every row scores 0.
+
+        score = max over contents of -ln P(at most b of a + b rows are trusted) - ln(number of contents), at least 0
+
+    a and b count the other rows of the class that have the content, without and with trust; a trusted one has the
+    probability of the class's share of them. The score is in nats, and ``what`` of the scores names the content.
+
+    Raises ToadstoneError for a regression set, one class, trusted rows of other classes; NotApplicableError for rows
+    of numbers that are not flat.
+    """
+
+    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
+        """Scores for the rows of ``data``; nothing is drawn, and ``model`` is not asked."""
+        every = with_trusted(data, clean)
+        trusted = np.arange(len(every)) >= len(data)
+        values, what = shared_content(every, trusted)
+        return replace(calibrate(values[~trusted], values[trusted]), what=what[~trusted])

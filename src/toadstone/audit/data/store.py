@@ -1,0 +1,67 @@
+"""An audit's facts about its run, and its folder: findings, cleaned data, the answer."""
+
+from __future__ import annotations
+
+import io
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from toadstone.audit.data.judged_rows import JudgedRows
+from toadstone.audit.data.write import write_cleaned
+from toadstone.checkpoints import Stages
+from toadstone.errors import ToadstoneError
+from toadstone.findings import Audit, write_whole
+from toadstone.models.cache import digest_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def store(audit: Audit, rows: pa.Table, judged: JudgedRows, stages: Stages, folder: Path | None) -> Audit:
+    """The answer with the facts of the run, written to ``folder``; what could not be written is named in it."""
+    facts, lost = {**audit.facts, **_run(judged)}, [f"checkpoint {what}" for what in stages.unwritten]
+    if folder is None:
+        return replace(audit, facts=facts).without(lost)
+    facts["folder"] = str(folder)
+    writers: dict[str, Callable[[], Path]] = {"findings": lambda: _write_rows(rows, folder / "findings.parquet")}
+    if judged.flagged.any() and not judged.flagged.all():
+        writers["cleaned"] = lambda: write_cleaned(judged.data, ~judged.flagged, folder)
+    for name, write in writers.items():
+        try:
+            facts[name] = str(write())
+        except ToadstoneError as error:
+            lost.append(str(error))
+    whole = replace(audit, facts=facts).without(lost)
+    try:
+        whole.save(folder / "audit.json")
+    except ToadstoneError as error:
+        return replace(audit, facts=facts).without([*lost, str(error)])
+    return whole
+
+
+def _run(judged: JudgedRows) -> dict[str, Any]:
+    import sklearn  # noqa: PLC0415 (slow to import)
+
+    source = dict(judged.data.source or {})
+    return {
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__,
+                     "scikit-learn": sklearn.__version__},
+        "path": source.get("name_or_path"),
+        "label": source.get("label"),
+        "text": source.get("text"),
+        "digest": digest_rows(judged.data.x)[:16],
+    }  # fmt: skip
+
+
+def _write_rows(rows: pa.Table, path: Path) -> Path:
+    from pyarrow import parquet  # noqa: PLC0415 (only tables need it)
+
+    out = io.BytesIO()
+    parquet.write_table(rows, out)
+    return write_whole(path, out.getvalue())
