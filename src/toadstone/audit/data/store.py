@@ -16,7 +16,8 @@ from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.write import write_cleaned
 from toadstone.checkpoints import Stages
 from toadstone.errors import ToadstoneError
-from toadstone.findings import Audit, write_whole
+from toadstone.files import write_whole
+from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 
 if TYPE_CHECKING:

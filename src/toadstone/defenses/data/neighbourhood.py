@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
@@ -10,7 +11,7 @@ from numpy import ndarray
 
 from toadstone.core import Data, Model, Scores
 from toadstone.defenses.data.trusted import pooled, with_trusted
-from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.errors import NotApplicableError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.maths.columns import standardised, tiles
 from toadstone.maths.surprise import surprise
@@ -66,7 +67,7 @@ def columns(x: ndarray) -> Float[ndarray, "n d"]:
     return tiles(x) if x.dtype == np.uint8 and x.ndim in (3, 4) else standardised(x)
 
 
-@register("detector", needs=("labels",))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class Neighbourhood:
     """Scores a row by how many rows of its class are nearer to it than the trusted ones of that class.
@@ -87,11 +88,7 @@ class Neighbourhood:
     "features", a model without them; NotApplicableError for texts as they are.
     """
 
-    space: str = "input"
-
-    def __post_init__(self) -> None:
-        if self.space not in ("input", "features"):
-            raise ToadstoneError(f'space is {self.space!r}: use "input" or "features".')
+    space: Literal["input", "features"] = "input"
 
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows lie among them."""

@@ -149,7 +149,7 @@ def _in_texts(x: ndarray, y: ndarray, trusted: ndarray, share: ndarray) -> tuple
     return values, np.append(counter.get_feature_names_out(), "")[which].astype(str)
 
 
-@register("detector", needs=("labels",))
+@register("detector", needs=("two classes",))
 @dataclass(frozen=True)
 class SharedContent:
     """Scores a row by what it shares with rows of its class, where the trusted rows of that class do not share it.
