@@ -50,6 +50,19 @@ def test_a_folder_keeps_all_and_goes_on(toadstone, tmp_path):
     assert "2 federated runs compared" in (tmp_path / first["report"]).read_text()
 
 
+def test_run_takes_a_federated_spec_also_in_its_old_form(toadstone, tmp_path):
+    settings = {"clients": 10, "rounds": 2, "fraction": 0.7, "net": {"name": "mlp"}, "malicious": 2}
+    settings["attack"] = {"name": "sign-flip"}
+    spec = {"data": {"name_or_path": "digits"}, "federated": settings, "seed": 3}
+    ended = toadstone("run", json.dumps(spec), "-o", "run", "--json")
+    found = json.loads(ended.stdout)
+    assert ended.stderr.count("Note: ") == 1
+    record = Record.load(found["record"])
+    assert record.model().number("clean_accuracy") == found["clean_accuracy"]
+    assert record.info["spec"]["experiment"]["seed"] == 3
+    assert "Sign flip" in (tmp_path / found["report"]).read_text()
+
+
 def test_a_backdoor_by_its_spec(toadstone, tmp_path):
     backdoor = {"name": "backdoor", "trigger": {"name": "patch", "size": 2}, "target": 7, "rate": 0.5}
     (tmp_path / "attack.json").write_text(json.dumps({"name": "data-poisoning", "attack": backdoor}))

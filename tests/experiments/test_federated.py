@@ -12,6 +12,7 @@ from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
 from toadstone.experiments import FederatedExperiment, Record, replay, run
 from toadstone.experiments.federated import SideBySide, place, summary
+from toadstone.experiments.old import OldFormatWarning
 from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
 from toadstone.registry import from_spec
@@ -131,3 +132,18 @@ def test_cells_hold_what_the_last_round_and_all_rounds_came_to(splits):
     (rule,) = record.defenses("aggregator")
     assert rule["poisoned"].defense == "multi-krum"
     assert rule["clean_twin"].figures["rounds"] == 3
+
+
+def test_studies_of_the_old_form_open_with_one_note_and_are_replayed(splits, tmp_path):
+    record = run(FederatedExperiment(settings(SignFlip(scale=5.0)), seed=1), splits)
+    spec = {key: record.info["spec"][key] for key in ("data", "split")}
+    spec |= {"federated": record.info["spec"]["experiment"]["settings"], "seed": 1}
+    info = {**record.info, "spec": spec, "rounds": record.series["poisoned"]}
+    info["clean_twin"] = record.series["clean_twin"]
+    (tmp_path / "records.json").write_text(json.dumps([info]))
+    with pytest.warns(OldFormatWarning) as noted:
+        (back,) = Record.load_all(tmp_path)
+    assert len(noted) == 1
+    assert back.cells == record.cells
+    assert back.info["spec"] == record.info["spec"]
+    assert not replay(back)[1]

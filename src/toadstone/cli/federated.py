@@ -141,8 +141,8 @@ def _line(now: RoundRecord, twin: RoundRecord | None, wants_errors: bool) -> str
 def _both(now: Rate | None, twin: Rate | None) -> str:
     from toadstone.experiments.words import percent
 
-    told = percent(now.value) if now else "-"
-    return told if twin is None else f"{told} [{percent(twin.value)}]"
+    told = f"{percent(now.value):>6}" if now else "-"
+    return told if twin is None else f"{told} [{percent(twin.value):>6}]"
 
 
 def _tell(found: dict[str, Any], wants_errors: bool) -> None:

@@ -13,7 +13,7 @@ from toadstone.findings import Audit
 
 if TYPE_CHECKING:
     from toadstone.experiments.cells import Cell
-    from toadstone.experiments.judges import Judge
+    from toadstone.experiments.judges.base import Judge
     from toadstone.experiments.record import Record
 
 _CONSOLE = Console()

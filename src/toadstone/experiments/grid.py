@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -23,6 +23,7 @@ from toadstone.experiments.repeat import prepare
 from toadstone.progress import track
 from toadstone.registry import from_spec, to_spec
 
+Play: TypeAlias = Callable[[], str | None]
 Rows: TypeAlias = "Splits | Data | Callable[[int], Splits | Data]"
 
 
@@ -170,7 +171,7 @@ def _play(experiment: Any, data: Rows, place: Path) -> str | None:
     return None
 
 
-def _locally(plays: list[Callable[[], str | None]], workers: int) -> Iterator[str | None]:
+def _locally(plays: Sequence[Play], workers: int) -> Iterator[str | None]:
     if workers == 1:
         return (play() for play in plays)
     return Parallel(n_jobs=workers, return_as="generator")(delayed(play)() for play in plays)
@@ -184,7 +185,7 @@ def _ray() -> Any:
     return ray
 
 
-def _on_ray(ray: Any, plays: list[Callable[[], str | None]], workers: int) -> Iterator[str | None]:
+def _on_ray(ray: Any, plays: Sequence[Play], workers: int) -> Iterator[str | None]:
     own = not ray.is_initialized()
     if own:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)

@@ -19,8 +19,8 @@ from markupsafe import Markup
 
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges import JUDGES, Judge
-from toadstone.experiments.judges.base import Line
+from toadstone.experiments.judges import JUDGES
+from toadstone.experiments.judges.base import Judge, Line
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import SIDES, classes, percent, pretty, rate, seed, title
 from toadstone.files import plain

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges import JUDGES, Judge
+from toadstone.experiments.judges import JUDGES
+from toadstone.experiments.judges.base import Judge
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import SIDES, number, percent, pretty, rate, rates
 

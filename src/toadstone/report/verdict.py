@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges import JUDGES, Judge
-from toadstone.experiments.judges.base import Line, above
+from toadstone.experiments.judges import JUDGES
+from toadstone.experiments.judges.base import Judge, Line, above
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import attack_name, listed, measured, percent, pretty, rate
 

@@ -9,7 +9,7 @@ import numpy as np
 from toadstone.core import Monitor, Scores
 from toadstone.errors import NotApplicableError
 from toadstone.evaluation.rates import auroc, detection
-from toadstone.experiments.cells import Cell, Figure
+from toadstone.experiments.cells import Cell, Figure, Figures
 from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above
 from toadstone.experiments.judges.detector import arrays
 from toadstone.experiments.record import Record
@@ -37,7 +37,7 @@ class MonitorJudge(Judge):
         if scores.pvalues is None:
             raise NotApplicableError("It gave no p-values although it had clean rows: it keeps no rejection rate.")
         right, left = detection(scores.pvalues <= FRR, truth), detection(scores.pvalues > FRR, truth)
-        figures = {
+        figures: Figures = {
             "asked_false_rejection_rate": FRR,
             "false_rejection_rate": Figure.of(right.fpr),
             "false_acceptance_rate": Figure.of(left.tpr),
