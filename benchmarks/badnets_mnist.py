@@ -31,7 +31,7 @@ def one_seed(seed: int, rates: tuple[float, ...], quick: bool) -> dict[float, di
         experiment = Experiment(
             Backdoor(Patch(size=3), target=7, rate=rate),
             trainer,
-            **DEFENSES,
+            DEFENSES,
             seed=seed,
         )
         found[rate] = figures(run(experiment, splits).results)
@@ -63,7 +63,7 @@ def figures(r: dict) -> dict[str, float]:
                 "fdr": poisoned["fdr"]["value"] or 0.0,
                 "auroc": poisoned["auroc"],
                 "decided": float(poisoned["decided"]),
-                "clean_flagged": twin["flagged"] / twin["rows"],
+                "clean_flagged": twin["fpr"]["value"],
             }.items()
         }
     return found

@@ -27,12 +27,13 @@ from toadstone.evaluation.mean_interval import Spread
 from toadstone.evaluation.rates import accuracy
 from toadstone.training import Fit, Train
 
-DEFENSES = {  # one of each kind at its defaults, as an Experiment takes them
-    "detectors": (d.ActivationClustering(), d.SpectralSignatures()),
-    "inspectors": (d.NeuralCleanse(),),
-    "repairs": (d.FinePruning(),),
-    "monitors": (d.Strip(),),
-}
+DEFENSES = (  # of each kind, at their defaults
+    d.ActivationClustering(),
+    d.SpectralSignatures(),
+    d.NeuralCleanse(),
+    d.FinePruning(),
+    d.Strip(),
+)
 
 
 def options(description: str) -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from build/federated.
 
 from __future__ import annotations
 
-import hashlib
-import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from common import arguments, finish
@@ -25,9 +25,9 @@ import torch
 from toadstone import attacks as a
 from toadstone import defenses as d
 from toadstone import load, split
-from toadstone.core import Data
-from toadstone.errors import ToadstoneError
-from toadstone.evaluation.rates import accuracy
+from toadstone.data import Splits
+from toadstone.experiments import FederatedExperiment, Grid, run_grid
+from toadstone.experiments.grid import Outcome
 from toadstone.federated import IID, Dirichlet, Federated
 from toadstone.federated.views import Aggregator, ClientAttack
 from toadstone.models import MLP
@@ -77,56 +77,60 @@ ATTACKS: dict[str, ClientAttack | None] = {
 QUICK = ("mean", "median", "multi-krum", "nnm+median", "geometric-median"), ("none", "sign-flip", "alie", "ipm-0.1")
 
 
-def cell(parts: tuple[Data, Data], names: tuple[str, str, str], rounds: int, seed: int) -> float | None:
-    """The accuracy of one run; None where the rule cannot work."""
-    partition, rule, attack = names
-    made = Federated(
-        clients=50,
-        rounds=rounds,
-        fraction=1.0,
-        aggregator=RULES[rule],
-        attack=ATTACKS[attack],
-        malicious=F if ATTACKS[attack] else 0,
-        partition=PARTITIONS[partition],
-        net=MLP((32,)),
-        momentum=0.9,
-        server_rows=100,
+BASE = FederatedExperiment(
+    Federated(clients=50, rounds=15, fraction=1.0, net=MLP((32,)), momentum=0.9, server_rows=100)
+)
+
+
+@cache
+def mnist(seed: int) -> Splits:
+    """The rows of one seed."""
+    return split(load("mnist"), train=10_000, test=2_000, clean=10, seed=seed)
+
+
+def table(quick: bool) -> dict[tuple[str, str, str], list[float | None]]:
+    """(partition, rule, attack) -> the accuracy with each seed; None where the rule cannot work."""
+    rules, attacks = QUICK if quick else (tuple(RULES), tuple(ATTACKS))
+    cells = [(partition, rule, attack) for partition in PARTITIONS for rule in rules for attack in attacks]
+    settings = tuple(
+        {
+            "settings": replace(
+                BASE.settings,
+                rounds=8 if quick else 15,
+                partition=PARTITIONS[partition],
+                aggregator=RULES[rule],
+                attack=ATTACKS[attack],
+                malicious=F if ATTACKS[attack] else 0,
+            )
+        }
+        for partition, rule, attack in cells
     )
-    place = FOLDER / f"{hashlib.sha256(repr((made, len(parts[0]), seed)).encode()).hexdigest()[:24]}.json"
-    if place.exists():
-        return json.loads(place.read_text())  # type: ignore[no-any-return]
-    try:
-        found = accuracy(made.fit(parts[0], seed=seed), parts[1]).value
-    except ToadstoneError:
-        found = None
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    draft = place.with_suffix(".part")
-    draft.write_text(json.dumps(found))
-    draft.replace(place)
-    return found
+    seeds = tuple(range(1 if quick else SEEDS))
+    done = iter(run_grid(Grid(BASE, seeds, settings), mnist, FOLDER))
+    return {cell: [after(next(done)) for _ in seeds] for cell in cells}
+
+
+def after(outcome: Outcome) -> float | None:
+    """The accuracy after the last round; None where the run failed, or the rule refused every round."""
+    if outcome.error:
+        return None
+    record = outcome.record()
+    (rule,) = record.defenses("aggregator")
+    refused = rule["poisoned"].figures["refused_rounds"] == rule["poisoned"].figures["rounds"]
+    return None if refused else record.model().number("clean_accuracy")
 
 
 def figures(quick: bool) -> dict[str, object]:
     """The table."""
-    rules, attacks = QUICK if quick else (tuple(RULES), tuple(ATTACKS))
-    seeds, rounds, table = 1 if quick else SEEDS, 8 if quick else 15, {}
-    for seed in range(seeds):
-        made = split(load("mnist"), train=10_000, test=2_000, clean=10, seed=seed)
-        for partition in PARTITIONS:
-            for rule in rules:
-                for attack in attacks:
-                    value = cell((made.train, made.test), (partition, rule, attack), rounds, seed)
-                    table.setdefault((partition, rule, attack), []).append(value)
-    means = {key: float(np.mean(values)) for key, values in table.items() if None not in values}
+    held = table(quick)
+    means = {key: float(np.mean(values)) for key, values in held.items() if None not in values}
     found: dict[str, object] = {}
     for partition in PARTITIONS:
         clean = means[partition, "mean", "none"]
         mixed = [v for (p, rule, _), v in means.items() if p == partition and rule.startswith("nnm")]
         found[f"nnm_gap_{partition}"] = clean - min(mixed)
         found[f"alie_cost_{partition}"] = clean - means[partition, "mean", "alie"]
-    for key, values in table.items():
-        found["/".join(key)] = None if None in values else means[key]
-    return found
+    return found | {"/".join(key): means.get(key) for key in held}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from toadstone import Data, load
 from toadstone.defenses import ConfidentLearning, DeepKNN, LossRanking, SelfInfluence
-from toadstone.experiments.label_noise import judge_labels
+from toadstone.experiments import LabelNoise, Record, run
 from toadstone.models import BagOfEmbeddings
 from toadstone.training import Adam, Fit, Train
 
@@ -40,24 +40,29 @@ def rows(name: str, seed: int) -> Data:
     return replace(data.take(np.sort(some)), meta={})
 
 
+def figures(record: Record) -> dict[str, float]:
+    """What is claimed, from a record."""
+    found = {"labels_wrong": record.attack.number("rate"), "labels_trusted": record.attack.number("trusted")}
+    for cell in record.cells[1:]:
+        name = cell.defense.replace("-", "_")
+        found |= {f"{name}_{key}": cell.number(key) or 0.0 for key in ("auroc", "tpr", "fdr", "flagged")}
+        found[f"{name}_seconds"] = cell.seconds
+    return found
+
+
 def main() -> None:
     options = arguments(__doc__)
     torch.set_num_threads(1)
     result, seeds = {}, range(1 if options.quick else 3)
     for name, trainer in TRAINERS.items():
-        detectors = {
-            "deep_knn": DeepKNN(),
-            "loss_ranking": LossRanking(),
-            "self_influence": SelfInfluence(),
-            "confident_learning": ConfidentLearning(trainer),
-        }
+        detectors = (DeepKNN(), LossRanking(), SelfInfluence(), ConfidentLearning(trainer))
         for kind, shares in NOISE.items():
             runs = []
             for seed in seeds:
                 data = rows(name, seed)
                 y = noisy(data.y, shares, seed)
-                found = judge_labels(data, y, data.y, trainer, detectors, trusted=1_000, seed=seed)
-                runs.append({f"{d}_{k}": v for d, figures in found.items() for k, v in figures.items()})
+                noise = LabelNoise(y, data.y, trainer, detectors, trusted=1_000, seed=seed)
+                runs.append(figures(run(noise, data)))
             result[f"{name}/{kind}"] = spreads(runs)
     finish({**result, "seeds": len(seeds), "quick": options.quick}, options.json)
 

@@ -30,7 +30,7 @@ def one(name: str, seed: int) -> dict[str, float]:
     experiment = Experiment(
         Backdoor(trigger, target=target, rate=RATE),
         trainer,
-        **DEFENSES,
+        DEFENSES,
         seed=seed,
     )
     return flat(run(experiment, split(load(name), clean=trusted, seed=seed)).results, target)
@@ -41,24 +41,25 @@ def flat(r: dict, target: int) -> dict[str, float]:
     found = {f"{side}_{key}": rate["value"] for side in ("poisoned", "clean_twin") for key, rate in r[side].items()}
     for name, sides in r["detectors"].items():
         poisoned, twin = sides["poisoned"], sides["clean_twin"]
-        if "not_applicable" not in poisoned:
+        if REFUSED.isdisjoint(poisoned):
             found |= {f"{name}_{key}": poisoned[key]["value"] or 0.0 for key in ("tpr", "fpr", "fdr")}
-            found |= {f"{name}_auroc": poisoned["auroc"], f"{name}_twin_flagged": twin["flagged"] / twin["rows"]}
+            found |= {f"{name}_auroc": poisoned["auroc"], f"{name}_twin_flagged": twin["fpr"]["value"]}
     for name, sides in r["inspectors"].items():
-        if "not_applicable" not in sides["poisoned"]:
+        if REFUSED.isdisjoint(sides["poisoned"]):
             found[f"{name}_right"] = float(sides["poisoned"]["flagged"] == [target])
             found[f"{name}_twin_accused"] = float(bool(sides["clean_twin"]["flagged"]))
     for name, sides in r["repairs"].items():
-        if "not_applicable" not in sides["poisoned"]:
+        if REFUSED.isdisjoint(sides["poisoned"]):
             found |= {f"{name}_{key}": rate["value"] for key, rate in sides["poisoned"].items()}
             found[f"{name}_twin_clean_accuracy"] = sides["clean_twin"]["clean_accuracy"]["value"]
     for name, sides in r["monitors"].items():
-        if "not_applicable" not in sides["poisoned"]:
+        if REFUSED.isdisjoint(sides["poisoned"]):
             found |= {f"{name}_{k}": sides["poisoned"][k]["value"] for k in MONITORED}
             found[f"{name}_auroc"] = sides["poisoned"]["auroc"]
     return found
 
 
+REFUSED = {"not_applicable", "failed"}
 MONITORED = ("false_rejection_rate", "false_acceptance_rate")
 
 

@@ -24,7 +24,7 @@ def figure(quick: bool = False) -> alt.Chart:
     trainer = Train(SmallCNN(hidden=128), epochs=5 if quick else 30, optimizer=Adam(3e-3), batch_size=32)
     attack = Backdoor(Patch(size=2), target=7, rate=0.1)
     splits = split(load("digits"), test=400, clean=600)
-    arrays = run(Experiment(attack, trainer, monitors=(Strip(),)), splits).arrays
+    arrays = run(Experiment(attack, trainer, (Strip(),)), splits).arrays
     edges = np.linspace(0, 1.2, 41)  # ten classes have log2(10) = 3.3 bits at most; digits stay far below
     bars = []
     for side in ("poisoned", "clean_twin"):

@@ -813,7 +813,7 @@ def _record() -> Files:
     import numpy as np
 
     return {
-        "case/record.json": b'{"results": {"a": 1}, "spec": {}}',
+        "case/record.json": b'{"version": 2, "cells": [], "series": {}, "spec": {}}',
         "case/arrays.npz": saved(np.savez, a=np.arange(9)),
     }
 

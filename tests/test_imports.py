@@ -54,7 +54,7 @@ def test_report_reads_the_record_alone():
         assert not wings & set(imported(path)), path
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toadstone.experiments"):
-                assert node.module == "toadstone.experiments.record"
+                assert node.module.split(".")[2] in ("record", "cells", "judges", "words")  # and no run
 
 
 def test_import_needs_no_torch():

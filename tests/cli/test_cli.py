@@ -33,7 +33,7 @@ def last_json(result):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-COMMANDS = ("demo", "list", "describe", "run", "replay", "report", "train", "attack", "plan")
+COMMANDS = ("demo", "list", "describe", "run", "grid", "table", "replay", "report", "train", "attack", "plan")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -83,7 +83,7 @@ def test_run_report_replay(toadstone, tmp_path):
     assert last_json(toadstone("report", found["record"], "-o", "again.html", "--json")) == {"report": "again.html"}
     stored = tmp_path / "run" / "record" / "record.json"
     info = json.loads(stored.read_text())
-    info["results"]["poisoned"]["clean_accuracy"]["value"] = 0.1
+    info["cells"][1]["figures"]["clean_accuracy"]["value"] = 0.1
     stored.write_text(json.dumps(info))
     assert toadstone("replay", found["record"]).exit_code == 1
 

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from toadstone.cli.app import app
 from toadstone.errors import ToadstoneError
+from toadstone.experiments import Record
 
 SMALL = ("federated", "--clients", "10", "--fraction", "0.7", "--rounds", "2", "--net", "mlp", "--epochs", "2")
 ATTACK = ("--malicious", "2", "--attack", '{"name": "sign-flip", "scale": 3.0}')
@@ -39,12 +40,27 @@ def test_a_folder_keeps_all_and_goes_on(toadstone, tmp_path):
     first = json.loads(toadstone(*args).stdout)
     assert first["rounds"] == 2
     assert (tmp_path / first["report"]).stat().st_size > 100_000
-    (record,) = json.loads((tmp_path / first["records"]).read_text())
-    assert record["spec"]["federated"]["partition"] == {"name": "dirichlet", "alpha": 1.0}
-    assert record["rounds"][-1]["accuracy"]["value"] == first["accuracy"]
+    record = Record.load(tmp_path / first["record"])
+    assert record.info["spec"]["experiment"]["settings"]["partition"] == {"name": "dirichlet", "alpha": 1.0}
+    assert record.series["poisoned"][-1]["accuracy"]["value"] == first["accuracy"]
     assert json.loads(toadstone(*args).stdout) == first  # the seconds too: nothing was played again
     toadstone(*args, "--seed", "1")
-    assert [r["spec"]["seed"] for r in json.loads((tmp_path / "study/records.json").read_text())] == [0, 1]
+    assert sorted(r.info["spec"]["experiment"]["seed"] for r in Record.load_all(tmp_path / "study")) == [0, 1]
+    assert toadstone("replay", "study").exit_code == 0
+    assert "2 federated runs compared" in (tmp_path / first["report"]).read_text()
+
+
+def test_run_takes_a_federated_spec_also_in_its_old_form(toadstone, tmp_path):
+    settings = {"clients": 10, "rounds": 2, "fraction": 0.7, "net": {"name": "mlp"}, "malicious": 2}
+    settings["attack"] = {"name": "sign-flip"}
+    spec = {"data": {"name_or_path": "digits"}, "federated": settings, "seed": 3}
+    ended = toadstone("run", json.dumps(spec), "-o", "run", "--json")
+    found = json.loads(ended.stdout)
+    assert ended.stderr.count("Note: ") == 1
+    record = Record.load(found["record"])
+    assert record.model().number("clean_accuracy") == found["clean_accuracy"]
+    assert record.info["spec"]["experiment"]["seed"] == 3
+    assert "Sign flip" in (tmp_path / found["report"]).read_text()
 
 
 def test_a_backdoor_by_its_spec(toadstone, tmp_path):

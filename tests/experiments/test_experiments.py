@@ -1,4 +1,5 @@
 import json
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,16 +8,19 @@ import pytest
 import toadstone
 from toadstone import registry, report
 from toadstone.attacks import Backdoor
-from toadstone.core import Poison, Scores, Tampered
+from toadstone.core import Evidence, Mended, Poison, Scores, Tampered
 from toadstone.data import load, split
-from toadstone.defenses import LossRanking, SpectralSignatures, Strip
-from toadstone.errors import ToadstoneError
+from toadstone.defenses import FinePruning, LossRanking, SpectralSignatures, Strip
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.calibration import calibrate
-from toadstone.experiments import Experiment, Record, prepare, replay, run
+from toadstone.experiments import Cell, Experiment, Record, prepare, replay, run
 from toadstone.experiments.experiment import halves
+from toadstone.experiments.old import OldFormatWarning
 from toadstone.experiments.repeat import differences
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
+from toadstone.report.verdict import headline
+from toadstone.rng import child
 from toadstone.training import Adam, Fit, Train
 from toadstone.triggers import Patch
 
@@ -33,7 +37,7 @@ class Oracle:
 
 class Declines:
     def score(self, model, data, *, clean, seed):
-        raise ToadstoneError("model has no soul to read.")
+        raise NotApplicableError("model has no soul to read.")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,7 @@ def test_records_survive_the_disk_and_are_never_half_written(record, tmp_path, m
     folder = record.save(tmp_path / "a" / "record")
     back = Record.load(folder)
     assert back.info == json.loads(json.dumps(record.info))
+    assert back.cells == record.cells
     assert back.arrays.keys() == record.arrays.keys()
     assert all(np.array_equal(back.arrays[k], record.arrays[k]) for k in back.arrays)
     with pytest.raises(ToadstoneError, match="exists already"):
@@ -90,9 +95,9 @@ def test_replay_gives_the_same_numbers_and_says_which_differ(record):
     again, differing = replay(record)
     assert not differing
     assert again.results == record.results
-    changed = json.loads(json.dumps(record.info))
-    changed["results"]["poisoned"]["clean_accuracy"]["value"] = 0.5
-    _, differing = replay(Record(changed, record.arrays))
+    changed = json.loads(json.dumps(record.json()))
+    changed["cells"][1]["figures"]["clean_accuracy"]["value"] = 0.5
+    _, differing = replay(Record(record.info, tuple(map(Cell.read, changed["cells"])), record.arrays))
     assert len(differing) == 1
     assert differing[0].startswith("poisoned.clean_accuracy.value: 0.5 was")
 
@@ -102,10 +107,10 @@ def test_replay_refuses_what_it_cannot_repeat(setting, record):
     info = json.loads(json.dumps(record.info))
     info["data"]["fingerprint"] = "0"
     with pytest.raises(ToadstoneError, match="fingerprints differ"):
-        replay(Record(info, {}))
+        replay(Record(info, (), {}))
     del info["spec"]["data"]
     with pytest.raises(ToadstoneError, match="in memory"):
-        replay(Record(info, {}))
+        replay(Record(info, (), {}))
     stranger = run(Experiment(experiment.attack, Fit(), (Declines(),)), splits)
     with pytest.raises(ToadstoneError, match="Declines"):
         replay(stranger)
@@ -205,13 +210,13 @@ class AlwaysSeven:
 def test_outsourced_training_leaves_the_rows_alone(setting, tmp_path, monkeypatch):
     monkeypatch.setitem(registry._TABLE, "always-seven", registry.Registered(AlwaysSeven, "outsourced"))
     experiment, splits = setting
-    found = run(Experiment(AlwaysSeven(), experiment.trainer, (SpectralSignatures(),), monitors=(Strip(),)), splits)
+    found = run(Experiment(AlwaysSeven(), experiment.trainer, (SpectralSignatures(), Strip())), splits)
     r = found.results
     assert r["poisoned"]["attack_success_rate"]["value"] == 1
     assert r["clean_twin"]["attack_success_rate"]["value"] < 0.1
     assert r["cost"]["rows"] == 0
     assert not found.arrays["truth"].any()
-    assert "not_applicable" in r["detectors"]["spectral-signatures"]["poisoned"]
+    assert not {"tpr", "flagged"} & set(r["detectors"]["spectral-signatures"]["poisoned"])
     assert report.write([found], tmp_path / "report.html").stat().st_size > 10_000
 
 
@@ -237,3 +242,102 @@ def test_certain_images_are_reported_with_their_confidence(setting):
         "high": pytest.approx(0.79, abs=0.01),
         "n": 1,
     }
+
+
+class Breaks:
+    """A stranger's defense that crashes, as code does."""
+
+    def score(self, model, data, *, clean, seed):
+        return 1 / 0
+
+
+class Whitens:
+    """A purifier that paints over the corner, and a repair that hands the model back, in one."""
+
+    def __init__(self):
+        self.told = []
+
+    def purify(self, inputs, *, seed):
+        out = np.array(inputs)
+        out[:, -2:, -2:] = 0
+        return out
+
+    def repair(self, model, clean, *, evidence=None, seed):
+        self.told.append(evidence)
+        return Mended(model)
+
+
+class Accuses:
+    def inspect(self, model, clean, *, seed):
+        return Evidence(np.arange(10.0), np.where(np.arange(10) == 7, 0.01, 1.0), (None,) * 10)
+
+
+def test_a_defense_that_breaks_has_failed_and_counts(setting, tmp_path):
+    experiment, splits = setting
+    diverging = Experiment(experiment.attack, experiment.trainer, (FinePruning(lr=1e30), Breaks(), Declines()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numbers that overflow on their way to the failure
+        found = run(diverging, splits)
+    status = {(cell.defense, cell.side): cell.status for cell in found.cells}
+    assert status["fine-pruning", "poisoned"] == status["Breaks", "clean_twin"] == "failed"
+    assert status["Declines", "poisoned"] == "not applicable"
+    sentences = {cell.defense: cell.sentence for cell in found.cells}
+    assert "diverge" in sentences["fine-pruning"]
+    assert sentences["Breaks"] == "ZeroDivisionError: division by zero"
+    assert headline(found) == "The attack works; 0 of 2 defenses succeed against it, 2 failed."
+    page = report.write([found], tmp_path / "report.html").read_text()
+    assert "Failed: ZeroDivisionError: division by zero" in page
+    assert "Failed: Breaks and Fine pruning" in page
+    assert found.summary()["repairs"]["fine-pruning"].keys() == {"failed"}
+
+
+def test_a_purifier_is_scored_on_both_sides_and_two_verbs_have_a_cell_each(setting):
+    experiment, splits = setting
+    both = Whitens()
+    found = run(Experiment(experiment.attack, experiment.trainer, (both, Accuses(), both)), splits)
+    cells = {(cell.contract, cell.defense, cell.side): cell for cell in found.cells}
+    assert [c for c, d, s in cells if d == "Whitens" and s == "poisoned"] == ["repair", "purifier"]
+    cleaned = splits.test.x[:].copy()
+    cleaned[:, -2:, -2:] = 0
+    victim = experiment.trainer  # the oracle trains the victim again and cleans the inputs by hand
+    poison = experiment.attack.poison(splits.train, seed=child(0, "attack"))
+    inside, _held = halves(splits.clean, 0)
+    model = victim.fit(poison.apply(splits.train).append(inside), seed=child(0, "train"))
+    right = (model.probs(cleaned).argmax(1) == splits.test.y).mean()
+    assert cells["purifier", "Whitens", "poisoned"].number("clean_accuracy") == pytest.approx(right)
+    assert cells["purifier", "Whitens", "poisoned"].number("attack_success_rate") < 0.1
+    assert cells["repair", "Whitens", "poisoned"].figures == found.model().figures
+    assert cells["purifier", "Whitens", "clean_twin"].number("clean_accuracy") > 0.9
+    assert [evidence is None for evidence in both.told] == [True, True, False, False]  # the inspector stands between
+    assert both.told[2].flagged() == [7]
+
+
+def test_what_is_no_defense_is_refused(setting):
+    with pytest.raises(ToadstoneError, match="defenses holds a Patch, which is not one of: detector"):
+        Experiment(*(getattr(setting[0], name) for name in ("attack", "trainer")), (Patch(),))
+
+
+def test_specs_by_kind_of_defense_still_open_with_one_note(record):
+    spec = json.loads(json.dumps(record.info["spec"]))
+    del spec["experiment"]["defenses"]
+    spec["experiment"] |= {"monitors": [{"name": "strip"}], "detectors": [{"name": "spectral-signatures"}]}
+    with pytest.warns(OldFormatWarning) as noted:
+        experiment, _ = prepare(spec)
+    assert len(noted) == 1
+    assert experiment.defenses == (SpectralSignatures(), Strip())
+
+
+def test_records_of_version_1_open_and_are_shown_and_replayed(record, tmp_path):
+    folder = record.save(tmp_path / "record")
+    info = {**record.info, "results": record.results, "bezoar": "0.1.0"}
+    del info["toadstone"]
+    info["spec"]["experiment"].pop("defenses")
+    info["spec"]["experiment"] |= {"detectors": [], "inspectors": [], "repairs": [], "monitors": []}
+    (folder / "record.json").write_text(json.dumps(info))
+    with pytest.warns(OldFormatWarning) as noted:
+        old = Record.load(folder)
+    assert len(noted) == 1  # and replaying it warns no more
+    assert not replay(old)[1]
+    assert old.info["toadstone"] == "0.1.0"
+    assert old.results == record.results
+    assert report.write([old], tmp_path / "page.html").stat().st_size > 10_000

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from toadstone.attacks.federated.data_poisoning import DataPoisoning
 from toadstone.data import load, split
 from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
-from toadstone.experiments.federated import SideBySide, keep, summary
+from toadstone.experiments import FederatedExperiment, Record, replay, run
+from toadstone.experiments.federated import SideBySide, place, summary
+from toadstone.experiments.old import OldFormatWarning
 from toadstone.federated.trainer import Federated
 from toadstone.models.nets import MLP
 from toadstone.registry import from_spec
@@ -55,9 +58,9 @@ def test_the_twin_differs_from_an_attacked_run_in_malicious_norms_alone_at_first
 def test_a_backdoor_is_measured_on_the_twin_too(splits):
     attack = DataPoisoning(Backdoor(Patch(size=2), target=7, rate=0.5))
     record = played(SideBySide(settings(attack), splits, seed=0)).record()
-    assert record["wants_errors"] is False
-    assert all(r["success"]["n"] > 0 for r in record["clean_twin"])
-    assert from_spec(record["spec"]["federated"]) == settings(attack)
+    assert record.info["wants_errors"] is False
+    assert all(r["success"]["n"] > 0 for r in record.series["clean_twin"])
+    assert from_spec(record.info["spec"]["experiment"]) == FederatedExperiment(settings(attack), 0)
 
 
 def test_without_an_attack_there_is_no_twin(splits):
@@ -65,16 +68,16 @@ def test_without_an_attack_there_is_no_twin(splits):
     both = SideBySide(plain, splits, seed=0)
     assert [twin for _, twin in both] == [None, None]
     record = both.record()
-    assert record["clean_twin"] is None
+    assert "clean_twin" not in record.series
     found = summary(record)
     assert (found["clean_twin_accuracy"], found["malicious_rejected"]) == (None, None)
-    assert found["accuracy"] == record["rounds"][-1]["accuracy"]["value"]
+    assert found["accuracy"] == record.series["poisoned"][-1]["accuracy"]["value"]
 
 
 def test_summary_counts_what_was_rejected(splits):
     record = played(SideBySide(settings(SignFlip(scale=9.0), aggregator=MultiKrum(f=1)), splits, seed=0)).record()
     bad = good = bad_gone = good_gone = 0
-    for r in record["rounds"]:
+    for r in record.series["poisoned"]:
         for i, client in enumerate(r["clients"]):
             if client in r["malicious"]:
                 bad, bad_gone = bad + 1, bad_gone + (r["weights"][i] == 0)
@@ -91,19 +94,56 @@ def test_a_killed_run_goes_on_and_attacks_share_a_twin(splits, tmp_path, monkeyp
     rounds = iter(SideBySide(settings(SignFlip()), splits, seed=0, folder=tmp_path))
     next(rounds)
     again = played(SideBySide(settings(SignFlip()), splits, seed=0, folder=tmp_path))
-    for side in ("rounds", "clean_twin"):
-        assert [r["accuracy"] for r in again.record()[side]] == [r["accuracy"] for r in whole[side]]
+    for side in ("poisoned", "clean_twin"):
+        assert [r["accuracy"] for r in again.record().series[side]] == [r["accuracy"] for r in whole.series[side]]
     other = SideBySide(settings(Zero()), splits, seed=0, folder=tmp_path)
     assert (len(other.run.records), len(other.twin.records)) == (0, 3)
 
 
 def test_records_are_kept_side_by_side(splits, tmp_path):
-    first = played(SideBySide(settings(SignFlip()), splits, seed=0)).record()
-    second = played(SideBySide(settings(SignFlip()), splits, seed=1)).record()
-    assert keep([first], tmp_path) == [first]
-    assert len(keep([second], tmp_path)) == 2
-    assert [r["spec"]["seed"] for r in keep([{**first, "git": "later"}], tmp_path)] == [0, 1]
-    assert [r["git"] for r in json.loads((tmp_path / "records.json").read_text())] == ["later", second["git"]]
+    records = [played(SideBySide(settings(SignFlip()), splits, seed=seed)).record() for seed in (0, 1)]
+    for record in records:
+        record.save(place(tmp_path, record))
+    assert place(tmp_path, records[0]) == place(tmp_path, replace(records[0], cells=()))  # of the same spec
+    found = Record.load_all(tmp_path)
+    assert sorted(r.info["spec"]["experiment"]["seed"] for r in found) == [0, 1]
     (tmp_path / "records.json").write_text("{")
-    with pytest.raises(ToadstoneError, match="remove it, or choose another folder"):
-        keep([first], tmp_path)
+    with pytest.raises(ToadstoneError, match="holds no whole toadstone record"):
+        Record.load_all(tmp_path)
+
+
+def test_replay_plays_every_round_again_and_says_which_differ(splits):
+    record = run(FederatedExperiment(settings(SignFlip(scale=5.0)), seed=1), splits)
+    assert record.info["spec"]["experiment"]["name"] == "federated-experiment"
+    again, differing = replay(record)
+    assert not differing
+    assert again.cells[0] == record.cells[0]
+    changed = json.loads(json.dumps(record.series))
+    changed["clean_twin"][1]["accuracy"]["value"] = 0.5
+    _, differing = replay(replace(record, series=changed))
+    assert len(differing) == 1
+    assert differing[0].startswith("rounds.clean_twin.1.accuracy.value: 0.5 was")
+
+
+def test_cells_hold_what_the_last_round_and_all_rounds_came_to(splits):
+    record = run(FederatedExperiment(settings(SignFlip(scale=9.0), aggregator=MultiKrum(f=1)), seed=0), splits)
+    for side, rounds in record.series.items():
+        assert record.model(side).number("clean_accuracy") == rounds[-1]["accuracy"]["value"]
+    (rule,) = record.defenses("aggregator")
+    assert rule["poisoned"].defense == "multi-krum"
+    assert rule["clean_twin"].figures["rounds"] == 3
+
+
+def test_studies_of_the_old_form_open_with_one_note_and_are_replayed(splits, tmp_path):
+    record = run(FederatedExperiment(settings(SignFlip(scale=5.0)), seed=1), splits)
+    spec = {key: record.info["spec"][key] for key in ("data", "split")}
+    spec |= {"federated": record.info["spec"]["experiment"]["settings"], "seed": 1}
+    info = {**record.info, "spec": spec, "rounds": record.series["poisoned"]}
+    info["clean_twin"] = record.series["clean_twin"]
+    (tmp_path / "records.json").write_text(json.dumps([info]))
+    with pytest.warns(OldFormatWarning) as noted:
+        (back,) = Record.load_all(tmp_path)
+    assert len(noted) == 1
+    assert back.cells == record.cells
+    assert back.info["spec"] == record.info["spec"]
+    assert not replay(back)[1]

@@ -9,7 +9,7 @@ from toadstone.cli.app import app
 from toadstone.data import load
 from toadstone.defenses import DeepKNN, LossRanking
 from toadstone.errors import ToadstoneError
-from toadstone.experiments.label_noise import judge_labels, read_labels
+from toadstone.experiments import LabelNoise, Record, read_labels, replay, run
 from toadstone.models import MLP
 from toadstone.training import Train
 
@@ -35,14 +35,14 @@ def test_detectors_find_wrong_labels_at_the_rate_asked_for():
     found = []
     for seed in range(4):
         given, wrong = flipped(seed)
-        found.append(
-            judge_labels(DIGITS, given, DIGITS.y, TRAINER, {"knn": DeepKNN(20)}, trusted=600, fdr=0.1, seed=seed)
-        )
-        assert found[-1]["labels"]["wrong"] == wrong.mean()
-        assert 540 < found[-1]["labels"]["trusted"] < 600
-    assert np.mean([f["knn"]["auroc"] for f in found]) > 0.97
-    assert np.mean([f["knn"]["tpr"] for f in found]) > 0.1
-    assert np.mean([f["knn"]["fdr"] for f in found]) < 0.15
+        noise = LabelNoise(given, DIGITS.y, TRAINER, (DeepKNN(20),), trusted=600, fdr=0.1, seed=seed)
+        record = run(noise, DIGITS)
+        assert record.attack.number("rate") == wrong.mean()
+        assert 540 < record.attack.number("trusted") < 600
+        found.append(record.defenses("detector")[0]["poisoned"])
+    assert np.mean([cell.number("auroc") for cell in found]) > 0.97
+    assert np.mean([cell.number("tpr") for cell in found]) > 0.1
+    assert np.mean([cell.number("fdr") or 0 for cell in found]) < 0.15
 
 
 def test_figures_are_those_of_the_rows_that_nobody_verified():
@@ -54,13 +54,14 @@ def test_figures_are_those_of_the_rows_that_nobody_verified():
             seen.update(data=data, clean=clean, scores=LossRanking().score(model, data, clean=clean, seed=seed))
             return seen["scores"]
 
-    found = judge_labels(DIGITS, given, DIGITS.y, TRAINER, {"spy": Spy()}, trusted=300)["spy"]
+    record = run(LabelNoise(given, DIGITS.y, TRAINER, (Spy(),), trusted=300), DIGITS)
     assert len(seen["data"]) == len(DIGITS) - 300
     place = {row.tobytes(): i for i, row in enumerate(DIGITS.x)}
     rows = [place[row.tobytes()] for row in seen["data"].x]
     assert (seen["data"].y == given[rows]).all()
     assert not wrong[[place[row.tobytes()] for row in seen["clean"].x]].any()
-    assert found["auroc"] == pytest.approx(roc_auc_score(wrong[rows], seen["scores"].values))
+    (found,) = record.defenses()
+    assert found["poisoned"].number("auroc") == pytest.approx(roc_auc_score(wrong[rows], seen["scores"].values))
 
 
 def test_command_line(tmp_path):
@@ -73,8 +74,14 @@ def test_command_line(tmp_path):
     found = json.loads(asked.stdout)
     assert set(found) == {"labels", "deep-knn", "loss-ranking", "confident-learning"}
     assert found["confident-learning"]["auroc"] > 0.95
-    shown = CliRunner().invoke(app, ["labels", "digits", *pair, "--trainer", spec]).stdout
-    assert "of the labels given are wrong" in shown
+    args = ["labels", "digits", *pair, "--trainer", spec, "-o", str(tmp_path / "record")]
+    assert "of the labels given are wrong" in CliRunner().invoke(app, args).stdout
+    record = Record.load(tmp_path / "record")
+    assert record.defenses()[2]["poisoned"].number("auroc") == found["confident-learning"]["auroc"]
+    assert replay(record)[1] == []
+    asked = CliRunner().invoke(app, ["report", str(tmp_path / "record"), "-o", str(tmp_path / "page.html")])
+    assert asked.exit_code == 0
+    assert "Label noise on digits" in (tmp_path / "page.html").read_text()
 
 
 Y = np.zeros(len(DIGITS), np.int64)
@@ -92,7 +99,7 @@ Y = np.zeros(len(DIGITS), np.int64)
 )
 def test_pairs_that_cannot_be(given, true, trusted, word):
     with pytest.raises(ToadstoneError, match=word):
-        judge_labels(DIGITS, given, true, TRAINER, {}, trusted=trusted)
+        run(LabelNoise(given, true, TRAINER, trusted=trusted), DIGITS)
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
-from toadstone.experiments.record import Record
+from toadstone.experiments.record import Record, old_record
 from toadstone.files import plain
 from toadstone.report import write
 
@@ -145,7 +145,7 @@ def make(kind: str = "image", seed: int = 0, classes: tuple[str, ...] = ("cat", 
             "monitors": monitors,
         },
     }
-    return Record(plain(info), arrays)
+    return old_record(plain(info), arrays)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from toadstone.errors import ToadstoneError
+from toadstone.experiments.record import old_record
 from toadstone.report import rounds as charts
 from toadstone.report.federated import matrices, write_federated
 
@@ -67,6 +68,10 @@ def record(attack="sign-flip", rule="krum", seed=0, accuracy=0.4, success=None, 
     }
 
 
+def opened(runs):
+    return [old_record(run, {}) for run in runs]
+
+
 class Text(HTMLParser):
     """What a reader sees, and whether every tag that was opened is closed."""
 
@@ -94,7 +99,7 @@ class Text(HTMLParser):
 
 
 def page(records, tmp_path):
-    html = write_federated(records, tmp_path / "page.html").read_text()
+    html = write_federated(opened(records), tmp_path / "page.html").read_text()
     assert "http://" not in re.sub(r"<script>.*</script>", "", html, flags=re.S)
     return str(Text(html))
 
@@ -180,7 +185,7 @@ def test_the_matrix_averages_seeds_and_leaves_holes(tmp_path):
         record(accuracy=0.6, seed=1),
         record(attack="zero", rule=None, accuracy=0.8),
     ]
-    (found,) = matrices(runs)
+    (found,) = matrices(opened(runs))
     assert found["rules"] == ["Krum (f 2)", "Mean"]
     assert [name for name, _ in found["rows"]] == ["Sign flip (scale 5)", "Zero (scale 5)"]
     (flip, hole), (other, zero) = (cells for _, cells in found["rows"])
@@ -193,7 +198,7 @@ def test_the_matrix_averages_seeds_and_leaves_holes(tmp_path):
 
 
 def test_runs_of_other_settings_are_not_averaged():
-    found = matrices([record(accuracy=0.4), record(accuracy=0.8, lr=0.5), record(accuracy=0.6, lr=0.1)])
+    found = matrices(opened([record(accuracy=0.4), record(accuracy=0.8, lr=0.5), record(accuracy=0.6, lr=0.1)]))
     assert [(m["caption"], m["rows"][0][1][0][0][1]) for m in found] == [
         ("lr None", "40.0%"),
         ("lr 0.5", "80.0%"),
@@ -209,7 +214,7 @@ def test_attacks_that_differ_deep_down_have_names_of_their_own():
             "name": "data-poisoning",
             "attack": {"name": "backdoor", "trigger": trigger},
         }
-    (found,) = matrices([one, two])
+    (found,) = matrices(opened([one, two]))
     assert [name for name, _ in found["rows"]] == [
         "Data poisoning (attack backdoor (trigger patch (size 2)))",
         "Data poisoning (attack backdoor (trigger patch (size 3)))",
@@ -218,25 +223,25 @@ def test_attacks_that_differ_deep_down_have_names_of_their_own():
 
 def test_hostile_names_are_text(tmp_path):
     bad = record(attack="<img src=x onerror=alert(1)>")
-    html = write_federated([bad], tmp_path / "page.html").read_text()
+    html = write_federated(opened([bad]), tmp_path / "page.html").read_text()
     assert "<img src=x" not in html
 
 
 def test_records_are_not_changed_and_the_page_is_the_same_again(tmp_path):
     records = [record(), record(seed=1)]
     before = copy.deepcopy(records)
-    first = write_federated(records, tmp_path / "a.html").read_bytes()
+    first = write_federated(opened(records), tmp_path / "a.html").read_bytes()
     assert records == before
-    assert write_federated(records, tmp_path / "b.html").read_bytes() == first
+    assert write_federated(opened(records), tmp_path / "b.html").read_bytes() == first
 
 
 def test_bad_arguments(tmp_path):
     with pytest.raises(ToadstoneError, match="records is empty"):
         write_federated([], tmp_path / "page.html")
     with pytest.raises(ToadstoneError, match="is a folder"):
-        write_federated([record()], tmp_path)
+        write_federated(opened([record()]), tmp_path)
     with pytest.raises(ToadstoneError, match="a run without a round"):
-        write_federated([{**record(), "rounds": []}], tmp_path / "page.html")
+        write_federated(opened([{**record(), "rounds": []}]), tmp_path / "page.html")
 
 
 @pytest.mark.skipif(not (shutil.which("chromium") and shutil.which("chromedriver")), reason="needs chromium")
@@ -251,7 +256,7 @@ def test_draws_in_a_browser_and_fits_a_phone(tmp_path):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    path = write_federated([record(success=0.5), record(rule="median")], tmp_path / "page.html")
+    path = write_federated(opened([record(success=0.5), record(rule="median")]), tmp_path / "page.html")
     drawn = "return [...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('svg .role-mark path').length)"
     try:
         for width in (DESKTOP, PHONE):

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from toadstone.experiments.record import old_record
+from toadstone.experiments.words import percent, rate
 from toadstone.report import figures
 from toadstone.report.pictures import changed, enlarged, marked, reversed_triggers, thumbnail
 from toadstone.report.tables import every_figure
-from toadstone.report.words import percent, rate
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
@@ -61,7 +62,9 @@ def test_figures_save_as_pictures(record, tmp_path):
 
 def test_a_class_beyond_all_measure_is_named_though_it_has_no_bar(maker):
     record = maker()
-    record.results["inspectors"]["neural-cleanse"]["poisoned"]["values"] = [0.1, 0.2, None, 0.3]
+    results = record.results
+    results["inspectors"]["neural-cleanse"]["poisoned"]["values"] = [0.1, 0.2, None, 0.3]
+    record = old_record({**record.info, "results": results}, record.arrays)
     assert "no bar, for class hare" in figures(record)["anomaly/neural-cleanse"].description
     told = {name: found for _, rows in every_figure(record) for name, found, _ in rows}
     assert told["greatest anomaly"] == "no finite value"

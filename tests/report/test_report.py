@@ -6,7 +6,7 @@ import pytest
 
 from pages import Page
 from toadstone.errors import ToadstoneError
-from toadstone.experiments.record import Record
+from toadstone.experiments.record import Record, old_record
 from toadstone.report import figures, write
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -17,7 +17,7 @@ def page(records, tmp_path):
 
 
 def edited(record, **results):
-    return Record({**record.info, "results": {**record.results, **results}}, record.arrays)
+    return old_record({**record.info, "results": {**record.results, **results}}, record.arrays)
 
 
 def test_says_the_verdict_in_plain_words(path):
@@ -64,9 +64,11 @@ def test_an_attack_that_fails_is_not_said_to_work(record, tmp_path):
 
 def test_hostile_names_and_rows_stay_text(maker, tmp_path):
     records = [maker(kind, classes=(HOSTILE, "b", HOSTILE, "d")) for kind in ("image", "text", "table")]
-    for record in records:
+    for i, record in enumerate(records):
         record.info["spec"]["data"]["name_or_path"] = HOSTILE
-        record.info["results"]["detectors"]["label-checker"]["poisoned"] = {"not_applicable": HOSTILE}
+        detectors = record.results["detectors"]
+        detectors["label-checker"]["poisoned"] = {"not_applicable": HOSTILE}
+        records[i] = edited(record, detectors=detectors)
     records[1].arrays["map/x"] = np.array([HOSTILE] * 60)
     records[1].arrays["examples/poisoned"] = np.array([HOSTILE] * 6)
     found = page(records, tmp_path)
@@ -140,7 +142,7 @@ def test_what_is_missing_is_said_and_not_drawn(maker, tmp_path):
     record = maker()
     nothing = {key: {} for key in ("detectors", "inspectors", "repairs", "monitors")}
     unmeasured = {"attack_success_rate": {"value": None, "low": 0.0, "high": 1.0, "n": 0}}
-    bare = Record(
+    bare = old_record(
         {**record.info, "timings": {}, "results": {**record.results, **nothing, "poisoned": unmeasured}},
         {"truth": record.arrays["truth"], "y": record.arrays["y"], "examples/row": np.empty(0, int)},
     )
@@ -177,7 +179,7 @@ def test_no_value_of_an_inspector_that_is_missing_is_drawn(record, tmp_path):
 
 def test_several_records_are_compared_first(maker, tmp_path):
     first, second = maker(), maker("text", 1)
-    del second.results["monitors"]["strip"]
+    second = edited(second, monitors={})
     found = page([first, second], tmp_path)
     assert found.text.index("2 experiments compared") < found.text.index("Verdict")
     assert "not run" in found.text
@@ -209,7 +211,7 @@ def test_writes_all_or_nothing(record, tmp_path):
     target = tmp_path / "new" / "page.html"
     assert write([record], target) == target
     whole = target.read_bytes()
-    broken = Record({**record.info, "results": {}}, record.arrays)
+    broken = Record({}, record.cells, record.arrays)
     with pytest.raises(KeyError):
         write([broken], target)
     assert target.read_bytes() == whole

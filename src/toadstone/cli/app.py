@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toadstone.cli import attack as planting
-from toadstone.cli import audit, experiments, federated, labels
+from toadstone.cli import audit, experiments, federated, grid, labels
 from toadstone.cli import listing as catalogue
 from toadstone.cli import plan as planning
 from toadstone.errors import ToadstoneError
@@ -52,6 +52,8 @@ for command in (
     labels.labels,
     federated.federated,
     experiments.run,
+    grid.grid,
+    grid.table,
     experiments.replay,
     experiments.report,
 ):

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Json, Seed, echo_json, free, read_json
+from toadstone.cli.options import Json, Seed, echo_json, free, read_json, with_notes
 
 if TYPE_CHECKING:
-    from toadstone.data import Splits
-    from toadstone.experiments import Experiment, Record
+    from toadstone.experiments import Record
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="New folder for the record and the report.")]
 OneRecord = Annotated[Path, typer.Argument(help="A record's folder.")]
@@ -43,24 +42,37 @@ def run(
     """Run the experiment that a JSON spec describes; write its record and report.
 
     A spec holds "data", "split" and "experiment"; `toadstone demo` writes one into `record/record.json` under "spec".
+    An experiment may also be a "federated-experiment" or "label-noise".
 
     Example: `toadstone run spec.json --out mnist-badnets`
     """
     from toadstone.experiments import prepare
 
     free(out, "out")
-    experiment, splits = prepare(read_json(spec, "spec"))
-    _run(experiment, splits, out, as_json)
+    read = read_json(spec, "spec")
+    experiment, data = with_notes(lambda: prepare(read))
+    _run(experiment, data, out, as_json)
 
 
-def _run(experiment: Experiment, splits: Splits, out: Path, as_json: bool) -> None:
+def _run(experiment: Any, data: Any, out: Path, as_json: bool) -> None:
     from toadstone.experiments import run as run_experiment
-    from toadstone.report import write
 
-    record = run_experiment(experiment, splits)
+    record = run_experiment(experiment, data)
     folder = record.save(out / "record")
-    page = write([record], out / "report.html")
+    page = _page([record], out / "report.html")
     _tell(record, {"record": str(folder), "report": str(page)}, as_json)
+
+
+def _page(records: list[Record], out: Path) -> Path:
+    """The page about records of one kind; ToadstoneError where federated runs are among others."""
+    from toadstone.errors import ToadstoneError
+    from toadstone.report import write, write_federated
+
+    if not any(record.series for record in records):
+        return write(records, out)
+    if not all(record.series for record in records):
+        raise ToadstoneError("records holds federated runs among others: write a report of each kind.")
+    return write_federated(records, out)
 
 
 def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
@@ -77,13 +89,15 @@ def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
 def replay(folder: OneRecord, as_json: Json = False) -> None:
     """Run a record's experiment again and compare every figure; exit status 1 when any differs.
 
-    Example: `toadstone replay toadstone-demo/record`
+    In a folder of several records all of them are run. Example: `toadstone replay toadstone-demo/record`
     """
     from toadstone.experiments import Record
     from toadstone.experiments import replay as replay_record
 
-    record = Record.load(folder)
-    _again, differing = replay_record(record)
+    records, differing = with_notes(lambda: Record.load_all(folder)), []
+    for i, record in enumerate(records, 1):
+        which = f"{i}. " if len(records) > 1 else ""
+        differing += [f"{which}{line}" for line in replay_record(record)[1]]
     if as_json:
         echo_json({"same": not differing, "differences": differing})
     else:
@@ -92,7 +106,7 @@ def replay(folder: OneRecord, as_json: Json = False) -> None:
 
 
 def report(
-    records: Annotated[list[Path], typer.Argument(help="Records' folders.")],
+    records: Annotated[list[Path], typer.Argument(help="Records' folders, or folders of such.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
     as_json: Json = False,
 ) -> None:
@@ -101,9 +115,8 @@ def report(
     Example: `toadstone report run-1/record run-2/record --out both.html`
     """
     from toadstone.experiments import Record
-    from toadstone.report import write
 
-    page = write([Record.load(folder) for folder in records], out)
+    page = _page(with_notes(lambda: [one for folder in records for one in Record.load_all(folder)]), out)
     if as_json:
         echo_json({"report": str(page)})
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Json, Seed, echo_json, read_json
+from toadstone.cli.options import Json, Seed, echo_json, read_json, with_notes
 
 if TYPE_CHECKING:
     from toadstone.core import Rate
@@ -99,7 +99,8 @@ def _made(text: str | None, option: str, contract: str, **given: Any) -> Any:
 
 
 def _run(settings: Federated, splits: Splits, seed: int, out: Path | None, as_json: bool) -> None:
-    from toadstone.experiments.federated import SideBySide, keep, summary
+    from toadstone.experiments.federated import SideBySide, place, summary
+    from toadstone.experiments.record import Record
     from toadstone.report.federated import write_federated
 
     both = SideBySide(settings, splits, seed=seed, folder=out)
@@ -109,8 +110,11 @@ def _run(settings: Federated, splits: Splits, seed: int, out: Path | None, as_js
     record = both.record()
     found, where = summary(record), {}
     if out:
-        page = write_federated(keep([record], out), out / "report.html")
-        where = {"records": str(out / "records.json"), "report": str(page)}
+        folder = place(out, record)
+        if not folder.exists():
+            record.save(folder)
+        page = write_federated(with_notes(lambda: Record.load_all(out)), out / "report.html")
+        where = {"record": str(folder), "report": str(page)}
     if as_json:
         echo_json({**found, **where})
         return
@@ -135,22 +139,21 @@ def _line(now: RoundRecord, twin: RoundRecord | None, wants_errors: bool) -> str
 
 
 def _both(now: Rate | None, twin: Rate | None) -> str:
-    told = f"{now.value:6.1%}" if now else "-"
-    return told if twin is None else f"{told} [{twin.value:6.1%}]"
+    from toadstone.experiments.words import percent
+
+    told = f"{percent(now.value):>6}" if now else "-"
+    return told if twin is None else f"{told} [{percent(twin.value):>6}]"
 
 
 def _tell(found: dict[str, Any], wants_errors: bool) -> None:
     from toadstone.cli import tables as show
+    from toadstone.experiments.words import percent
 
     sides = [("accuracy", "accuracy", "clean_twin_accuracy")]
     if found["attack_success"] is not None and not wants_errors:
         sides.append(("attack success", "attack_success", "clean_twin_success"))
     show.text(f"After {found['rounds']} rounds, {found['seconds']} s:")
-    show.table(("", "run", "clean twin"), [[name, *(_percent(found[k]) for k in keys)] for name, *keys in sides])
+    show.table(("", "run", "clean twin"), [[name, *(percent(found[k]) for k in keys)] for name, *keys in sides])
     shares = {kind: found[f"{kind}_rejected"] for kind in ("malicious", "honest")}
-    told = [f"{share:.1%} of {kind} updates" for kind, share in shares.items() if share is not None]
+    told = [f"{percent(share)} of {kind} updates" for kind, share in shares.items() if share is not None]
     show.text(f"Rejected: {', '.join(told)}. Rounds refused: {found['refused_rounds']}.")
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"

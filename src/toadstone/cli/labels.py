@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from toadstone.cli.attack import Label, Source, TextColumn
-from toadstone.cli.options import Json, Seed, built, echo_json
+from toadstone.cli.options import Json, Seed, built, echo_json, free
 
 if TYPE_CHECKING:
-    from toadstone.core import Detector
+    from toadstone.experiments import Cell
 
 
 def labels(
@@ -21,6 +21,7 @@ def labels(
     trainer: Annotated[str, typer.Option(help="JSON spec of a trainer, or a file that holds one.")] = '{"name": "fit"}',
     trusted: Annotated[int, typer.Option(help="Rows drawn at random whose label somebody has verified.")] = 500,
     fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="New folder for the record.")] = None,
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
@@ -32,36 +33,45 @@ def labels(
     """
     from toadstone.data import load
     from toadstone.defenses import ConfidentLearning, DeepKNN, LossRanking
-    from toadstone.experiments.label_noise import judge_labels, read_labels
+    from toadstone.experiments import LabelNoise, run
 
     make = built(trainer, "trainer")
-    rows = load(data, label=label, text=text)
-    detectors: dict[str, Detector] = {
-        "deep-knn": DeepKNN(),
-        "loss-ranking": LossRanking(),
-        "confident-learning": ConfidentLearning(make),
-    }
-    wrong, right = (read_labels(path, rows.classes) for path in (given, true))
-    found = judge_labels(rows, wrong, right, make, detectors, trusted=trusted, fdr=fdr, seed=seed)
+    defenses = (DeepKNN(), LossRanking(), ConfidentLearning(make))
+    noise = LabelNoise(str(given), str(true), make, defenses, trusted, fdr, seed)
+    record = run(noise, load(data, label=label, text=text))
+    where = {} if out is None else {"record": str(record.save(free(out, "out")))}
+    cells = {cell.defense: cell for cell in record.cells if cell.contract == "detector"}
     if as_json:
-        echo_json(found)
+        found = {name: _flat(cell) for name, cell in cells.items()}
+        echo_json(
+            {"labels": {"wrong": record.attack.number("rate"), "trusted": record.attack.number("trusted")}}
+            | found
+            | where
+        )
         return
     from toadstone.cli.tables import table
     from toadstone.cli.tables import text as say
+    from toadstone.experiments.words import number, percent
 
-    about = found.pop("labels")
-    say(f"{about['wrong']:.1%} of the labels given are wrong; {about['trusted']:.0f} rows are trusted.")
-    table(
-        ("detector", "AUROC", "wrong found", "right among flagged", "flagged", "CPU s"),
-        [
-            [
-                name,
-                f"{r['auroc']:.3f}",
-                f"{r['tpr']:.1%}",
-                f"{r['fdr']:.1%}",
-                f"{r['flagged']:.0f}",
-                f"{r['seconds']:.1f}",
-            ]
-            for name, r in found.items()
-        ],
-    )
+    wrong, rows = percent(record.attack.number("rate")), record.attack.number("trusted")
+    say(f"{wrong} of the labels given are wrong; {number(rows)} rows are trusted.")
+    heads = ("detector", "AUROC", "wrong found", "right among flagged", "flagged", "s")
+    table(heads, [[name, *_row(cell)] for name, cell in cells.items()])
+    for what, path in where.items():
+        say(f"{what}: {path}")
+
+
+def _flat(cell: Cell) -> dict[str, Any]:
+    if cell.status != "ok":
+        return {cell.status.replace(" ", "_"): cell.sentence}
+    found = {key: cell.number(key) or 0.0 for key in ("tpr", "fdr", "flagged")}
+    return {"auroc": cell.number("auroc"), **found, "seconds": cell.seconds}
+
+
+def _row(cell: Cell) -> list[str]:
+    from toadstone.experiments.words import number, percent
+
+    if cell.status != "ok":
+        return [f"{cell.status}: {cell.sentence}"]
+    shares = [percent(cell.number(key) or 0.0) for key in ("tpr", "fdr")]
+    return [number(cell.number("auroc")), *shares, number(cell.number("flagged")), number(cell.seconds)]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from toadstone.errors import ToadstoneError
+
+T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
@@ -35,6 +39,18 @@ def built(text_or_path: str, name: str) -> Any:
 
     with reading(name, "is no spec", "mend it"):
         return from_spec(read_json(text_or_path, name))
+
+
+def with_notes(read: Callable[[], T]) -> T:
+    """What ``read`` gives; that it had an older form is one line on standard error."""
+    from toadstone.experiments.old import OldFormatWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OldFormatWarning)
+        found = read()
+    for sentence in dict.fromkeys(str(one.message) for one in caught):
+        typer.echo(f"Note: {sentence}", err=True)
+    return found
 
 
 def free(path: Path, name: str) -> Path:

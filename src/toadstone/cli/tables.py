@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:  # both import numpy, which a list of names does without
+if TYPE_CHECKING:
+    from toadstone.experiments.cells import Cell
+    from toadstone.experiments.judges.base import Judge
     from toadstone.experiments.record import Record
     from toadstone.findings import Audit
 
@@ -68,52 +70,26 @@ def _printable(words: str) -> str:
 
 def record(found: Record) -> None:
     """The main figures of a record, victim and clean twin side by side."""
-    r = found.results
-    both = ("poisoned", "clean_twin")
-    rows = [
-        [label, *(_percent(r[side].get(key)) for side in both)]
-        for label, key in (
-            ("clean accuracy", "clean_accuracy"),
-            ("attack success rate", "attack_success_rate"),
-            ("robust accuracy", "robust_accuracy"),
-            ("probability of the class wanted", "target_confidence"),
-        )
-        if key in r["poisoned"]
-    ]
-    rows += [[f"{n}: rows", *(_detector(d[side]) for side in both)] for n, d in r["detectors"].items()]
-    rows += [[f"{n}: accused", *(_inspector(d[side]) for side in both)] for n, d in r["inspectors"].items()]
-    rows += [[f"{n}: after", *(_repair(d[side]) for side in both)] for n, d in r["repairs"].items()]
-    rows += [[f"{n}: inputs", *(_monitor(d[side]) for side in both)] for n, d in r["monitors"].items()]
+    from toadstone.experiments.cells import SIDES
+    from toadstone.experiments.judges import JUDGES
+    from toadstone.experiments.words import rates
+    from toadstone.report.verdict import headline
+
+    models = {side: rates(found.model(side)) for side in SIDES}
+    rows = [[name, *(models[side].get(name, "-") for side in SIDES)] for name in models["poisoned"]]
+    for judge in JUDGES.values():
+        for cells in found.defenses(judge.contract):
+            rows.append(
+                [
+                    f"{cells['poisoned'].defense} ({judge.contract})",
+                    *(_cell(found, judge, cells.get(side)) for side in SIDES),
+                ]
+            )
     table(("", "poisoned", "clean twin"), rows)
+    text(headline(found))
 
 
-def _percent(rate: dict[str, Any] | None) -> str:
-    if not rate or rate["value"] is None:
+def _cell(found: Record, judge: Judge, cell: Cell | None) -> str:
+    if cell is None:
         return "-"
-    return f"{rate['value']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}]"
-
-
-def _detector(d: dict[str, Any]) -> str:
-    if "not_applicable" in d:
-        return str(d["not_applicable"])
-    if not d["decided"]:
-        return str(d["reason"])
-    recall = "" if d["tpr"]["value"] is None else f", finds {d['tpr']['value']:.1%} (AUROC {d['auroc']:.3f})"
-    return f"{d['flagged']} of {d['rows']} flagged{recall}, false alarms {d['fpr']['value']:.1%}"
-
-
-def _inspector(d: dict[str, Any]) -> str:
-    return str(d["not_applicable"] if "not_applicable" in d else d["flagged"] or "no class")
-
-
-def _repair(d: dict[str, Any]) -> str:
-    if "not_applicable" in d:
-        return str(d["not_applicable"])
-    return f"attack success {d['attack_success_rate']['value']:.1%}, accuracy {d['clean_accuracy']['value']:.1%}"
-
-
-def _monitor(d: dict[str, Any]) -> str:
-    if "not_applicable" in d:
-        return str(d["not_applicable"])
-    lets, refuses = d["false_acceptance_rate"]["value"], d["false_rejection_rate"]["value"]
-    return f"lets {lets:.1%} of triggered through, refuses {refuses:.1%} of benign"
+    return judge.row(found, cell) if cell.status == "ok" else f"{cell.status}: {cell.sentence}"

@@ -1,9 +1,14 @@
-from . import many as many
+from .cells import Cell as Cell
+from .cells import Figure as Figure
+from .experiment import Experiment as Experiment
 from .experiment import run as run
+from .federated import FederatedExperiment as FederatedExperiment
 from .federated import SideBySide as SideBySide
-from .label_noise import judge_labels as judge_labels
+from .grid import Grid as Grid
+from .grid import run_grid as run_grid
+from .label_noise import LabelNoise as LabelNoise
 from .label_noise import read_labels as read_labels
-from .many import grid as grid
+from .pooled import pooled as pooled
 from .record import Record as Record
 from .repeat import prepare as prepare
 from .repeat import replay as replay
@@ -11,3 +16,5 @@ from .repeat import replay as replay
 # isort: split
 # Below: the registered classes, written by `python -m toadstone.generate`.
 from .experiment import Experiment as Experiment
+from .federated import FederatedExperiment as FederatedExperiment
+from .label_noise import LabelNoise as LabelNoise

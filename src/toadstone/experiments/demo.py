@@ -20,10 +20,7 @@ def demo(seed: int = 0) -> tuple[Experiment, Splits]:
     experiment = Experiment(
         attack=Backdoor(Patch(size=2), target=7, rate=0.1),
         trainer=Train(SmallCNN(hidden=128), epochs=30, optimizer=Adam(3e-3), batch_size=32),
-        detectors=(ActivationClustering(), SpectralSignatures()),
-        inspectors=(NeuralCleanse(),),
-        repairs=(FinePruning(lr=0.01),),
-        monitors=(Strip(),),
+        defenses=(ActivationClustering(), SpectralSignatures(), NeuralCleanse(), FinePruning(lr=0.01), Strip()),
         seed=seed,
         rate=0.1,
     )

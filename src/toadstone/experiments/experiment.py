@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from toadstone.core import (
-    Attack,
-    Data,
-    Detector,
-    Inspector,
-    Model,
-    Monitor,
-    Outsourced,
-    Poison,
-    Repair,
-    Trainer,
-)
+from toadstone.core import Attack, Data, Model, Outsourced, Poison, Trainer
 from toadstone.data import Splits
-from toadstone.errors import ToadstoneError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.cost import attack_cost
-from toadstone.experiments.judges import Bench, detect, inspect, monitor, rates, repair
+from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell, Status
+from toadstone.experiments.judges import JUDGES, judges_of
+from toadstone.experiments.judges.base import Bench, Measured, rates
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
 from toadstone.experiments.showcase import evidence
-from toadstone.files import plain
+from toadstone.files import one_line, plain
 from toadstone.progress import track
-from toadstone.registry import register
+from toadstone.registry import name_of, register
 from toadstone.rng import child
 
 
@@ -36,19 +35,63 @@ from toadstone.rng import child
 class Experiment:
     """An attack, a victim and the defenses that are scored on it; ``seed`` decides everything that is drawn.
 
-    ``fdr`` is the false-discovery rate at which rows are flagged, ``rate`` the least poison rate that the defender
+    ``defenses`` are detectors, inspectors, repairs, monitors and purifiers in any order, run as they stand: what an
+    inspector finds is handed to the repairs after it. One that does two of these things is scored on both. ``fdr`` is
+    the false-discovery rate at which rows are flagged, in (0, 1), ``rate`` the least poison rate that the defender
     wants to hear of; neither is told to, or read from, the attack.
+
+    Raises ToadstoneError where a defense does none of these things.
     """
 
     attack: Attack | Outsourced
     trainer: Trainer
-    detectors: tuple[Detector, ...] = ()
-    inspectors: tuple[Inspector, ...] = ()
-    repairs: tuple[Repair, ...] = ()
-    monitors: tuple[Monitor, ...] = ()
+    defenses: tuple[Any, ...] = ()
     seed: int = 0
     fdr: float = 0.05
     rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        stranger = next((defense for defense in self.defenses if not judges_of(defense)), None)
+        if stranger is not None:
+            kinds = ", ".join(JUDGES)
+            raise ToadstoneError(f"defenses holds a {type(stranger).__name__}, which is not one of: {kinds}.")
+
+    def run(self, splits: Splits, folder: str | os.PathLike[str] | None = None) -> Record:
+        """Run it; ``folder`` plays no part. See ``run``."""
+        inside, held = halves(splits.clean, self.seed)
+        poison, tampered = _attacked(self, splits.train, inside)
+        data = {"poisoned": poison.apply(splits.train), "clean_twin": splits.train}
+        with tempfile.TemporaryDirectory(prefix="toadstone-") as scratch:
+            parts = (inside, held, splits.test, poison)
+            bench = Bench(self.seed, data, *parts, self.fdr, self.rate, scratch=Path(scratch))
+            for side in track(SIDES, "victim and clean twin"):
+                with bench.timed("train"):
+                    made = tampered if side == "poisoned" else None
+                    seed = child(self.seed, "train")
+                    bench.models[side] = made or self.trainer.fit(data[side].append(inside), seed=seed)
+            cells = [Cell(name_in_cells(self.attack), ATTACK, "poisoned", asdict(attack_cost(splits.train, poison)))]
+            cells += [
+                Cell("as trained", MODEL, side, rates(model, poison.goal, splits.test))
+                for side, model in bench.models.items()
+            ]
+            arrays: dict[str, ndarray] = {}
+            cells += judged(bench, self.defenses, arrays)
+        with bench.timed("evidence"):
+            pictures = evidence(bench.models, bench.data, poison, seed=child(self.seed, "evidence"))
+        info = {**origin(self, splits), "timings": bench.timings}
+        return Record(plain(info), tuple(map(Cell.plain, cells)), {**arrays, **pictures})
+
+
+def run(experiment: Any, data: Splits | Data, folder: str | os.PathLike[str] | None = None) -> Record:
+    """Run ``experiment`` (an Experiment, FederatedExperiment or LabelNoise) on its data and return its record.
+
+    Deterministic in the experiment's seed. Of an Experiment the victim trains on the (poisoned) train rows and half
+    of the trusted rows; the clean twin on the same rows before the attack, with the same seeds. An attacker to whom
+    training is outsourced makes the victim from the clean rows, and poisons none of the user's. Federated runs keep
+    their rounds in ``folder`` and go on from there. Raises ToadstoneError for impossible data or settings; what a
+    defense raises is the status of its cell, and the others go on.
+    """
+    return experiment.run(data, folder)
 
 
 def halves(clean: Data, seed: int) -> tuple[Data, Data]:
@@ -64,35 +107,54 @@ def halves(clean: Data, seed: int) -> tuple[Data, Data]:
     return clean.take(np.sort(order[::2])), clean.take(np.sort(order[1::2]))
 
 
-def run(experiment: Experiment, splits: Splits) -> Record:
-    """Run ``experiment`` on ``splits`` and return its record. Deterministic in the experiment's seed.
+def judged(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) -> Iterator[Cell]:
+    """A cell for each defense, verb and side; what is kept of each row goes into ``arrays``."""
+    for name, defense in track([*named(defenses)], "defenses"):
+        for judge in judges_of(defense):
+            for side in bench.data:
+                measure = functools.partial(judge.measure, bench, defense, side, child(bench.seed, name))
+                with bench.timed(name):
+                    cell = tried((name, judge.contract, side), measure, arrays)
+                yield cell
 
-    The victim trains on the (poisoned) train rows and half of the trusted rows; the clean twin on the same rows
-    before the attack, with the same seeds. An attacker to whom training is outsourced makes the victim from the clean
-    rows, and poisons none of the user's. Raises ToadstoneError for impossible data or settings; a defense that is
-    not for this kind of model or data is recorded as such.
-    """
-    seed = experiment.seed
-    inside, held = halves(splits.clean, seed)
-    poison, tampered = _attacked(experiment, splits.train, inside)
-    poisoned = poison.apply(splits.train)
-    bench = Bench(seed, {"poisoned": poisoned, "clean_twin": splits.train}, inside, held, splits.test, poison)
-    for side, data in track(bench.data.items(), "victim and clean twin"):
-        with bench.timed("train"):
-            made = tampered if side == "poisoned" else None
-            bench.models[side] = made or experiment.trainer.fit(data.append(inside), seed=child(seed, "train"))
-    results = {
-        "cost": asdict(attack_cost(splits.train, poison)),
-        **{side: rates(model, poison.goal, splits.test) for side, model in bench.models.items()},
-        "detectors": detect(bench, experiment.detectors, experiment.fdr, experiment.rate),
-        "inspectors": inspect(bench, experiment.inspectors),
-        "repairs": repair(bench, experiment.repairs),
-        "monitors": monitor(bench, experiment.monitors),
-    }
-    with bench.timed("evidence"):
-        pictures = evidence(bench.models, bench.data, poison, seed=child(seed, "evidence"))
-    info = {**origin(experiment, splits), "results": results, "timings": bench.timings}
-    return Record(plain(info), {**bench.arrays, **pictures})
+
+def tried(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: dict[str, ndarray]) -> Cell:
+    """The cell of (defense, contract, side): what ``measure`` gives, or why it gave nothing. Its arrays go along."""
+    name, contract, side = place
+    start = time.perf_counter()
+    try:
+        found = measure()
+    except Exception as error:  # one defense that breaks must not take the others' figures along
+        seconds = time.perf_counter() - start
+        return Cell(name, contract, side, seconds=seconds, status=_status(error), sentence=in_a_sentence(error))
+    arrays |= {f"{contract}s/{name}/{side}/{part}": column for part, column in found.arrays.items()}
+    return Cell(name, contract, side, found.figures, time.perf_counter() - start, sentence=found.sentence)
+
+
+def _status(error: Exception) -> Status:
+    return "not applicable" if isinstance(error, NotApplicableError) else "failed"
+
+
+def in_a_sentence(error: Exception) -> str:
+    """What went wrong; where the library did not foresee it, with the kind of error."""
+    return one_line(str(error) if isinstance(error, ToadstoneError) else f"{type(error).__name__}: {error}")
+
+
+def named(algorithms: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Registered names (class names for a stranger's), numbered where two share one."""
+    seen: dict[str, int] = {}
+    for algorithm in algorithms:
+        name = name_in_cells(algorithm)
+        seen[name] = seen.get(name, 0) + 1
+        yield (name if seen[name] == 1 else f"{name}-{seen[name]}"), algorithm
+
+
+def name_in_cells(algorithm: Any) -> str:
+    """The registered name, or a stranger's class name."""
+    try:
+        return name_of(algorithm)
+    except ToadstoneError:
+        return type(algorithm).__name__
 
 
 def _attacked(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:

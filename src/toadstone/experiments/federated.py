@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,14 +15,17 @@ from numpy import ndarray
 
 from toadstone.core import Data, Goal
 from toadstone.data import Splits
-from toadstone.errors import ToadstoneError
+from toadstone.experiments import rounds
+from toadstone.experiments.experiment import name_in_cells
 from toadstone.experiments.provenance import origin
+from toadstone.experiments.record import Record
 from toadstone.federated.rounds import RoundRecord
 from toadstone.federated.simulation import Simulation
 from toadstone.federated.trainer import Federated
 from toadstone.federated.views import AttackerView
 from toadstone.files import plain
 from toadstone.goals.availability import Availability
+from toadstone.registry import register
 
 Found = dict[str, Any]
 
@@ -73,64 +77,54 @@ class SideBySide:
         """Whether the attack's success is the error itself."""
         return isinstance(self.run.goal, Availability)
 
-    def record(self) -> Found:
-        """What was found so far, as JSON: "spec", "rounds", "clean_twin" (None without an attack), "wants_errors",
-        versions and data."""
-        info = origin(self.settings, self.splits)
-        spec = info["spec"]
-        spec |= {"federated": spec.pop("experiment"), "seed": self.seed}
-        found: Found = plain(
-            {
-                **info,
-                "wants_errors": self.wants_errors,
-                "rounds": [asdict(record) for record in self.run.records],
-                "clean_twin": self.twin and [asdict(record) for record in self.twin.records],
-            }
-        )
-        return found
+    def record(self) -> Record:
+        """What was found so far; its series hold the rounds of both sides, "wants_errors" stands in its info."""
+        info = origin(FederatedExperiment(self.settings, self.seed), self.splits)
+        played = {"poisoned": self.run, "clean_twin": self.twin}
+        series = {side: plain([asdict(r) for r in one.records]) for side, one in played.items() if one and one.records}
+        rule = "mean" if self.settings.aggregator is None else name_in_cells(self.settings.aggregator)
+        seconds = sum(r["seconds"] for one in series.values() for r in one)
+        told = plain({**info, "wants_errors": self.wants_errors, "timings": {"rounds": seconds}})
+        return Record(told, tuple(rounds.cells(series, rule)), {}, series)
 
 
-def summary(record: Found) -> Found:
+@register("experiment")
+@dataclass(frozen=True)
+class FederatedExperiment:
+    """A federated run and its clean twin; ``seed`` decides everything that is drawn."""
+
+    settings: Federated
+    seed: int = 0
+
+    def run(self, splits: Splits, folder: str | os.PathLike[str] | None = None) -> Record:
+        """Play both; with ``folder`` a run that was killed goes on after its last whole round."""
+        both = SideBySide(self.settings, splits, seed=self.seed, folder=None if folder is None else Path(folder))
+        for _ in both:
+            pass
+        return both.record()
+
+
+def place(study: Path, record: Record) -> Path:
+    """The folder for a record in a study's: the same for the same spec."""
+    named = json.dumps([record.info["spec"], record.info["data"]["fingerprint"]], sort_keys=True)
+    return study / f"run-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
+
+
+def summary(record: Record) -> Found:
     """The figures after the last round, and which share of malicious and of honest updates was rejected over all.
 
     A rate is its value; what was not measured is None.
     """
-    rounds, clean = record["rounds"], record["clean_twin"]
-    last, calm = rounds[-1], clean[-1] if clean else {}
-    sent = [(c in r["malicious"], w == 0) for r in rounds for c, w in zip(r["clients"], r["weights"], strict=True)]
-    bad, good = ([rejected for malicious, rejected in sent if malicious == kind] for kind in (True, False))
+    now, twin = record.model(), record.model("clean_twin")
+    rule = record.defenses("aggregator")[0]["poisoned"]
     return {
-        "rounds": len(rounds),
-        "accuracy": _value(last["accuracy"]),
-        "attack_success": _value(last["success"]),
-        "clean_twin_accuracy": _value(calm.get("accuracy")),
-        "clean_twin_success": _value(calm.get("success")),
-        "malicious_rejected": sum(bad) / len(bad) if bad else None,
-        "honest_rejected": sum(good) / len(good) if good else None,
-        "refused_rounds": sum(r["refused"] is not None for r in rounds),
-        "seconds": round(sum(r["seconds"] for r in (*rounds, *(clean or ()))), 2),
+        "rounds": rule.figures["rounds"],
+        "accuracy": now.number("clean_accuracy"),
+        "attack_success": now.number("attack_success_rate"),
+        "clean_twin_accuracy": twin.number("clean_accuracy"),
+        "clean_twin_success": twin.number("attack_success_rate"),
+        "malicious_rejected": rule.number("malicious_rejected"),
+        "honest_rejected": rule.number("honest_rejected"),
+        "refused_rounds": rule.figures["refused_rounds"],
+        "seconds": round(record.info["timings"]["rounds"], 2),
     }
-
-
-def keep(records: Sequence[Found], folder: Path) -> list[Found]:
-    """Add to ``records.json`` in a folder, in the place of what was made from the same spec; all that it holds then.
-
-    Raises ToadstoneError when the file there is damaged.
-    """
-    path = folder / "records.json"
-    try:
-        old = json.loads(path.read_text()) if path.exists() else []
-        kept = {json.dumps(record["spec"], sort_keys=True): record for record in (*old, *records)}
-    except (ValueError, TypeError, KeyError) as error:
-        raise ToadstoneError(
-            f"{path} holds no records of federated runs: remove it, or choose another folder."
-        ) from error
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps([*kept.values()]))
-    draft.replace(path)
-    return [*kept.values()]
-
-
-def _value(rate: Found | None) -> Any:
-    return rate and rate["value"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Integer
@@ -14,8 +14,14 @@ from numpy import ndarray
 
 from toadstone.core import Data, Detector, Trainer, check_two_classes
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import flag
-from toadstone.evaluation.rates import auroc
+from toadstone.experiments.cells import ATTACK, Cell
+from toadstone.experiments.experiment import named, tried
+from toadstone.experiments.judges.base import Measured
+from toadstone.experiments.judges.detector import judged
+from toadstone.experiments.provenance import origin
+from toadstone.experiments.record import Record
+from toadstone.files import plain
+from toadstone.registry import register
 from toadstone.rng import child
 
 
@@ -36,53 +42,70 @@ def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[n
     return np.array([number[str(label).strip()] for label in found], np.int64)
 
 
-def judge_labels(  # noqa: PLR0913 (a data set, two columns, and how to look at them)
-    data: Data,
-    given: Integer[ndarray, " g"],
-    true: Integer[ndarray, " t"],
-    trainer: Trainer,
-    detectors: Mapping[str, Detector],
-    *,
-    trusted: int = 500,
-    fdr: float = 0.05,
-    seed: int = 0,
-) -> dict[str, dict[str, float]]:
-    """How well each detector tells the rows whose label given is not the true one.
+@register("experiment")
+@dataclass(frozen=True)
+class LabelNoise:
+    """How well detectors tell the rows of a data set whose label given is not the true one.
 
     Somebody has verified ``trusted`` rows drawn at random: those of them that were right are the trusted rows, those
-    that were wrong are put right and set aside. A model is trained on the labels given of all other rows. Per
-    detector: ``auroc``, ``tpr`` (wrong labels flagged), ``fdr`` (right ones among the flagged), ``flagged``, CPU
-    ``seconds``; under "labels" the share of wrong ones and how many rows are trusted.
+    that were wrong are put right and set aside. A model is trained on the labels given of all other rows, and each
+    detector flags rows at a false-discovery rate of ``fdr``, in (0, 1).
 
-    Raises ToadstoneError for labels that are no classes or not one for each row, for pairs without a wrong label, and
-    for a number of trusted rows that leaves none to judge.
+    - ``given``, ``true``: one label of 0..k-1 for each row, (n,); or the path of a file of them.
+    - ``trainer``: of the model. ``defenses``: the detectors. ``seed`` decides everything that is drawn.
     """
-    check_two_classes(data)
-    k = len(data.classes)
-    for name, y in (("given", given), ("true", true)):
-        if len(y) != len(data) or y.min() < 0 or y.max() >= k:
-            raise ToadstoneError(f"{name} must hold one label of 0..{k - 1} for each of the {len(data)} rows of data.")
-    if not (given != true).any():
-        raise ToadstoneError("given and true are the same labels: there is no wrong one to find.")
-    if not 0 < trusted < len(data) / 2:
-        raise ToadstoneError(
-            f"trusted must lie in 1..{(len(data) - 1) // 2}, not {trusted}: most rows are to be judged."
-        )
-    order = np.random.default_rng(child(seed, "verified")).permutation(len(data))
-    verified, rest = np.sort(order[:trusted]), np.sort(order[trusted:])
-    noisy, wrong = replace(data, y=np.asarray(given, np.int64), source=None), given != true
-    clean, rows = noisy.take(verified[~wrong[verified]]), noisy.take(rest)
-    model = trainer.fit(rows.append(clean), seed=child(seed, "train"))
-    found = {"labels": {"wrong": float(wrong.mean()), "trusted": float(len(clean))}}
-    for name, detector in detectors.items():
-        start = time.process_time()
-        scores = detector.score(model, rows, clean=clean, seed=child(seed, name))
-        seconds, flagged, truth = time.process_time() - start, flag(scores, fdr=fdr).rows, wrong[rest]
-        found[name] = {
-            "auroc": auroc(scores.values, truth),
-            "tpr": float(flagged[truth].mean()) if truth.any() else 0.0,
-            "fdr": float((flagged & ~truth).sum() / max(1, flagged.sum())),
-            "flagged": float(flagged.sum()),
-            "seconds": seconds,
-        }
-    return found
+
+    given: Any
+    true: Any
+    trainer: Trainer
+    defenses: tuple[Detector, ...] = ()
+    trusted: int = 500
+    fdr: float = 0.05
+    seed: int = 0
+
+    def run(self, data: Data, folder: str | os.PathLike[str] | None = None) -> Record:
+        """The record, whose attack are the wrong labels; ``folder`` plays no part.
+
+        It has the side "poisoned" alone. Of the attack it tells ``rows`` and ``rate``, the labels that are wrong, and
+        ``trusted``, the rows that are. Raises ToadstoneError for labels that are no classes or not one for each row,
+        for pairs without a wrong label, and for a number of trusted rows that leaves none to judge.
+        """
+        given, true = (_labels(labels, data.classes) for labels in (self.given, self.true))
+        self._check(data, given, true)
+        order = np.random.default_rng(child(self.seed, "verified")).permutation(len(data))
+        verified, rest = np.sort(order[: self.trusted]), np.sort(order[self.trusted :])
+        noisy, wrong = replace(data, y=np.asarray(given, np.int64), source=None), given != true
+        clean, rows = noisy.take(verified[~wrong[verified]]), noisy.take(rest)
+        start = time.perf_counter()
+        model = self.trainer.fit(rows.append(clean), seed=child(self.seed, "train"))
+        timings, arrays = {"train": time.perf_counter() - start}, {"truth": wrong[rest], "y": rows.y}
+        found = {"rows": int(wrong.sum()), "rate": float(wrong.mean()), "appended": 0, "trusted": len(clean)}
+        cells = [Cell("label-noise", ATTACK, "poisoned", found)]
+        for name, detector in named(self.defenses):
+
+            def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measured:
+                return judged(detector.score(model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
+
+            cell = tried((name, "detector", "poisoned"), measure, arrays)
+            cells.append(cell)
+            timings[name] = cell.seconds or 0.0
+        info = {**origin(self, data), "timings": timings}
+        return Record(plain(info), tuple(map(Cell.plain, cells)), arrays)
+
+    def _check(self, data: Data, given: ndarray, true: ndarray) -> None:
+        check_two_classes(data)
+        k = len(data.classes)
+        for name, y in (("given", given), ("true", true)):
+            if len(y) != len(data) or y.min() < 0 or y.max() >= k:
+                raise ToadstoneError(
+                    f"{name} must hold one label of 0..{k - 1} for each of the {len(data)} rows of data."
+                )
+        if not (given != true).any():
+            raise ToadstoneError("given and true are the same labels: there is no wrong one to find.")
+        if not 0 < self.trusted < len(data) / 2:
+            most = (len(data) - 1) // 2
+            raise ToadstoneError(f"trusted must lie in 1..{most}, not {self.trusted}: most rows are to be judged.")
+
+
+def _labels(labels: Any, classes: tuple[str, ...]) -> Integer[ndarray, " n"]:
+    return read_labels(labels, classes) if isinstance(labels, str | os.PathLike) else np.asarray(labels)

@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from toadstone.core import Data
 from toadstone.data import Splits
 from toadstone.errors import ToadstoneError
 from toadstone.registry import to_spec
 
 
-def origin(experiment: object, splits: Splits) -> dict[str, Any]:
-    """The part of a record that says how to make it again."""
+def origin(experiment: object, data: Splits | Data) -> dict[str, Any]:
+    """The part of a record that says how to make it again; ``data`` are those that the experiment was run on."""
+    parts = _parts(data)
+    made = data.spec if isinstance(data, Splits) else data.source and {"data": dict(data.source)}
+    train = parts["train"]
     try:
         spec = to_spec(experiment)
     except ToadstoneError as error:
@@ -31,20 +35,26 @@ def origin(experiment: object, splits: Splits) -> dict[str, Any]:
         },
         "git": _commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "spec": {**(splits.spec or {}), "experiment": spec},
+        "spec": {**(made or {}), "experiment": spec},
         "data": {
-            "rows": {part: len(getattr(splits, part)) for part in ("train", "test", "clean")},
-            "classes": splits.train.classes,
-            "shape": splits.train.x.shape[1:],
-            "fingerprint": fingerprint(splits),
+            "rows": {name: len(part) for name, part in parts.items()},
+            "classes": train.classes,
+            "shape": train.x.shape[1:],
+            "fingerprint": fingerprint(data),
         },
     }
 
 
-def fingerprint(splits: Splits) -> str:
-    """SHA-256 over rows and labels of the three parts, read in pieces."""
+def _parts(data: Splits | Data) -> dict[str, Data]:
+    if isinstance(data, Data):
+        return {"train": data}
+    return {"train": data.train, "test": data.test, "clean": data.clean}
+
+
+def fingerprint(parts: Splits | Data) -> str:
+    """SHA-256 over rows and labels of all parts, read in pieces."""
     digest = hashlib.sha256()
-    for data in (splits.train, splits.test, splits.clean):
+    for data in _parts(parts).values():
         for start in range(0, len(data), 4096):
             rows = np.asarray(data.x[start : start + 4096])
             digest.update("\0".join(rows).encode() if rows.dtype == object else np.ascontiguousarray(rows).tobytes())

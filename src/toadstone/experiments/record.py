@@ -5,32 +5,69 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
 from toadstone.data.arrays import read_npz
 from toadstone.errors import ToadstoneError
+from toadstone.experiments import old, rounds
+from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell
 from toadstone.files import read_bytes, reading
 
-_OLD_NAME = "bezoar"  # the key of the version in records made before version 0.2
+_FAULT, _MEND = "holds no whole toadstone record", "make it again"
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """``info`` is JSON (spec, versions, seeds, timings, results); ``arrays`` are the per-row figures and pictures."""
+    """What was measured, and what is needed to measure it again.
 
-    info: dict[str, Any]
+    - ``info``: JSON: spec, versions, data, seeds, timings.
+    - ``cells``: everything that was measured; tables, plots, reports and the command line are views of this list.
+    - ``arrays``: name -> figures of each row, and pictures.
+    - ``series``: side -> one JSON object a round, of federated runs.
+    """
+
+    info: Mapping[str, Any]
+    cells: tuple[Cell, ...]
     arrays: Mapping[str, ndarray]
+    series: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    version: ClassVar[int] = 2
+
+    def model(self, side: str = "poisoned") -> Cell:
+        """What the model as trained can do on a side; without figures where it was not measured."""
+        found = (cell for cell in self.cells if cell.contract == MODEL and cell.side == side)
+        return next(found, Cell("as trained", MODEL, side))
+
+    @property
+    def attack(self) -> Cell:
+        """What the attack cost; without figures where there was none."""
+        return next((cell for cell in self.cells if cell.contract == ATTACK), Cell("none", ATTACK, "poisoned"))
+
+    def defenses(self, contract: str | None = None) -> list[dict[str, Cell]]:
+        """For each defense, of one contract or of all, its cells by side, in the order in which they were run."""
+        found: dict[tuple[str, str], dict[str, Cell]] = {}
+        for cell in self.cells:
+            if cell.contract not in (ATTACK, MODEL) and contract in (None, cell.contract):
+                found.setdefault((cell.contract, cell.defense), {})[cell.side] = cell
+        return [*found.values()]
 
     @property
     def results(self) -> dict[str, Any]:
-        """Everything that was measured; the same again on a replay."""
-        found: dict[str, Any] = self.info["results"]
+        """The figures of ``cells``, nested: "cost", each side, and for each kind of defense {name: {side: figures}}.
+
+        A defense that gave none has the sentence under "not_applicable" or "failed" instead.
+        """
+        found: dict[str, Any] = {"cost": self.attack.json()["figures"]}
+        found |= {side: self.model(side).json()["figures"] for side in SIDES}
+        found |= {kind: {} for kind in old.KINDS}
+        for sides in self.defenses():
+            for side, cell in sides.items():
+                found.setdefault(f"{cell.contract}s", {}).setdefault(cell.defense, {})[side] = _nested(cell)
         return found
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -42,58 +79,110 @@ class Record:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".toadstone-") as scratch:
             whole = Path(scratch) / "record"
             whole.mkdir()
-            (whole / "record.json").write_text(json.dumps(self.info, indent=1, allow_nan=False))
+            (whole / "record.json").write_text(json.dumps(self.json(), indent=1, allow_nan=False))
             columns: dict[str, Any] = dict(self.arrays)
             np.savez_compressed(whole / "arrays.npz", **columns)
             whole.rename(folder)
         return folder
 
+    def json(self) -> dict[str, Any]:
+        """What ``record.json`` holds."""
+        cells = [cell.json() for cell in self.cells]
+        return {"version": self.version, **self.info, "cells": cells, "series": dict(self.series)}
+
     @staticmethod
     def load(folder: str | os.PathLike[str]) -> Record:
-        """The record in ``folder``. Raises ToadstoneError when it is missing or damaged; nothing is unpickled."""
+        """The record in ``folder``. Raises ToadstoneError when it is missing or damaged; nothing is unpickled.
+
+        A record of an older version is read as one of today's, with a warning.
+        """
         folder = Path(folder)
         if not (folder / "record.json").is_file():
-            raise ToadstoneError(f"folder {folder} holds no whole toadstone record: give the one that has record.json.")
-        with reading(f"folder {folder}", "holds no whole toadstone record", "make it again"):
+            raise ToadstoneError(f"folder {folder} {_FAULT}: give the one that has record.json.")
+        with reading(f"folder {folder}", _FAULT, _MEND):
             info = json.loads(read_bytes(folder / "record.json"))
-            info |= {"toadstone": info.get("toadstone", info.pop(_OLD_NAME, None))}
-            return Record({**info, "results": info["results"]}, read_npz(folder / "arrays.npz"))
+            record = _of(info, read_npz(folder / "arrays.npz"))
+        _warn_of_old(info)
+        return record
+
+    @staticmethod
+    def load_all(folder: str | os.PathLike[str]) -> list[Record]:
+        """The record in ``folder``, or else all those in the folders inside it, by name.
+
+        Raises ToadstoneError where there is none, or one is damaged.
+        """
+        folder = Path(folder)
+        if (folder / "record.json").is_file():
+            return [Record.load(folder)]
+        if (folder / "records.json").is_file():  # a study of federated runs, as it was kept before version 0.3
+            with reading(f"folder {folder}", _FAULT, _MEND):
+                infos = json.loads(read_bytes(folder / "records.json"))
+                found = [_of(info, {}) for info in infos]
+            _warn_of_old(*infos)
+            return found
+        inside = sorted(path.parent for path in folder.glob("*/record.json"))
+        if not inside:
+            raise ToadstoneError(f"folder {folder} {_FAULT}: give one that has record.json, or holds such folders.")
+        return [Record.load(one) for one in inside]
 
     def summary(self) -> dict[str, Any]:
-        """The main figures as one flat JSON object; a rate is its value, what has no value is None."""
-        r = self.results
-        detectors = {name: _detector(found["poisoned"]) for name, found in r["detectors"].items()}
-        return {
-            "clean_accuracy": _value(r["poisoned"]["clean_accuracy"]),
-            "attack_success_rate": _value(r["poisoned"]["attack_success_rate"]),
-            "clean_twin_accuracy": _value(r["clean_twin"]["clean_accuracy"]),
-            "clean_twin_success_rate": _value(r["clean_twin"]["attack_success_rate"]),
-            "poison_rate": r["cost"]["rate"],
-            "detectors": {
-                name: {**found, "clean_twin_flagged": r["detectors"][name]["clean_twin"].get("flagged")}
-                for name, found in detectors.items()
-            },
-            "inspectors": {
-                name: {
-                    "flagged": found["poisoned"].get("flagged"),
-                    "clean_twin_flagged": found["clean_twin"].get("flagged"),
-                }
-                for name, found in r["inspectors"].items()
-            },
-            "repairs": {
-                name: {k: _value(v) for k, v in found["poisoned"].items()} for name, found in r["repairs"].items()
-            },
-            "monitors": {
-                name: {k: _value(v) for k, v in found["poisoned"].items()} for name, found in r["monitors"].items()
-            },
-            "seconds": round(sum(self.info["timings"].values()), 2),
+        """The main figures as one JSON object; a figure is its value, what has no value is None.
+
+        "defenses" lists every cell of a defense; the same figures stand by kind and name under "detectors" and so on.
+        """
+        sides = {"": self.model(), "twin_": self.model("clean_twin")}
+        found: dict[str, Any] = {
+            "clean_accuracy": sides[""].number("clean_accuracy"),
+            "attack_success_rate": sides[""].number("attack_success_rate"),
+            "clean_twin_accuracy": sides["twin_"].number("clean_accuracy"),
+            "clean_twin_success_rate": sides["twin_"].number("attack_success_rate"),
+            "poison_rate": self.attack.number("rate"),
+            **{kind: {} for kind in old.KINDS},
         }
+        for cells in self.defenses():
+            cell, twin = next(iter(cells.values())), cells.get("clean_twin")
+            figures = _nested(cell).items()
+            told = {key: _point(v) for key, v in figures if key == "flagged" or not isinstance(v, list)}
+            if twin is not None and "flagged" in {**cell.figures, **twin.figures}:
+                told["clean_twin_flagged"] = twin.json()["figures"].get("flagged")
+            found.setdefault(f"{cell.contract}s", {})[cell.defense] = told
+        found["defenses"] = [cell.json() for cells in self.defenses() for cell in cells.values()]
+        return {**found, "seconds": round(sum(self.info.get("timings", {}).values()), 2)}
 
 
-def _value(found: Any) -> Any:
-    return found["value"] if isinstance(found, Mapping) and "value" in found else found
+def _of(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
+    """The record that JSON holds, of this version or an older one."""
+    version = info.get("version", 1)
+    if version > Record.version:
+        raise ToadstoneError("The record is of a later version: update toadstone to read it.")
+    if version < Record.version:
+        return old_record(info, arrays)
+    told = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}
+    return Record(told, tuple(map(Cell.read, info["cells"])), arrays, dict(info["series"]))
 
 
-def _detector(found: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("tpr", "fpr", "fdr", "auroc", "flagged", "decided", "reason", "not_applicable")
-    return {key: _value(found[key]) for key in keys if key in found}
+def old_record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
+    """The record that version 1 wrote as ``info``, of an experiment or of a federated run."""
+    told = old.new_info(info)
+    if "rounds" in info:
+        series = {side: info[key] for side, key in (("poisoned", "rounds"), ("clean_twin", "clean_twin")) if info[key]}
+        told["timings"] = {"rounds": sum(r["seconds"] for played in series.values() for r in played)}
+        rule = (told["spec"]["experiment"]["settings"].get("aggregator") or {}).get("name", "mean")
+        return Record(told, tuple(rounds.cells(series, rule)), arrays, series)
+    attack = told.get("spec", {}).get("experiment", {}).get("attack", {}).get("name", "attack")
+    return Record(told, tuple(old.cells_of(info["results"], attack)), arrays)
+
+
+def _warn_of_old(*infos: Mapping[str, Any]) -> None:
+    if any("version" not in info for info in infos):  # not inside `reading`, which silences decoders
+        old.warn("The record")
+
+
+def _nested(cell: Cell) -> dict[str, Any]:
+    if cell.status != "ok":
+        return {cell.status.replace(" ", "_"): cell.sentence}
+    return {**cell.json()["figures"], **({"reason": cell.sentence} if cell.sentence else {})}
+
+
+def _point(found: Any) -> Any:
+    return found["value"] if isinstance(found, Mapping) else found

@@ -6,26 +6,41 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from toadstone.core import Data
 from toadstone.data import Splits, load, split
 from toadstone.errors import ToadstoneError
+from toadstone.experiments import old
 from toadstone.experiments.experiment import Experiment, run
+from toadstone.experiments.federated import FederatedExperiment
+from toadstone.experiments.label_noise import LabelNoise
 from toadstone.experiments.provenance import fingerprint
 from toadstone.experiments.record import Record
 from toadstone.registry import from_spec
 
+KINDS = (Experiment, FederatedExperiment, LabelNoise)
+_WORDS = ("reason", "not_applicable", "failed")  # sentences, which a later version may put in other words
 
-def prepare(spec: Mapping[str, Any]) -> tuple[Experiment, Splits]:
-    """The experiment and the data that a spec {"data": ..., "split": ..., "experiment": ...} describes."""
+
+def prepare(spec: Mapping[str, Any]) -> tuple[Any, Splits | Data]:
+    """The experiment and the data that a spec {"data": ..., "split": ..., "experiment": ...} describes.
+
+    "experiment" may name another kind than "experiment": "federated-experiment" or "label-noise", which has no
+    "split". Raises ToadstoneError for anything else.
+    """
+    if old.is_old_spec(spec):
+        old.warn("The spec")
+        spec = old.new_spec(spec)
     for key in ("data", "experiment"):
         if not isinstance(spec.get(key), Mapping):
             raise ToadstoneError(f'spec lacks the object {key!r}: it holds "data", "split" and "experiment".')
     if "not_registered" in spec["experiment"]:
         raise ToadstoneError(f"spec cannot be rebuilt: {spec['experiment']['not_registered']}")
     experiment = from_spec({"name": "experiment", **spec["experiment"]})
-    if not isinstance(experiment, Experiment):
+    if not isinstance(experiment, KINDS):
         raise ToadstoneError('spec\'s "experiment" describes something else than an experiment.')
     try:
-        return experiment, split(load(**spec["data"]), **spec.get("split", {}))
+        data = load(**spec["data"])
+        return experiment, data if isinstance(experiment, LabelNoise) else split(data, **spec.get("split", {}))
     except TypeError as error:
         raise ToadstoneError(f'spec\'s "data" or "split" has a setting that does not exist: {error}.') from error
 
@@ -39,11 +54,27 @@ def replay(record: Record) -> tuple[Record, list[str]]:
         raise ToadstoneError(
             "record was made from data in memory, so it cannot be replayed: load them by name or path."
         )
-    experiment, splits = prepare(record.info["spec"])
-    if fingerprint(splits) != record.info["data"]["fingerprint"]:
+    experiment, data = prepare(record.info["spec"])
+    if fingerprint(data) != record.info["data"]["fingerprint"]:
         raise ToadstoneError("record was made from other data than what loads now: the fingerprints differ.")
-    again = run(experiment, splits)
-    return again, list(differences(record.results, again.results))
+    again = run(experiment, data)
+    return again, list(differences(_figures(record), _figures(again)))
+
+
+def _figures(record: Record) -> dict[str, Any]:
+    """All that must be the same again: no seconds, and of a sentence only that there is one."""
+    rounds = {side: [_without(r, "seconds") for r in played] for side, played in record.series.items()}
+    return _wordless(record.results) | ({"rounds": rounds} if rounds else {})
+
+
+def _wordless(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: bool(inner) if key in _WORDS else _wordless(inner) for key, inner in value.items()}
+    return value
+
+
+def _without(one: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in one.items() if name != key}
 
 
 def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:

@@ -18,10 +18,10 @@ import pyarrow as pa
 from PIL import Image
 
 from toadstone.errors import ToadstoneError
+from toadstone.experiments.words import number, pretty
 from toadstone.files import plain
 from toadstone.findings import Audit, Finding
 from toadstone.report.page import fill, store
-from toadstone.report.words import number, pretty
 
 MOST_ROWS = 20_000  # rows that the gallery holds
 MOST_FINDINGS = 500  # findings of one level that the page lists

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from toadstone.errors import ToadstoneError
+from toadstone.experiments.record import Record
+from toadstone.experiments.words import Found, measured, number, percent, pretty, rate
 from toadstone.report import rounds
 from toadstone.report.page import fill, show, store
-from toadstone.report.words import Found, measured, number, percent, pretty, rate
 
 MOST_CLIENTS = 100  # rows of the table of clients
 
 
-def write_federated(records: Sequence[Found], path: str | os.PathLike[str]) -> Path:
+def write_federated(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
     """Write one page about the records of federated runs to ``path``, all or nothing, and return the path.
 
     The file opens from disk and asks nobody for more. Several runs also get a table of attacks by rules. Raises
@@ -27,27 +28,40 @@ def write_federated(records: Sequence[Found], path: str | os.PathLike[str]) -> P
     """
     if not records:
         raise ToadstoneError("records is empty: give at least one record.")
-    if not all(record["rounds"] for record in records):
+    if not all(record.series.get("poisoned") for record in records):
         raise ToadstoneError("records holds a run without a round: play at least one.")
     return store(functools.partial(_page, records), path)
 
 
-def _page(records: Sequence[Found]) -> str:
-    views = [_view(record, f"r{i}") for i, record in enumerate(records, 1)]
+def _flat(record: Record) -> Found:
+    """A federated record as one object: what it says of itself, with "rounds", "clean_twin", "seed", "federated"."""
+    made = record.info["spec"].get("experiment", {})
+    return {
+        **record.info,
+        "federated": made.get("settings", {}),
+        "seed": made.get("seed", 0),
+        "rounds": record.series["poisoned"],
+        "clean_twin": record.series.get("clean_twin"),
+    }
+
+
+def _page(records: Sequence[Record]) -> str:
+    runs = [_flat(record) for record in records]
+    views = [_view(run, f"r{i}") for i, run in enumerate(runs, 1)]
     if len(views) > 1:
-        for i, (view, record) in enumerate(zip(views, records, strict=True), 1):
-            view["title"] = f"{i}. {view['title']}, seed {record['spec']['seed']}"
+        for i, (view, run) in enumerate(zip(views, runs, strict=True), 1):
+            view["title"] = f"{i}. {view['title']}, seed {run['seed']}"
     return fill("federated.html", views=views, matrices=matrices(records) if len(records) > 1 else [])
 
 
-def matrices(records: Sequence[Found]) -> list[dict[str, Any]]:
+def matrices(records: Sequence[Record]) -> list[dict[str, Any]]:
     """A table of attacks by rules for each group of runs that are otherwise alike, seeds apart.
 
     Each has "caption", "rules" and "rows": the attack's name, then for each rule the figures, None where it was not
     run; figures are (name, mean over seeds, what to know about it).
     """
     groups: dict[str, list[Found]] = {}
-    for record in records:
+    for record in map(_flat, records):
         groups.setdefault(json.dumps(_rest(record), sort_keys=True), []).append(record)
     alike = [_rest(group[0]) for group in groups.values()]
     keys = dict.fromkeys(key for rest in alike for key in rest)
@@ -193,7 +207,7 @@ def _origin(record: Found) -> list[tuple[str, str]]:
         "created": record.get("created"),
         "toadstone": record.get("toadstone"),
         "commit": record.get("git") or "not run from a source tree",
-        "seed": record["spec"].get("seed"),
+        "seed": record["seed"],
         "data fingerprint (SHA-256)": record.get("data", {}).get("fingerprint"),
         **record.get("versions", {}),
     }
@@ -201,7 +215,7 @@ def _origin(record: Found) -> list[tuple[str, str]]:
 
 
 def _settings(record: Found) -> Found:
-    found: Found = record["spec"].get("federated", {})
+    found: Found = record["federated"]
     return found
 
 

@@ -18,12 +18,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from toadstone.errors import ToadstoneError
+from toadstone.experiments.cells import Cell
+from toadstone.experiments.judges import JUDGES
+from toadstone.experiments.judges.base import Judge, Line
 from toadstone.experiments.record import Record
+from toadstone.experiments.words import SIDES, classes, percent, pretty, rate, seed, title
 from toadstone.files import plain, write_whole
 from toadstone.report import charts, pictures, tables, verdict
 from toadstone.report.charts import Chart
-from toadstone.report.plots import figures
-from toadstone.report.words import SIDES, classes, measured, percent, pretty, rate, seed, title
+from toadstone.report.plots import OF_ONE, figures
 
 _HERE = Path(__file__).parent
 _PALETTE = {"poison": charts.POISON, "clean": charts.CLEAN, "twin": charts.TWIN}
@@ -113,9 +116,12 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
     """Everything that the template puts in place for one record."""
     shown = {figure: show(chart) for figure, chart in figures(record).items()}
     lines = verdict.lines(record)
-    info = record.info
+    info, sections = record.info, _sections(record, shown)
+    jumps = [("verdict", "Verdict"), ("rows", "Poisoned rows"), ("activations", "Activations")]
+    jumps += [(section["key"], section["heading"]) for section in sections]
     return {
         "id": key,
+        "jumps": [*jumps, ("figures", "Every figure"), ("provenance", "Provenance")],
         "title": name,
         "headline": verdict.headline(record),
         "planted": verdict.planted(record),
@@ -125,9 +131,7 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
         "lines": lines,
         "examples": pictures.examples(record),
         "activations": [shown[figure] for figure in ("activations", "silhouettes") if figure in shown],
-        "groups": _groups(record, lines, shown),
-        "repairs": tables.repairs(record),
-        "repair_chart": shown.get("repairs"),
+        "sections": sections,
         "table": tables.every_figure(record),
         "spec": json.dumps(info.get("spec", {}), indent=2, ensure_ascii=False),
         "origin": _origin(record),
@@ -136,20 +140,40 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
     }
 
 
-def _groups(record: Record, lines: Sequence[verdict.Line], shown: Mapping[str, Shown]) -> dict[str, list[Any]]:
-    """For each kind of defense: its verdict lines, each with its figures and reversed triggers."""
-    left, found = iter(lines), {}
-    for kind in verdict.STAGES:
-        found[kind] = [
-            {
-                "line": next(left),
-                "figures": [_under(chart) for figure, chart in shown.items() if figure.split("/")[1:2] == [name]],
-                "triggers": _triggers(record, name) if kind == "inspectors" else {},
-                "pvalues": kind != "detectors" or f"pvalues/{name}" in shown or "not_applicable" in sides["poisoned"],
-            }
-            for name, sides in record.results.get(kind, {}).items()
-        ]
+def _sections(record: Record, shown: Mapping[str, Shown]) -> list[dict[str, Any]]:
+    """One section a kind of defense; of a kind without a sentence for it none where nothing was run."""
+    found = []
+    for judge in JUDGES.values():
+        defenses = record.defenses(judge.contract)
+        mended = [sides for sides in defenses if any(tables.AFTER in cell.figures for cell in sides.values())]
+        section = {
+            "key": f"{judge.contract}s",
+            "heading": judge.heading,
+            "nothing": judge.nothing,
+            "defenses": [_defense(record, judge, sides, shown) for sides in defenses],
+            "chart": shown.get(f"{judge.contract}s") if mended else None,
+            "after": tables.before_and_after(record, defenses) if mended else [],
+        }
+        found += [section] if defenses or judge.nothing else []
     return found
+
+
+def _defense(record: Record, judge: Judge, sides: dict[str, Cell], shown: Mapping[str, Shown]) -> dict[str, Any]:
+    """A defense's verdict with its figures and reversed triggers."""
+    name, status = sides["poisoned"].defense, sides["poisoned"].status
+    prefix = f"{judge.contract}s/{name}"
+    kinds = {f"{kind}/{name}" for kind in OF_ONE.get(judge.contract, ())}
+    ranked = f"{prefix}/poisoned/values" in record.arrays and f"{prefix}/poisoned/pvalues" not in record.arrays
+    return {
+        "line": verdict.line(record, judge, sides),
+        "figures": [_under(chart) for figure, chart in shown.items() if _head(figure) in kinds],
+        "triggers": _triggers(record, name) if judge.contract == "inspector" else {},
+        "pvalues": not (ranked and status == "ok"),
+    }
+
+
+def _head(figure: str) -> str:
+    return "/".join(figure.split("/")[:2])
 
 
 def _triggers(record: Record, name: str) -> dict[str, Any]:
@@ -161,26 +185,21 @@ def _triggers(record: Record, name: str) -> dict[str, Any]:
     return {"true": pictures.true_trigger(record), "sides": sides, "which": which}
 
 
-def _tiles(record: Record, lines: Sequence[verdict.Line]) -> list[tuple[str, str, str]]:
+def _tiles(record: Record, lines: Sequence[Line]) -> list[tuple[str, str, str]]:
     """The few figures that a reader looks for first: (name, figure, context)."""
-    r = record.results
-    tiles = []
+    tiles, cost = [], record.attack
     for text, key in (("Attack success", "attack_success_rate"), ("Clean accuracy", "clean_accuracy")):
-        now, twin = r["poisoned"].get(key), r["clean_twin"].get(key)
-        if measured(now):
-            tiles.append(
-                (text, percent(now["value"]), f"{rate(now).split(' ', 1)[1]}, clean\u00a0twin\u00a0{_point(twin)}")
-            )
-    tiles.append(("Training rows poisoned", percent(r["cost"]["rate"]), f"{r['cost']['rows']:,} rows"))
+        now, twin = record.model().figure(key), record.model("clean_twin").number(key)
+        if now is not None and now.value is not None:
+            interval = rate(now).split(" ", 1)[1]
+            tiles.append((text, percent(now.value), f"{interval}, clean\u00a0twin\u00a0{percent(twin)}"))
+    rows = f"{int(cost.number('rows') or 0):,} rows"
+    tiles.append(("Training rows poisoned", percent(cost.number("rate")), rows))
     good, asked, undecided = verdict.tally(lines)
     if asked:
         told = f"{undecided} could not decide" if undecided else "each is listed below"
         tiles.append(("Defenses that worked", f"{good} of {asked}", told))
     return tiles
-
-
-def _point(found: Mapping[str, Any] | None) -> str:
-    return percent((found or {}).get("value"))
 
 
 def _origin(record: Record) -> list[tuple[str, str]]:

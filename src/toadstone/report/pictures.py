@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import Image
 
 from toadstone.experiments.record import Record
-from toadstone.report.words import label, number
+from toadstone.experiments.words import label, number
 
 LONGEST = 96  # pixels a side that a picture keeps; more are scaled down
 WORDS = 400  # words of a text that are compared
@@ -139,14 +139,15 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
     pattern = record.arrays.get(f"inspectors/{name}/{side}/pattern")
     if mask is None or mask.ndim != 3:
         return []
-    found = record.results["inspectors"][name][side]
-    values = np.array([np.inf if v is None else float(v) for v in found["values"]])  # None: infinite, or NaN
+    found = next(c for c in record.cells if (c.contract, c.defense, c.side) == ("inspector", name, side))
+    flagged = found.classes("flagged")
+    values = np.array([np.inf if v is None else float(v) for v in found.classes("values")])  # None: infinite, or NaN
     shown = np.sort(np.argsort(-values, kind="stable")[:CLASSES]) if len(values) > CLASSES else np.arange(len(mask))
     norms = record.arrays.get(f"inspectors/{name}/{side}/norm")
     return [
         {
             "class": label(record, c),
-            "accused": int(c) in found["flagged"],
+            "accused": int(c) in flagged,
             "image": thumbnail(_stamp(mask[c], None if pattern is None else pattern[c])),
             "norm": None if norms is None else number(float(norms[c])),
         }

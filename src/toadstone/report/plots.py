@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy import ndarray
 
+from toadstone.experiments.cells import Cell
 from toadstone.experiments.record import Record
+from toadstone.experiments.words import accused, classes, label, percent, pretty
 from toadstone.report import charts
 from toadstone.report.charts import Chart, finish
 from toadstone.report.pictures import tooltips
-from toadstone.report.words import accused, classes, label, percent, pretty
 
+Charts: TypeAlias = "dict[str, Chart | None]"
 SCORE = "score (higher is more suspicious)"
 
 
@@ -21,18 +23,17 @@ def figures(record: Record) -> dict[str, Chart]:
     """Every figure that the record has the numbers for, as Altair charts: `chart.save("x.png")`, or .svg, .html.
 
     Names are "activations", "silhouettes", "scores/<detector>/<side>", "pvalues/<detector>",
-    "anomaly/<inspector>", "norms/<inspector>", "inputs/<monitor>/<side>" and "repairs", where a side is "poisoned"
-    or "clean_twin". Altair opens in notebooks; saving as PNG or SVG needs no browser.
+    "anomaly/<inspector>", "norms/<inspector>", "inputs/<monitor>/<side>", "repairs" and "purifiers", where a side is
+    "poisoned" or "clean_twin". Altair opens in notebooks; saving as PNG or SVG needs no browser.
     """
     found = {"activations": _activations(record), "silhouettes": _silhouettes(record)}
-    results = record.results
-    for name in results.get("detectors", {}):
-        found |= _scores(record, name) | {f"pvalues/{name}": _pvalues(record, name)}
-    for name, sides in results.get("inspectors", {}).items():
-        found |= _inspected(record, name, sides)
-    for name, sides in results.get("monitors", {}).items():
-        found |= _inputs(record, name, sides["poisoned"].get("asked_false_rejection_rate"))
-    found["repairs"] = _repairs(record)
+    contracts = dict.fromkeys(sides["poisoned"].contract for sides in record.defenses())
+    for contract in contracts:
+        defenses = record.defenses(contract)
+        for sides in defenses:
+            draw = _DRAWN.get(contract)
+            found |= draw(record, sides) if draw else {}
+        found[f"{contract}s"] = _after(record, defenses)
     return {name: chart for name, chart in found.items() if chart is not None}
 
 
@@ -61,13 +62,18 @@ def _silhouettes(record: Record) -> Chart | None:
     return finish(chart, "Silhouette of each class", described, 320)
 
 
-def _scores(record: Record, name: str) -> dict[str, Chart | None]:
+def _detected(record: Record, cells: Mapping[str, Cell]) -> Charts:
+    name = cells["poisoned"].defense
+    return _scores(record, name) | {f"pvalues/{name}": _pvalues(record, name)}
+
+
+def _scores(record: Record, name: str) -> Charts:
     values = {s: record.arrays.get(f"detectors/{name}/{s}/values") for s in ("poisoned", "clean_twin")}
     bins = charts.edges([v for v in values.values() if v is not None])
     truth = record.arrays.get("truth")
     if bins is None or truth is None:
         return {}
-    found: dict[str, Chart | None] = {}
+    found: Charts = {}
     for side, scores in values.items():
         if scores is None:
             continue
@@ -102,9 +108,9 @@ def _pvalues(record: Record, name: str) -> Chart | None:
     return finish(charts.cumulative(groups), f"{pretty(name)}: p-values", described)
 
 
-def _inspected(record: Record, name: str, sides: Mapping[str, Any]) -> dict[str, Chart | None]:
-    kinds = {"poisoned": "poisoned", "clean_twin": "clean twin"}
-    values = {kinds[side]: found["values"] for side, found in sides.items() if "values" in found}
+def _inspected(record: Record, cells: Mapping[str, Cell]) -> Charts:
+    name, kinds = cells["poisoned"].defense, {"poisoned": "poisoned", "clean_twin": "clean twin"}
+    values = {kinds[side]: cell.classes("values") for side, cell in cells.items() if "values" in cell.figures}
     norms = {
         kind: record.arrays[f"inspectors/{name}/{side}/norm"].astype(float).tolist()
         for side, kind in kinds.items()
@@ -122,7 +128,7 @@ def _inspected(record: Record, name: str, sides: Mapping[str, Any]) -> dict[str,
             "How much has to be painted over to send every input to the class: a class with a backdoor needs little.",
         ),
     }
-    found: dict[str, Chart | None] = {}
+    found: Charts = {}
     for key, column in (("anomaly", values), ("norms", norms)):
         title, axis, said = texts[key]
         endless = [c for c, v in enumerate(column.get("poisoned", ())) if v is None or not np.isfinite(v)]
@@ -132,13 +138,14 @@ def _inspected(record: Record, name: str, sides: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def _inputs(record: Record, name: str, frr: float | None) -> dict[str, Chart | None]:
+def _inputs(record: Record, cells: Mapping[str, Cell]) -> Charts:
+    name, frr = cells["poisoned"].defense, cells["poisoned"].number("asked_false_rejection_rate")
     values = {
         side: {kind: record.arrays.get(f"monitors/{name}/{side}/{kind}/values") for kind in ("benign", "triggered")}
         for side in ("poisoned", "clean_twin")
     }
     bins = charts.edges([v for kinds in values.values() for v in kinds.values() if v is not None])
-    found: dict[str, Chart | None] = {}
+    found: Charts = {}
     for side, kinds in values.items():
         groups = {f"{kind} inputs": v for kind, v in kinds.items() if v is not None and len(v)}
         if bins is None or not groups:
@@ -158,22 +165,35 @@ def _inputs(record: Record, name: str, frr: float | None) -> dict[str, Chart | N
     return found
 
 
-def _repairs(record: Record) -> Chart | None:
-    stages = {"as trained": record.results["poisoned"]}
-    stages |= {pretty(name): sides["poisoned"] for name, sides in record.results.get("repairs", {}).items()}
+def _after(record: Record, defenses: Sequence[Mapping[str, Cell]]) -> Chart | None:
+    """The model as trained, and what each defense of a kind leaves of it."""
+    stages = {
+        "as trained": record.model(),
+        **{pretty(sides["poisoned"].defense): sides["poisoned"] for sides in defenses},
+    }
     kinds = {
         "attack success": "attack_success_rate",
         "clean accuracy": "clean_accuracy",
         "robust accuracy": "robust_accuracy",
     }
     rows = [
-        {"name": name, "kind": kind, **{k: found[key][k] for k in ("value", "low", "high")}}
-        for name, found in stages.items()
+        {"name": name, "kind": kind, "value": found.value, "low": found.low, "high": found.high}
+        for name, cell in stages.items()
         for kind, key in kinds.items()
-        if (found.get(key) or {}).get("value") is not None
+        if (found := cell.figure(key)) is not None and found.value is not None
     ]
     order = [name for name in stages if any(row["name"] == name for row in rows)]
-    if len(order) < 2:
+    if len(order) < 2 or "as trained" not in order:
         return None
     described = "Attack success should fall to that of the clean twin, and both accuracies stay high."
-    return finish(charts.intervals(rows, order), "Before and after each repair", described, 60 + 48 * len(order))
+    contract = defenses[0]["poisoned"].contract
+    return finish(charts.intervals(rows, order), f"Before and after each {contract}", described, 60 + 48 * len(order))
+
+
+_DRAWN: dict[str, Callable[[Record, Mapping[str, Cell]], Charts]] = {
+    "detector": _detected,
+    "inspector": _inspected,
+    "monitor": _inputs,
+}
+OF_ONE = {"detector": ("scores", "pvalues"), "inspector": ("anomaly", "norms"), "monitor": ("inputs",)}
+"""The first words of the names of figures that belong to one defense of a contract."""

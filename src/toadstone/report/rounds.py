@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from toadstone.experiments.words import Found, measured, percent
 from toadstone.report.charts import Chart, colour, data, finish
-from toadstone.report.words import Found, measured, percent
 
 KINDS = ("malicious", "honest")
 POINTS = 1500  # updates drawn in a chart

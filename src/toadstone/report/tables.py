@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from toadstone.experiments.cells import Cell
+from toadstone.experiments.judges import JUDGES
+from toadstone.experiments.judges.base import Judge
 from toadstone.experiments.record import Record
-from toadstone.report.words import SIDES, Found, accused, measured, number, percent, pretty, rate, target
+from toadstone.experiments.words import SIDES, number, percent, pretty, rate, rates
 
 Row = tuple[str, ...]
 Group = tuple[str, Sequence[Row]]
@@ -21,139 +23,91 @@ COST = {
     "psnr": "PSNR (dB)",
     "words_changed": "words changed in a text, mean",
 }
-RATES = {
-    "clean_accuracy": "clean accuracy",
-    "attack_success_rate": "attack success rate",
-    "robust_accuracy": "robust accuracy",
-    "target_confidence": "probability of the class wanted",
-}
-DETECTED = {
-    "tpr": "recall (poison found)",
-    "fpr": "false alarms (clean rows flagged)",
-    "fdr": "false discoveries (share of flagged)",
-}
-MONITORED = {
-    "false_acceptance_rate": "triggered inputs let through",
-    "false_rejection_rate": "benign inputs refused",
-}
+AFTER = "attack_success_rate"  # a defense that has this figure is shown beside the model as trained
 
 
 def every_figure(record: Record) -> list[Group]:
     """Groups of rows (figure, poisoned, clean twin)."""
-    r = record.results
-    cost = [("rows poisoned", f"{number(r['cost']['rows'])} ({percent(r['cost']['rate'])})", "none")]
-    cost += [(text, number(r["cost"][key]), "none") for key, text in COST.items() if r["cost"].get(key) is not None]
-    groups: list[Group] = [("Attack", cost), ("Model", _rates({side: r[side] for side in SIDES}))]
-    groups += [(pretty(name), _pair(sides, _detected)) for name, sides in r.get("detectors", {}).items()]
-    groups += [
-        (pretty(name), _pair(sides, lambda found: _inspected(record, found)))
-        for name, sides in r.get("inspectors", {}).items()
-    ]
-    groups += [(f"After {pretty(name).lower()}", _rates(sides)) for name, sides in r.get("repairs", {}).items()]
-    return groups + [(pretty(name), _pair(sides, _monitored)) for name, sides in r.get("monitors", {}).items()]
+    cost = record.attack
+    told = {text: cost.number(key) for key, text in COST.items()}
+    rows = [("rows poisoned", f"{number(cost.number('rows'))} ({percent(cost.number('rate'))})", "none")]
+    rows += [(text, number(value), "none") for text, value in told.items() if value is not None]
+    groups: list[Group] = [("Attack", rows)]
+    models = {side: rates(record.model(side)) for side in SIDES}
+    groups.append(("Model", _pair(models, {})))
+    for judge in JUDGES.values():
+        groups += [_group(record, judge, sides) for sides in record.defenses(judge.contract)]
+    return groups
 
 
-def _pair(sides: Mapping[str, Found], columns: Any) -> list[Row]:
-    reasons = {side: found["not_applicable"] for side, found in sides.items() if "not_applicable" in found}
-    told = {side: columns(found) for side, found in sides.items() if side not in reasons}
-    keys = list(dict.fromkeys(key for found in told.values() for key in found))
-    if not keys:
-        return [("not applicable", *(reasons[side] for side in SIDES))]
+def _group(record: Record, judge: Judge, sides: Mapping[str, Cell]) -> Group:
+    found = {side: judge.columns(record, cell) for side, cell in sides.items() if cell.status == "ok"}
+    reasons = {side: cell.sentence for side, cell in sides.items() if cell.status != "ok"}
+    cell = sides["poisoned"]
+    name = pretty(cell.defense)
+    name = f"After {name.lower()}" if any(AFTER in one.figures for one in sides.values()) else name
+    return name, _pair(found, reasons) if found else [(cell.status, *(reasons.get(side, "not run") for side in SIDES))]
+
+
+def _pair(found: Mapping[str, Mapping[str, str]], reasons: Mapping[str, str]) -> list[Row]:
+    """Rows of what is known of each side."""
+    keys = dict.fromkeys(key for figures in found.values() for key in figures)
     return [
-        (key, *(told[side].get(key, "not measured") if side in told else reasons[side] for side in SIDES))
+        (
+            key,
+            *(found[s].get(key, "not measured") if s in found else reasons.get(s, "not run") for s in SIDES),
+        )
         for key in keys
     ]
 
 
-def _rates(sides: Mapping[str, Found]) -> list[Row]:
-    return _pair(sides, lambda found: {text: rate(found[key]) for key, text in RATES.items() if key in found})
-
-
-def _detected(found: Found) -> dict[str, str]:
-    told = {"verdict": str(found["reason"])}
-    for key, text in DETECTED.items():
-        nothing = "no row flagged" if key == "fdr" else "no poison to find"
-        told[text] = (
-            "could not decide" if not found["decided"] else rate(found[key]) if measured(found[key]) else nothing
-        )
-    order = found["auroc"]
-    told["AUROC (poisoned above clean)"] = "no poison to find" if order is None else number(order)
-    return told
-
-
-def _inspected(record: Record, found: Found) -> dict[str, str]:
-    least = [p for p in found["pvalues"] if p is not None]
-    most = [v for v in found["values"] if v is not None]
-    endless = any(found["values"][c] is None for c in found["flagged"])
-    return {
-        "accused": accused(record, found["flagged"]),
-        "greatest anomaly": "no finite value" if endless else number(max(most)) if most else "not measured",
-        "least p-value, corrected for the number of classes": number(min(least)) if least else "not measured",
-    }
-
-
-def _monitored(found: Found) -> dict[str, str]:
-    told = {text: rate(found[key]) for key, text in MONITORED.items()}
-    told["AUROC (triggered above benign)"] = number(found["auroc"])
-    return told
-
-
-def repairs(record: Record) -> list[Row]:
+def before_and_after(record: Record, defenses: Sequence[Mapping[str, Cell]]) -> list[Row]:
     """Rows (model, attack success, clean accuracy, robust accuracy, accuracy on the clean twin)."""
-    r = record.results
-    stages = {"As trained": {side: r[side] for side in SIDES}}
-    stages |= {pretty(name): sides for name, sides in r.get("repairs", {}).items()}
-    rows = []
-    for name, sides in stages.items():
-        found, twin = sides["poisoned"], sides["clean_twin"]
-        if "not_applicable" in found:
-            rows.append((name, *["not applicable"] * 4))
+    trained = {side: record.model(side) for side in SIDES}
+    before, rows = trained["clean_twin"], []
+    for sides in (trained, *defenses):
+        cell, twin = sides["poisoned"], sides.get("clean_twin")
+        name = "As trained" if sides is trained else pretty(cell.defense)
+        if cell.status != "ok":
+            rows.append((name, *[cell.status] * 4))
             continue
-        told = [rate(found.get(key)) for key in ("attack_success_rate", "clean_accuracy", "robust_accuracy")]
-        rows.append((name, *told, "not applicable" if "not_applicable" in twin else _cost(r["clean_twin"], twin)))
+        told = [rate(cell.figure(key)) for key in (AFTER, "clean_accuracy", "robust_accuracy")]
+        cost = "not run" if twin is None else twin.status if twin.status != "ok" else _cost(before, twin)
+        rows.append((name, *told, cost))
     return rows
 
 
-def _cost(before: Found, after: Found) -> str:
-    old, new = before.get("clean_accuracy"), after.get("clean_accuracy")
-    if not old or not new or not measured(old) or not measured(new):
+def _cost(before: Cell, after: Cell) -> str:
+    old, new = before.figure("clean_accuracy"), after.figure("clean_accuracy")
+    if old is None or new is None or old.value is None or new.value is None:
         return "not measured"
-    points = 100 * (new["value"] - old["value"])
+    points = 100 * (new.value - old.value)
     return rate(new) if before is after else f"{rate(new)} ({points:+.1f} points)"
 
 
 def comparison(records: Sequence[Record], titles: Sequence[str]) -> tuple[list[str], list[Row]]:
     """One row a record and one column a figure; a defense that a record did not run is "not run"."""
-    columns = {kind: _names(records, kind) for kind in ("detectors", "inspectors", "repairs", "monitors")}
     heads = ["Record", "Poison rate", "Clean accuracy", "Attack success", "Attack success, clean twin"]
-    heads += [f"{pretty(name)}: recall" for name in columns["detectors"]]
-    heads += [f"{pretty(name)}: accused" for name in columns["inspectors"]]
-    heads += [f"{pretty(name)}: attack success after" for name in columns["repairs"]]
-    heads += [f"{pretty(name)}: let through" for name in columns["monitors"]]
+    columns = [(judge, name) for judge in JUDGES.values() for name in _names(records, judge.contract)]
+    heads += [f"{pretty(name)}: {judge.compared}" for judge, name in columns]
     return heads, [_compared(record, title, columns) for record, title in zip(records, titles, strict=True)]
 
 
-def _names(records: Sequence[Record], kind: str) -> list[str]:
-    return list(dict.fromkeys(name for record in records for name in record.results.get(kind, {})))
+def _names(records: Sequence[Record], contract: str) -> list[str]:
+    found = (sides["poisoned"].defense for record in records for sides in record.defenses(contract))
+    return list(dict.fromkeys(found))
 
 
-def _compared(record: Record, title: str, columns: Mapping[str, list[str]]) -> Row:
-    r = record.results
+def _compared(record: Record, title: str, columns: Sequence[tuple[Judge, str]]) -> Row:
+    cells = {(c.contract, c.defense): c for c in record.cells if c.side == "poisoned"}
 
-    def cell(kind: str, name: str) -> str:
-        if name not in r.get(kind, {}):
+    def told(judge: Judge, name: str) -> str:
+        cell = cells.get((judge.contract, name))
+        if cell is None:
             return "not run"
-        found = r[kind][name]["poisoned"]
-        if "not_applicable" in found:
-            return "not applicable"
-        if kind == "detectors":
-            return percent(found["tpr"]["value"]) if found["decided"] else "could not decide"
-        if kind == "inspectors":
-            right = "" if target(record) is None or target(record) not in found["flagged"] else " (right)"
-            return accused(record, found["flagged"]) + right
-        key = "attack_success_rate" if kind == "repairs" else "false_acceptance_rate"
-        return percent((found.get(key) or {}).get("value"))
+        return judge.brief(record, cell) if cell.status == "ok" else cell.status
 
-    main = (rate(r["poisoned"].get("clean_accuracy")), *(rate(r[side].get("attack_success_rate")) for side in SIDES))
-    cells = (cell(kind, name) for kind, names in columns.items() for name in names)
-    return (title, percent(r["cost"]["rate"]), *main, *cells)
+    model, twin = record.model(), record.model("clean_twin")
+    main = (rate(model.figure("clean_accuracy")), rate(model.figure(AFTER)), rate(twin.figure(AFTER)))
+    rest = (told(judge, name) for judge, name in columns)
+    return (title, percent(record.attack.number("rate")), *main, *rest)

@@ -8,11 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from toadstone.experiments.cells import Cell, Figure, value_of
 from toadstone.experiments.record import Record
 
 Found = Mapping[str, Any]
 
 SIDES = {"poisoned": "Poisoned", "clean_twin": "Clean twin"}
+RATES = {
+    "clean_accuracy": "clean accuracy",
+    "attack_success_rate": "attack success rate",
+    "robust_accuracy": "robust accuracy",
+    "target_confidence": "probability of the class wanted",
+}
 
 
 def number(value: float | None) -> str:
@@ -33,16 +40,27 @@ def percent(value: float | None) -> str:
     return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
 
 
-def rate(found: Found | None) -> str:
-    """A rate with its 95% interval, which no line break parts."""
-    if not found or not measured(found):
+def rate(found: Figure | Found | None) -> str:
+    """A rate with its 95% interval, which no line break parts.
+
+    >>> rate(Figure(0.5, 0.25, 0.75, 8)).replace("\u00a0", " ")
+    '50.0% [25.0%, 75.0%]'
+    """
+    figure = value_of(found)
+    if not isinstance(figure, Figure) or figure.value is None:
         return "not measured"
-    return f"{percent(found['value'])} [{percent(found['low'])},\u00a0{percent(found['high'])}]"
+    return f"{percent(figure.value)} [{percent(figure.low)},\u00a0{percent(figure.high)}]"
 
 
-def measured(found: Found | None) -> bool:
+def rates(cell: Cell) -> dict[str, str]:
+    """The figures of a model, under the names that a reader knows."""
+    return {text: rate(cell.figure(key)) for key, text in RATES.items() if key in cell.figures}
+
+
+def measured(found: Figure | Found | None) -> bool:
     """Whether a rate had any trials."""
-    return bool(found) and found is not None and found.get("value") is not None
+    figure = value_of(found)
+    return isinstance(figure, Figure) and figure.value is not None
 
 
 def pretty(name: str) -> str:
@@ -89,15 +107,15 @@ def title(record: Record) -> str:
     spec = record.info.get("spec", {})
     attack = _part(spec, "experiment", "attack")
     trigger, data = attack.get("trigger"), PurePath(str(_part(spec, "data").get("name_or_path", ""))).name
-    name = pretty(str(attack.get("name", "attack")))
+    name = pretty(str(attack.get("name", attack_name(record) or "attack")))
     name += f" ({trigger['name']})" if isinstance(trigger, Mapping) and "name" in trigger else ""
     return f"{name} on {data}" if data else name
 
 
 def attack_name(record: Record) -> str | None:
-    """The registered name of the attack; None where the record's spec has none."""
-    found = _part(record.info.get("spec", {}), "experiment", "attack").get("name")
-    return None if found is None else str(found)
+    """The registered name of the attack; None where the record does not tell it."""
+    found = _part(record.info.get("spec", {}), "experiment", "attack").get("name", record.attack.defense)
+    return None if found in ("attack", "none") else str(found)
 
 
 def seed(record: Record) -> Any:

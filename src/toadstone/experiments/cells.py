@@ -1,0 +1,113 @@
+"""The one row type of a record: what one defense, or the attack itself, came to on one side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from toadstone.core import Rate
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.mean_interval import Spread
+from toadstone.files import plain
+
+SIDES = ("poisoned", "clean_twin")
+STATUSES = ("ok", "not applicable", "failed")
+ATTACK, MODEL = "attack", "model"  # the two contracts whose cells are no defense's
+
+Status: TypeAlias = Literal["ok", "not applicable", "failed"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured number with its 95% interval; ``n`` counts the trials, or the repetitions of a mean.
+
+    A share in [0, 1] has no ``unit``. Without trials nothing is known: ``value`` is None in [0, 1].
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str | None = None
+
+    @staticmethod
+    def of(found: Rate | Spread) -> Figure:
+        """The figure of a rate, or of a mean over repetitions.
+
+        >>> Figure.of(Rate.of(1, 2)).value
+        0.5
+        """
+        value = found.value if isinstance(found, Rate) else found.mean
+        return Figure(None if math.isnan(value) else value, found.low, found.high, found.n)
+
+
+Value: TypeAlias = "Figure | float | int | bool | str | Sequence[Any] | None"
+Figures: TypeAlias = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was measured of ``defense``, as a ``contract`` ("detector", "repair" ...), on one ``side``.
+
+    - ``side``: "poisoned" is the attacked run, "clean_twin" the same run before the attack.
+    - ``figures``: name -> figure, number, or list with an entry for each class.
+    - ``seconds``: of wall time; None where an older record does not tell it for each side.
+    - ``status``: "ok"; "not applicable" where the defense is not for this kind of model or data; "failed" where it
+      raised any other error. ``sentence`` says why, or how a detector came to its verdict.
+
+    The attack itself has a cell with the contract "attack" (its cost), and each model as trained has one with the
+    contract "model". Raises ToadstoneError for another side or status.
+    """
+
+    defense: str
+    contract: str
+    side: str
+    figures: Figures = field(default_factory=dict)
+    seconds: float | None = None
+    status: Status = "ok"
+    sentence: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("side", self.side, SIDES), ("status", self.status, STATUSES)):
+            if value not in known:
+                raise ToadstoneError(f"{name} of a cell is {value!r}: use {' or '.join(map(repr, known))}.")
+
+    def figure(self, name: str) -> Figure | None:
+        """The figure of that name; None where it was not measured or is a plain number."""
+        found = self.figures.get(name)
+        return found if isinstance(found, Figure) else None
+
+    def number(self, name: str) -> float | None:
+        """The number of that name, of a figure its value; None where there is none."""
+        found = self.figures.get(name)
+        value = found.value if isinstance(found, Figure) else found
+        return value if isinstance(value, int | float) else None
+
+    def classes(self, name: str) -> list[Any]:
+        """The list of that name, empty where there is none."""
+        found = self.figures.get(name)
+        return list(found) if isinstance(found, list | tuple) else []
+
+    def json(self) -> dict[str, Any]:
+        """The cell as JSON holds it: what is not finite is null."""
+        found: dict[str, Any] = plain(asdict(self))
+        for value in found["figures"].values():
+            if isinstance(value, dict) and value.get("unit") is None:
+                value.pop("unit", None)
+        return found
+
+    def plain(self) -> Cell:
+        """The same with the numbers that a record holds: Python's, and None for what is not finite."""
+        return Cell.read(self.json())
+
+    @staticmethod
+    def read(found: Mapping[str, Any]) -> Cell:
+        """The cell that ``json`` gave. Raises KeyError, TypeError or ToadstoneError where it is none."""
+        return Cell(**{**found, "figures": {name: value_of(value) for name, value in found["figures"].items()}})
+
+
+def value_of(found: Any) -> Value:
+    """A value of ``figures`` from JSON."""
+    return Figure(**found) if isinstance(found, Mapping) else found

@@ -1,0 +1,173 @@
+"""What every judge shares: the bench that defenses are tried on, and the sentences that all verdicts have."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from toadstone.core import Data, Evidence, Goal, Model, Poison
+from toadstone.errors import ToadstoneError
+from toadstone.evaluation.mean_interval import Spread
+from toadstone.evaluation.rates import Triggered, accuracy, robust_accuracy
+from toadstone.experiments.cells import Cell, Figure, Figures
+from toadstone.experiments.record import Record
+from toadstone.goals.backdoors import TargetedGoal
+from toadstone.rng import child
+
+MONITORED = 1000  # inputs of each kind that a monitor sees
+
+
+@dataclass(eq=False)
+class Bench:
+    """What defenses are tried on. ``data`` and ``models`` have one entry a side: "poisoned" and "clean_twin".
+
+    ``inside`` are trusted rows that the models were trained on, ``held`` those that they were not. ``evidence`` is
+    what the last inspector said of each side's model. ``scratch`` is a folder for what detectors share.
+    """
+
+    seed: int
+    data: Mapping[str, Data]
+    inside: Data
+    held: Data
+    test: Data
+    poison: Poison
+    fdr: float
+    rate: float
+    scratch: Path
+    models: dict[str, Model] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    _asked: dict[str, Model] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the block's seconds to the stage's."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
+
+    def truth(self, side: str) -> Bool[ndarray, " n"]:
+        """Which rows of a side's data are poisoned."""
+        n = len(self.data["clean_twin"])
+        return self.poison.mask(n) if side == "poisoned" else np.zeros(n, bool)
+
+    def asked_once(self, side: str) -> Model:
+        """A side's model, which remembers what it said of the rows it was trained on: detectors ask the same."""
+        from toadstone.models.cache import cached  # noqa: PLC0415 (it needs torch, a report does not)
+
+        if side not in self._asked:
+            model = self.models[side]
+            try:
+                self._asked[side] = cached(model, str(self.scratch), self.data[side].x, self.inside.x)
+            except ToadstoneError:  # a stranger's model whose content has no name is asked each time
+                self._asked[side] = model
+        return self._asked[side]
+
+    @cached_property
+    def inputs(self) -> dict[str, ndarray]:
+        """Inputs at inference, "benign" and "triggered", at most MONITORED of each."""
+        rng = np.random.default_rng(child(self.seed, "inputs"))
+        kinds = {"benign": self.test, "triggered": self.poison.goal.trials(self.test)}
+        return {kind: d.x[np.sort(rng.permutation(len(d))[:MONITORED])] for kind, d in kinds.items()}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a judge found: figures for the cell, how they came about, and arrays for the record by name."""
+
+    figures: Figures
+    sentence: str = ""
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One verdict. ``mood`` is "good" or "bad" from where the defender stands, or "open"; ``short`` is its figure."""
+
+    stage: str
+    name: str
+    mood: str
+    status: str
+    text: str
+    short: str = ""
+
+
+class Judge(ABC):
+    """How one kind of defense is measured, and how its cells read.
+
+    - ``contract``: the kind, in one word. ``verb``: the protocol whose method it calls. ``order``: of the sections.
+    - ``stage``, ``heading``, ``nothing``: what a report calls it, its section, and what it says where there is none.
+    - ``compared``: the figure that stands for it in a table of several records.
+    """
+
+    contract: ClassVar[str]
+    verb: ClassVar[type]
+    order: ClassVar[int]
+    stage: ClassVar[str]
+    heading: ClassVar[str]
+    nothing: ClassVar[str] = ""
+    compared: ClassVar[str]
+
+    @abstractmethod
+    def measure(self, bench: Bench, defense: Any, side: str, seed: int) -> Measured:
+        """Try ``defense`` on one side. What it raises is the cell's status."""
+
+    @abstractmethod
+    def columns(self, record: Record, cell: Cell) -> dict[str, str]:
+        """The figures of a cell that is "ok": name -> words."""
+
+    @abstractmethod
+    def sentence(self, record: Record, cell: Cell, twin: Cell | None) -> Line:
+        """The verdict on a cell that is "ok", beside the clean twin's."""
+
+    @abstractmethod
+    def brief(self, record: Record, cell: Cell) -> str:
+        """The figure called ``compared``, of a cell that is "ok"."""
+
+    def row(self, record: Record, cell: Cell) -> str:
+        """A cell that is "ok" on one line of a terminal."""
+        return self.brief(record, cell)
+
+    def line(self, mood: str, status: str, text: str, short: str = "") -> Line:
+        """A verdict of this judge, still without a name."""
+        return Line(self.stage, "", mood, status, text, short)
+
+
+def rates(model: Model, goal: Goal, test: Data) -> dict[str, Figure]:
+    """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy; for certain images the
+    mean probability of the class wanted as well."""
+    found = {"clean_accuracy": accuracy(model, test), "attack_success_rate": goal.success(model, test)}
+    if isinstance(goal, Triggered):
+        found["robust_accuracy"] = robust_accuracy(model, goal, test)
+    figures = {name: Figure.of(rate) for name, rate in found.items()}
+    if isinstance(goal, TargetedGoal):
+        figures["target_confidence"] = Figure.of(Spread.of(goal.confidence(model).tolist()))
+    return figures
+
+
+def above(a: Figure | None, b: Figure | None) -> bool:
+    """Whether figure ``a`` is above figure ``b`` beyond both intervals; False where one was not measured."""
+    if a is None or b is None or a.value is None or b.value is None or a.low is None or b.high is None:
+        return False
+    return a.low > b.high
+
+
+def beside(twin: Cell | None, text: str) -> str:
+    """The end of a verdict: what the clean twin shows, ``text``, or why it shows nothing."""
+    if twin is None:
+        return "."
+    if twin.status == "ok":
+        return text
+    return "; it does not apply to the clean twin." if twin.status == "not applicable" else "; on the twin it failed."

@@ -1,0 +1,72 @@
+"""Records and specs in the form that they had before there were cells: opened as if they were made today."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell, Status, value_of
+
+KINDS = ("detectors", "inspectors", "repairs", "monitors")
+_OLD_NAME = "bezoar"  # the key of the library's version in records made before version 0.2
+
+
+class OldFormatWarning(UserWarning):
+    """Something was read in a form that is not written any more."""
+
+
+def warn(what: str) -> None:
+    """Say once that ``what`` is read in an older form."""
+    warnings.warn(
+        f"{what} has the form of an older version: it is read as the new one.", OldFormatWarning, stacklevel=3
+    )
+
+
+def is_old_spec(spec: Mapping[str, Any]) -> bool:
+    """Whether a spec sorts its defenses by kind, or is of a federated run with a key of its own."""
+    experiment = spec.get("experiment")
+    return "federated" in spec or (isinstance(experiment, Mapping) and any(kind in experiment for kind in KINDS))
+
+
+def new_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The same spec with one list of defenses, and with every kind of run under "experiment"."""
+    rest = {key: value for key, value in spec.items() if key not in ("experiment", "federated", "seed")}
+    if "federated" in spec:
+        settings, seed = {"name": "federated", **spec["federated"]}, spec.get("seed", 0)
+        return {**rest, "experiment": {"name": "federated-experiment", "settings": settings, "seed": seed}}
+    experiment = dict(spec["experiment"])
+    defenses = [*experiment.pop("defenses", ())]
+    for kind in KINDS:
+        defenses += experiment.pop(kind, ())
+    return {**spec, "experiment": {**experiment, "defenses": defenses}}
+
+
+def new_info(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What an old record says of itself, without its figures."""
+    told = {key: value for key, value in info.items() if key not in ("results", "rounds", "clean_twin", _OLD_NAME)}
+    told["toadstone"] = info.get("toadstone", info.get(_OLD_NAME))
+    if is_old_spec(told.get("spec", {})):
+        told["spec"] = new_spec(told["spec"])
+    return told
+
+
+def cells_of(results: Mapping[str, Any], attack: str = "attack") -> Iterator[Cell]:
+    """The cells of the nested figures that records held in version 1."""
+    if results.get("cost"):
+        yield Cell(attack, ATTACK, "poisoned", dict(results["cost"]))
+    for side in SIDES:
+        if side in results:
+            yield _cell("as trained", MODEL, side, results[side])
+    for kind in KINDS:
+        for name, sides in results.get(kind, {}).items():
+            for side, found in sides.items():
+                yield _cell(name, kind.removesuffix("s"), side, found)
+
+
+def _cell(name: str, contract: str, side: str, found: Mapping[str, Any]) -> Cell:
+    if "not_applicable" in found:
+        status: Status = "not applicable"
+        return Cell(name, contract, side, status=status, sentence=str(found["not_applicable"]))
+    figures = {key: value_of(value) for key, value in found.items() if key not in ("reason", "rows")}
+    return Cell(name, contract, side, figures, sentence=str(found.get("reason", "")))

@@ -1,0 +1,38 @@
+"""What the rounds of a federated run come to, as cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from toadstone.core import Rate
+from toadstone.experiments.cells import MODEL, Cell, Figure, value_of
+
+Rounds = Sequence[Mapping[str, Any]]
+NAMES = {"accuracy": "clean_accuracy", "success": "attack_success_rate"}
+
+
+def cells(series: Mapping[str, Rounds], rule: str) -> Iterator[Cell]:
+    """For each side the model after its last round, and what the server's rule rejected over all rounds.
+
+    ``series`` has a side's rounds as JSON; one without an attack has the side "poisoned" alone.
+    """
+    for side, played in series.items():
+        last = played[-1]
+        figures = {name: value_of(last[key]) for key, name in NAMES.items() if last[key] is not None}
+        yield Cell("as trained", MODEL, side, figures)
+    for side, played in series.items():
+        rejected = {f"{kind}_rejected": _rejected(played, kind == "malicious") for kind in ("malicious", "honest")}
+        counts = {"refused_rounds": sum(r["refused"] is not None for r in played), "rounds": len(played)}
+        yield Cell(rule, "aggregator", side, {**rejected, **counts}, sum(r["seconds"] for r in played))
+
+
+def _rejected(played: Rounds, malicious: bool) -> Figure:
+    """The share of updates of one kind that counted for nothing."""
+    gone = [
+        weight == 0
+        for r in played
+        for client, weight in zip(r["clients"], r["weights"], strict=True)
+        if (client in r["malicious"]) == malicious
+    ]
+    return Figure.of(Rate.of(sum(gone), len(gone)))
