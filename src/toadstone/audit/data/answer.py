@@ -91,7 +91,7 @@ def by_class(judged: JudgedRows, diagnosis: Diagnosis) -> list[Finding]:
     data, findings = judged.data, []
     p = np.zeros(len(data)) if judged.pvalues is None else judged.pvalues["all"]
     counts = np.bincount(data.y[judged.flagged], minlength=len(data.classes))
-    for c in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]:
+    for c in np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist():
         rows = np.flatnonzero(judged.flagged & (data.y == c))
         rows = rows[np.argsort(p[rows], kind="stable")]
         share = {kind.name: int((judged.top[rows] == i).sum()) for i, kind in enumerate(KINDS)}
