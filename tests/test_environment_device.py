@@ -10,16 +10,17 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from toadstone import environment
-from toadstone.checks.common import toy
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models import MLP, SmallCNN
 from toadstone.models.torch_model import device_of
-from toadstone.training import Train
-from toadstone.training.references import fresh, reference
+from toadstone.training import Train, references
 from toadstone.whitebox.balls import L2, Inside, Linf
 from toadstone.whitebox.descend import Adam, Steepest, descend
 
 META = torch.device("meta")
+DRAW = np.random.default_rng(0)
+TRAIN = Data(DRAW.integers(0, 256, (300, 8, 8), np.uint8), np.arange(300) % 3, ("a", "b", "c"))
 
 
 class Numbers(TorchFunctionMode):
@@ -51,23 +52,24 @@ def test_a_trainer_s_net_and_batches_are_on_the_device(meta, trainer):
             return super().__torch_function__(function, types, arguments, options)
 
     with Watched():
-        model = trainer.fit(toy().train, seed=0)
+        model = trainer.fit(TRAIN, seed=0)
     assert model.device == META
     assert {tensor.device for tensor in model.net.state_dict().values()} == {META}
     assert len(seen) > 4
     assert set(seen) == {META}
 
 
-def test_references_are_trained_where_the_model_is(meta):
+def test_references_are_trained_where_the_model_is(meta, monkeypatch):
+    monkeypatch.setattr(references, "_STEPS", 1)
     with Numbers():
-        model = Train(MLP((4,)), epochs=1).fit(toy().train, seed=0)
-        assert device_of(fresh(model.net, 0)) == META
-        assert reference(model, toy().train, seed=0).device == META
+        model = Train(MLP((4,)), epochs=1).fit(TRAIN, seed=0)
+        assert device_of(references.fresh(model.net, 0)) == META
+        assert references.reference(model, TRAIN, seed=0).device == META
 
 
 def test_a_descent_stays_where_it_starts(meta):
     with Numbers():
-        model = Train(SmallCNN(2, 4), epochs=1).fit(toy().train, seed=0)
+        model = Train(SmallCNN(2, 4), epochs=1).fit(TRAIN, seed=0)
     x = torch.rand(3, *model.encode.shape, device=META)
     y = torch.zeros(3, dtype=torch.long, device=META)
     for ball in (Inside(Linf(0.1, x)), Inside(L2(0.1), 0.0, 1.0, x)):
@@ -82,17 +84,16 @@ def test_a_descent_stays_where_it_starts(meta):
 def test_a_mixture_of_devices_is_noticed(meta):
     """The check of the checks: a batch that stays on the CPU is refused."""
     with Numbers():
-        model = Train(MLP((4,)), epochs=1).fit(toy().train, seed=0)
+        model = Train(MLP((4,)), epochs=1).fit(TRAIN, seed=0)
     with pytest.raises(RuntimeError, match=r"device|meta"):
         model.net(torch.rand(2, *model.encode.shape))
 
 
 def test_weights_do_not_depend_on_where_they_are_trained():
-    train = toy().train
     with environment.on_device("cpu"):
-        one = Train(MLP((4,)), epochs=1).fit(train, seed=0)
-    two = Train(MLP((4,)), epochs=1).fit(train, seed=0)
-    assert np.allclose(one.probs(train.x[:20]), two.probs(train.x[:20]), atol=1e-4)
+        one = Train(MLP((4,)), epochs=1).fit(TRAIN, seed=0)
+    two = Train(MLP((4,)), epochs=1).fit(TRAIN, seed=0)
+    assert np.allclose(one.probs(TRAIN.x[:20]), two.probs(TRAIN.x[:20]), atol=1e-4)
 
 
 def test_the_variable_names_the_device(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
 
 
+@runtime_checkable
 class Ball(Protocol):
     """A convex set of batches of points, each row of a batch on its own."""
 
