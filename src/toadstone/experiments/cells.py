@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from toadstone.core import Rate
 from toadstone.errors import ToadstoneError
@@ -15,8 +15,6 @@ from toadstone.files import plain
 SIDES = ("poisoned", "clean_twin")
 STATUSES = ("ok", "not applicable", "failed")
 ATTACK, MODEL = "attack", "model"  # the two contracts whose cells are no defense's
-
-Status: TypeAlias = Literal["ok", "not applicable", "failed"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Cell:
     side: str
     figures: Figures = field(default_factory=dict)
     seconds: float | None = None
-    status: Status = "ok"
+    status: str = "ok"
     sentence: str = ""
 
     def __post_init__(self) -> None:

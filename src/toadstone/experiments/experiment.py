@@ -18,7 +18,7 @@ from toadstone.core import Attack, Data, Model, Outsourced, Poison, Trainer
 from toadstone.data import Splits
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.cost import attack_cost
-from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell, Status
+from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell
 from toadstone.experiments.judges import JUDGES, judges_of
 from toadstone.experiments.judges.base import Bench, Measured, rates
 from toadstone.experiments.provenance import origin
@@ -131,7 +131,7 @@ def tried(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: 
     return Cell(name, contract, side, found.figures, time.perf_counter() - start, sentence=found.sentence)
 
 
-def _status(error: Exception) -> Status:
+def _status(error: Exception) -> str:
     return "not applicable" if isinstance(error, NotApplicableError) else "failed"
 
 

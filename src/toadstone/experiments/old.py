@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell, Status, value_of
+from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell, value_of
 
 KINDS = ("detectors", "inspectors", "repairs", "monitors")
 _OLD_NAME = "bezoar"  # the key of the library's version in records made before version 0.2
@@ -66,7 +66,6 @@ def cells_of(results: Mapping[str, Any], attack: str = "attack") -> Iterator[Cel
 
 def _cell(name: str, contract: str, side: str, found: Mapping[str, Any]) -> Cell:
     if "not_applicable" in found:
-        status: Status = "not applicable"
-        return Cell(name, contract, side, status=status, sentence=str(found["not_applicable"]))
+        return Cell(name, contract, side, status="not applicable", sentence=str(found["not_applicable"]))
     figures = {key: value_of(value) for key, value in found.items() if key not in ("reason", "rows")}
     return Cell(name, contract, side, figures, sentence=str(found.get("reason", "")))
