@@ -1,12 +1,9 @@
 from .cells import Cell as Cell
 from .cells import Figure as Figure
-from .experiment import Experiment as Experiment
 from .experiment import run as run
-from .federated import FederatedExperiment as FederatedExperiment
 from .federated import SideBySide as SideBySide
 from .grid import Grid as Grid
 from .grid import run_grid as run_grid
-from .label_noise import LabelNoise as LabelNoise
 from .label_noise import read_labels as read_labels
 from .pooled import pooled as pooled
 from .record import Record as Record
