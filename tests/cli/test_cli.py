@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from toadstone import __version__
 from toadstone.cli import main
 from toadstone.cli.app import app
+from toadstone.errors import ToadstoneError
 
 SPEC = {
     "data": {"name_or_path": "digits"},
@@ -153,3 +154,22 @@ def test_plan_tells_the_least_number_and_what_more_rows_find(toadstone):
     assert [*found["recall"]] == ["100", "199", "398", "995", "1990"]
     assert found["recall"]["1990"]["0.999"] > found["recall"]["100"]["0.999"]
     assert "about 199 trusted rows" in " ".join(toadstone("plan", *options).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("tpu", "TOADSTONE_DEVICE is 'tpu': set it to auto, cpu, cuda, cuda:N or mps."),
+        ("cuda:99", "TOADSTONE_DEVICE is cuda:99 but torch sees"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_before_any_work(toadstone, monkeypatch, name, sentence):
+    monkeypatch.delenv("TOADSTONE_DEVICE", raising=False)
+    with pytest.raises(ToadstoneError, match=re.escape(sentence)):
+        toadstone("train", "digits", "-o", "model", "--device", name)
+
+
+def test_a_device_is_taken_from_the_option(toadstone, monkeypatch, tmp_path):
+    monkeypatch.setenv("TOADSTONE_DEVICE", "nowhere")
+    trainer = '{"name": "train", "net": {"name": "logistic"}, "epochs": 1}'
+    assert toadstone("train", "digits", "-o", "model", "--trainer", trainer, "--device", "cpu").exit_code == 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Json, Seed, built, echo_json, free
+from toadstone.cli.options import Device, Json, Seed, built, echo_json, free
 
 Source = Annotated[str, typer.Argument(help="A data set's name, or the path of your own.")]
 Label = Annotated[str | None, typer.Option(help="Label column of a CSV or Parquet file.")]
@@ -23,6 +23,7 @@ def train(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a net on a data set, test it on held-out rows, save it as safetensors and JSON.
@@ -55,6 +56,7 @@ def attack(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Poison a data set; write it with the truth (which rows, what goal) beside it.

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from toadstone.cli.attack import Label, TextColumn
-from toadstone.cli.options import Json, Seed, built, echo_json, read_json
+from toadstone.cli.options import Device, Json, Seed, built, echo_json, read_json
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def data(
     ] = None,
     seed: Seed = 0,
     sarif: Sarif = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Say which rows of a data set look poisoned or wrongly labelled, at a false-discovery rate that you choose.
@@ -183,6 +184,7 @@ def model(
     ] = None,
     seed: Seed = 0,
     sarif: Sarif = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Look for a backdoor in somebody else's image model, and reverse its trigger.

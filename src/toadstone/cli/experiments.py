@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Json, Seed, echo_json, free, read_json, with_notes
+from toadstone.cli.options import Device, Json, Seed, echo_json, free, read_json, with_notes
 
 if TYPE_CHECKING:
     from toadstone.experiments import Record
@@ -16,7 +16,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="New folder for the recor
 OneRecord = Annotated[Path, typer.Argument(help="A record's folder.")]
 
 
-def demo(out: Out = Path("toadstone-demo"), seed: Seed = 0, as_json: Json = False) -> None:
+def demo(out: Out = Path("toadstone-demo"), seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
     """Plant a backdoor in handwritten digits, find it, remove it, and write a report (about a minute).
 
     An existing demo folder is written anew. Example: `toadstone demo --out my-demo`
@@ -37,6 +37,7 @@ def demo(out: Out = Path("toadstone-demo"), seed: Seed = 0, as_json: Json = Fals
 def run(
     spec: Annotated[str, typer.Argument(help="Path of a JSON spec, or the JSON itself.")],
     out: Out = Path("toadstone-run"),
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Run the experiment that a JSON spec describes; write its record and report.
@@ -86,7 +87,7 @@ def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
         show.text(f"{what}: {path}")
 
 
-def replay(folder: OneRecord, as_json: Json = False) -> None:
+def replay(folder: OneRecord, device: Device = "auto", as_json: Json = False) -> None:
     """Run a record's experiment again and compare every figure; exit status 1 when any differs.
 
     In a folder of several records all of them are run. Example: `toadstone replay toadstone-demo/record`

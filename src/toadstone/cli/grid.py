@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toadstone.cli.options import Json, echo_json, read_json, with_notes
+from toadstone.cli.options import Device, Json, echo_json, read_json, with_notes
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def grid(
     seeds: Annotated[str, typer.Option(help="Seeds: 0-4, or 1,3,8.")] = "0-4",
     workers: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
     ray: Annotated[bool, typer.Option("--ray", help="On a Ray cluster instead of this machine's processes.")] = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Run an experiment of any kind over seeds and settings; exit status 1 when a run failed.

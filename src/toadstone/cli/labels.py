@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toadstone.cli.attack import Label, Source, TextColumn
-from toadstone.cli.options import Json, Seed, built, echo_json, free
+from toadstone.cli.options import Device, Json, Seed, built, echo_json, free
 
 if TYPE_CHECKING:
     from toadstone.experiments import Cell
@@ -25,6 +25,7 @@ def labels(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Compare detectors of wrong labels on a data set whose labels given and true labels are both known.

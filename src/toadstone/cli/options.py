@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,22 @@ import typer
 from toadstone.errors import ToadstoneError
 
 T = TypeVar("T")
+
+
+def _use_device(name: str) -> str:
+    if name != "auto":
+        from toadstone.environment import device
+
+        os.environ["TOADSTONE_DEVICE"] = name
+        device()
+    return name
+
+
+Device = Annotated[
+    str,
+    typer.Option(callback=_use_device, help="Where nets are trained and attacked: auto, cpu, cuda, cuda:N or mps."),
+]
+"""An option that sets TOADSTONE_DEVICE for the command; auto leaves it as it is."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
