@@ -197,7 +197,9 @@ def _tiles(record: Record, lines: Sequence[Line]) -> list[tuple[str, str, str]]:
     tiles.append(("Training rows poisoned", percent(cost.number("rate")), rows))
     good, asked, undecided = verdict.tally(lines)
     if asked:
-        told = f"{undecided} could not decide" if undecided else "each is listed below"
+        failed = sum(line.status == "failed" for line in lines)
+        counts = ((undecided, "could not decide"), (failed, "failed"))
+        told = ", ".join(f"{count} {what}" for count, what in counts if count) or "each is listed below"
         tiles.append(("Defenses that worked", f"{good} of {asked}", told))
     return tiles
 
