@@ -2,11 +2,10 @@
 
 Scores of training rows by fourteen detectors: of rows whose label somebody got wrong, and of rows that carry a
 trigger. A wrong label is hard to fit and has neighbours of another class; a trigger that is learnt is easy to fit, and
-what finds it looks at the class as a whole, at what its rows share and trusted ones do not, or blends the row with
-others. Grey is the rest of the rows; scores are drawn by rank, and the number is the area under the ROC curve (1 finds
-all of them first, 0.5 is chance).
-(arXiv:1911.00068, 2110.11571, 1909.13374, 2002.08484, 1911.08040, 2210.06516, 2301.10908, 1811.03728, 1811.00636,
-2104.11315, 2209.11715, 1902.06531)
+what finds it looks at the class as a whole or at what its rows share, or blends the row with others. Grey is the rest;
+scores are drawn by rank, and the number is the area under the ROC curve (0.5 is chance).
+(arXiv 1911.00068 2110.11571 1909.13374 2002.08484 1911.08040 2210.06516 2301.10908 1811.03728 1811.00636 2104.11315
+2209.11715 1902.06531)
 """
 
 from pathlib import Path
@@ -38,6 +37,7 @@ DETECTORS = {
     "neighbourhood": defenses.Neighbourhood(),
     "STRIP": defenses.StripRows(50),
 }
+HEADER = alt.Header(labelAngle=0, labelAlign="left", labelOrient="left", labelLimit=0)
 QUICK = ("loss", "gradient clustering", "spectral signatures")
 
 
@@ -47,8 +47,8 @@ def cases(parts, seed: int) -> dict[str, tuple[Data, np.ndarray]]:
     poison = Backdoor(Patch(size=2), 7, 0.05).poison(train, seed=seed)
     wrong = draw.random(len(train)) < 0.05
     y = np.where(wrong, (train.y + draw.integers(1, 10, len(wrong))) % 10, train.y)
-    changed = {"5% wrong labels": (Data(train.x, y, train.classes), wrong)}
-    return changed | {"5% carry a trigger": (poison.apply(train), poison.mask(len(train)))}
+    triggered = poison.apply(train), poison.mask(len(train))
+    return {"5% wrong labels": (Data(train.x, y, train.classes), wrong), "5% carry a trigger": triggered}
 
 
 def figure(quick: bool = False) -> alt.Chart:
@@ -66,14 +66,11 @@ def figure(quick: bool = False) -> alt.Chart:
                 shares = np.histogram(ranks, bins=20, range=(0, 1), weights=np.full(mask.sum(), 1 / mask.sum()))[0]
                 steps = enumerate(shares.round(4).tolist())
                 rows += [{"detector": title, "kind": kind, "at": i / 20, "share": share} for i, share in steps]
+        x = alt.X("at:Q", title="rank of the score", axis=alt.Axis(format="%", grid=False))
+        y = alt.Y("share:Q", stack=None, title=None, axis=None)
         area = alt.Chart(alt.Data(values=rows)).mark_area(interpolate="step", opacity=0.6)
-        area = area.encode(
-            x=alt.X("at:Q", title="rank of the score", axis=alt.Axis(format="%", grid=False)),
-            y=alt.Y("share:Q", stack=None, title=None, axis=None),
-            color=alt.Color("kind:N", title=None, scale=alt.Scale(range=["#D55E00", "#999999"])),
-        )
-        header = alt.Header(labelAngle=0, labelAlign="left", labelOrient="left", labelLimit=0)
-        row = alt.Row("detector:N", title=None, sort=[*dict.fromkeys(r["detector"] for r in rows)], header=header)
+        area = area.encode(x, y, alt.Color("kind:N", title=None, scale=alt.Scale(range=["#D55E00", "#999999"])))
+        row = alt.Row("detector:N", title=None, sort=[*dict.fromkeys(r["detector"] for r in rows)], header=HEADER)
         panels.append(area.properties(width=230, height=50).facet(row=row).properties(title=what))
     return alt.hconcat(*panels).configure_view(stroke=None)
 

@@ -8,7 +8,7 @@ import pytest
 from toadstone import attacks as a
 from toadstone import defenses as d
 from toadstone.attacks import Backdoor
-from toadstone.checks import check, check_attack
+from toadstone.checks import check, check_attack, check_inspector
 from toadstone.defenses import (
     Beatrix,
     CognitiveDistillation,
@@ -171,5 +171,7 @@ def examples(entry: Entry) -> list[object]:
 def test_keeps_its_contract(obj):
     if type(obj) in DRAWS_NOTHING or getattr(obj, "which", "random") != "random":
         check_attack(obj, draws=False)
+    elif isinstance(obj, d.ReferenceCleanse):
+        check_inspector(obj, trains=True)
     else:
         check(obj)

@@ -59,12 +59,11 @@ def test_a_trainer_s_net_and_batches_are_on_the_device(meta, trainer):
     assert set(seen) == {META}
 
 
-def test_references_are_trained_where_the_model_is(meta, monkeypatch):
-    monkeypatch.setattr(references, "_STEPS", 1)
+def test_references_are_trained_where_the_model_is(meta):
     with Numbers():
         model = Train(MLP((4,)), epochs=1).fit(TRAIN, seed=0)
         assert device_of(references.fresh(model.net, 0)) == META
-        assert references.reference(model, TRAIN, seed=0).device == META
+        assert references.reference(model, TRAIN, 1, seed=0).device == META
 
 
 def test_a_descent_stays_where_it_starts(meta):

@@ -12,7 +12,10 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from test_conformance import IMAGE, examples
+from toadstone.attacks import Backdoor
 from toadstone.errors import ToadstoneError
+from toadstone.experiments import Experiment, FederatedExperiment, LabelNoise
+from toadstone.federated import Federated
 from toadstone.fields import (
     Count,
     Filled,
@@ -38,6 +41,7 @@ from toadstone.goals.misclassified import Misclassified
 from toadstone.models.encode import Columns, Pixels, Words
 from toadstone.models.rescaled import Rescaled
 from toadstone.registry import entries
+from toadstone.training import Train
 from toadstone.triggers import Coloured, InRange, Patch, Phrase, Scaler, Where
 
 WORD = "no such word"
@@ -92,6 +96,9 @@ def inside(kind):
 
 
 FURTHER = {
+    "experiment": Experiment(Backdoor(Patch(), 1), Train()),
+    "federated-experiment": FederatedExperiment(Federated()),
+    "label-noise": LabelNoise(np.array([0, 1]), np.array([1, 1]), Train()),
     "backdoor-goal": BackdoorGoal(Patch(), 1),
     "class-error": ClassError(1),
     "higher-error": HigherError(1.0),

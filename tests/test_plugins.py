@@ -23,14 +23,18 @@ class PluggedSquare:
     target: int = 7
     count: int = 50
 
-    def poison(self, train, *, seed):
-        import numpy as np
-        from toadstone.core import Poison, check_two_classes
+    def goal(self, data):
         from toadstone.goals import BackdoorGoal
         from toadstone.triggers import Patch
 
+        return BackdoorGoal(Patch(size=2), self.target)
+
+    def poison(self, train, *, seed):
+        import numpy as np
+        from toadstone.core import Poison, check_two_classes
+
         check_two_classes(train)
-        goal = BackdoorGoal(Patch(size=2), self.target)
+        goal = self.goal(train)
         index = np.sort(np.random.default_rng(seed).choice(goal.rows(train), self.count, replace=False))
         return Poison(index, goal.trigger(train.x[index], seed=seed), np.full_like(train.y[index], self.target), goal)
 

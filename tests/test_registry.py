@@ -102,7 +102,7 @@ def test_an_entry_is_what_the_class_says():
         assert found.description == inspect.getdoc(found.cls)
         assert list(found.parameters) == [f.name for f in fields(found.cls)]
         assert contract_of(object.__new__(found.cls)) == found.contract
-    by_hand = {"trigger": ("Trigger", None), "target": ("int", "0"), "rate": ("float", "0.1")}
+    by_hand = {"trigger": ("Trigger", None), "target": ("int", "0"), "rate": ("Share", "0.1")}
     assert {name: tuple(p) for name, p in entry("backdoor").parameters.items() if name in by_hand} == by_hand
 
 

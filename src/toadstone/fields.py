@@ -161,6 +161,8 @@ def _sequence_refusal(kind: Any, value: Any) -> str:
         return f" must be {_words(kind)}, not {value!r}"
     if limits and not len(value):
         return " must hold at least one value"
+    if not args:
+        return ""
     if base is tuple and args[-1] is not Ellipsis and len(value) != len(args):
         return f" must hold {len(args)} values, not {len(value)}"
     items = args if base is tuple and args[-1] is not Ellipsis else (args[0],) * len(value)
@@ -201,6 +203,8 @@ def _words(kind: Any) -> str:
         members = [_words(member) for member in args if member is not type(None)]
         return ", or ".join(members + ["None"] * (type(None) in args))
     if base in (tuple, list, Sequence):
+        if not args:
+            return "values"
         size = (
             "at least one value"
             if limits

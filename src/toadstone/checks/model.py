@@ -36,14 +36,15 @@ _DIFFER = "Two calls with one seed differ, one of them on a net in training mode
 _APART = 0.05  # of the spread between classes: what a value may move when classes change places
 
 
-def check_inspector(inspector: Inspector) -> None:
+def check_inspector(inspector: Inspector, *, trains: bool = False) -> None:
     """Seeded, nothing touched (weights, gradients, training modes, rows, generators), one statistic, p-value and
     finding a class, the batch size and the mode that the net is in irrelevant; one class and a regression set are not
     applicable, nor is a black box that lacks what the inspector reads; spec round trip.
 
     When classes change places, in the net's last layer and in the labels alike, the evidence moves with them: the
     same classes are accused at 0.05, and each value stays within 5% of the values' spread. Not bit by bit, as a search
-    may take the classes in another order, and rounding then takes it to another place nearby.
+    may take the classes in another order, and rounding then takes it to another place nearby. One that ``trains``
+    nets of its own draws their weights class by class, so of it only the accusations are compared.
     """
     t = toy()
 
@@ -59,7 +60,7 @@ def check_inspector(inspector: Inspector) -> None:
     same(once.values, again.values, "Evidence depends on the mode that the net is in: put it in evaluation mode.")
     with batches_of(7):
         same(once.values, inspect(t.model, t.held).values, "Evidence depends on the batch size.")
-    _follows_its_classes(inspect, once)
+    _follows_its_classes(inspect, once, exactly=not trains)
     seen = declines_or(lambda: inspect(black_box(), t.held), "a black box")
     if seen is not None:
         _valid_evidence(seen, len(t.train.classes))
@@ -129,11 +130,13 @@ def _valid_evidence(evidence: Any, k: int) -> None:
     require(bool(((evidence.pvalues >= 0) & (evidence.pvalues <= 1)).all()), "p-values lie in [0, 1].")
 
 
-def _follows_its_classes(inspect: Callable[[Model, Data], Any], once: Evidence) -> None:
+def _follows_its_classes(inspect: Callable[[Model, Data], Any], once: Evidence, *, exactly: bool) -> None:
     order = np.roll(np.arange(len(once.values)), 3)  # place c now holds what was class order[c], which is another
     moved = inspect(*relabelled(order))
     accused = {int(order[c]) for c in moved.flagged()}
     require(accused == set(once.flagged()), "The classes accused do not follow a permutation of the classes.")
+    if not exactly:
+        return
     expected = once.values[order]
     sure = np.isfinite(expected)
     require(bool((sure == np.isfinite(moved.values)).all()), "Evidence does not follow a permutation of the classes.")

@@ -24,6 +24,7 @@ from toadstone.experiments.judges.base import Bench, Measured, rates
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
 from toadstone.experiments.showcase import evidence
+from toadstone.fields import Share
 from toadstone.files import one_line, plain
 from toadstone.progress import track
 from toadstone.registry import name_of, register
@@ -37,7 +38,7 @@ class Experiment:
 
     ``defenses`` are detectors, inspectors, repairs, monitors and purifiers in any order, run as they stand: what an
     inspector finds is handed to the repairs after it. One that does two of these things is scored on both. ``fdr`` is
-    the false-discovery rate at which rows are flagged, in (0, 1), ``rate`` the least poison rate that the defender
+    the false-discovery rate at which rows are flagged, ``rate`` the least poison rate that the defender
     wants to hear of; neither is told to, or read from, the attack.
 
     Raises ToadstoneError where a defense does none of these things.
@@ -47,8 +48,8 @@ class Experiment:
     trainer: Trainer
     defenses: tuple[Any, ...] = ()
     seed: int = 0
-    fdr: float = 0.05
-    rate: float = 0.01
+    fdr: Share = 0.05
+    rate: Share = 0.01
 
     def __post_init__(self) -> None:
         stranger = next((defense for defense in self.defenses if not judges_of(defense)), None)

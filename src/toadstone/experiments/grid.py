@@ -127,13 +127,11 @@ def run_grid(
     runs go to the cluster that Ray is connected to, else to ``workers`` processes of its own; all machines must see
     ``folder`` under the same path.
 
-    Raises ToadstoneError for fewer than one worker, another backend, where Ray is missing, and for data that cannot
+    Raises ToadstoneError for fewer than one worker, where Ray is missing, and for data that cannot
     be loaded.
     """
     if workers < 1:
         raise ToadstoneError(f"workers must be at least 1, not {workers}.")
-    if backend not in ("processes", "ray"):
-        raise ToadstoneError(f'backend must be "processes" or "ray", not {backend!r}.')
     ray = _ray() if backend == "ray" else None
     places = _places(grid, data, folder)
     missing = {place: one for place, one in places if not (place / "record.json").is_file()}

@@ -20,6 +20,7 @@ from toadstone.experiments.judges.base import Measured
 from toadstone.experiments.judges.detector import judged
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
+from toadstone.fields import Count, Share
 from toadstone.files import plain
 from toadstone.registry import register
 from toadstone.rng import child
@@ -49,7 +50,7 @@ class LabelNoise:
 
     Somebody has verified ``trusted`` rows drawn at random: those of them that were right are the trusted rows, those
     that were wrong are put right and set aside. A model is trained on the labels given of all other rows, and each
-    detector flags rows at a false-discovery rate of ``fdr``, in (0, 1).
+    detector flags rows at a false-discovery rate of ``fdr``.
 
     - ``given``, ``true``: one label of 0..k-1 for each row, (n,); or the path of a file of them.
     - ``trainer``: of the model. ``defenses``: the detectors. ``seed`` decides everything that is drawn.
@@ -59,8 +60,8 @@ class LabelNoise:
     true: Any
     trainer: Trainer
     defenses: tuple[Detector, ...] = ()
-    trusted: int = 500
-    fdr: float = 0.05
+    trusted: Count = 500
+    fdr: Share = 0.05
     seed: int = 0
 
     def run(self, data: Data, folder: str | os.PathLike[str] | None = None) -> Record:

@@ -52,11 +52,6 @@ def test_the_weights_of_the_clients_stay_what_they_were_over_the_steps():
     assert found == pytest.approx([10.0], abs=1e-2)
 
 
-def test_smoothing_and_steps_are_numbers():
-    for nu in (0.0, np.nan):
-        with pytest.raises(ToadstoneError, match="nu must be a finite number above 0"):
-            GeometricMedian(nu=nu)
-    with pytest.raises(ToadstoneError, match="steps must be a whole number >= 1"):
-        GeometricMedian(steps=0)
+def test_weights_need_the_numbers_of_rows():
     with pytest.raises(ToadstoneError, match=r"needs view.rows"):
         GeometricMedian(weighted=True)(np.zeros((2, 2), np.float32))

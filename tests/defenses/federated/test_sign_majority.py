@@ -3,7 +3,6 @@ import pytest
 
 from toadstone.defenses.federated import sign_majority
 from toadstone.defenses.federated.sign_majority import SignMajority, majority
-from toadstone.errors import ToadstoneError
 
 
 @pytest.mark.parametrize("n", [1, 4, 7])
@@ -16,9 +15,3 @@ def test_each_coordinate_goes_where_most_want_it(n, monkeypatch):
         slow.append(0.25 if up > down else -0.25 if down > up else 0)
     assert SignMajority(0.25)(updates).update.tolist() == slow
     assert np.array_equal(majority(updates * np.float32(1e9)), majority(updates))
-
-
-@pytest.mark.parametrize("step", [0.0, -1.0, np.inf, np.nan])
-def test_step_is_a_length(step):
-    with pytest.raises(ToadstoneError, match="step must be a finite number above 0"):
-        SignMajority(step)

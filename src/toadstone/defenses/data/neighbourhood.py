@@ -90,6 +90,11 @@ class Neighbourhood:
 
     space: Literal["input", "features"] = "input"
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The model is asked for features alone."""
+        return ("features",) if self.space == "features" else ()
+
     def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
         """Scores for the rows of ``data``; ``clean`` rows lie among them."""
         if self.space == "features":

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from toadstone.core import check_positive
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Count, Positive
 from toadstone.registry import register
 
 
@@ -53,15 +53,11 @@ class GeometricMedian(Rule):
     array([1., 0.], dtype=float32)
     """
 
-    steps: int = 3
-    nu: float = 1e-6
+    steps: Count = 3
+    nu: Positive = 1e-6
     weighted: bool = False
 
     pairwise = True
-
-    def __post_init__(self) -> None:
-        check_count(self.steps, "steps", 1)
-        check_positive(nu=self.nu)
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         return weiszfeld(rows.products, rows.shares(self.weighted), self.steps, self.nu)

@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from toadstone.core import check_positive
-from toadstone.errors import ToadstoneError
 from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import NonNegative, Positive
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -37,8 +36,8 @@ class NormClipping(Rule):
 
     update = 1/n sum_i u_i min(1, rho / ||u_i||) + N(0, noise^2)
 
-    - ``rho``: the greatest length, above 0. ``noise``: the standard deviation of the noise in each coordinate, >= 0;
-      drawn anew for each ``view.seed`` and ``view.number``.
+    - ``rho``: the greatest length. ``noise``: the standard deviation of the noise in each coordinate; drawn anew for
+      each ``view.seed`` and ``view.number``.
 
     Raises ToadstoneError for other values and when no update is finite.
 
@@ -46,13 +45,8 @@ class NormClipping(Rule):
     array([0.5, 0.5], dtype=float32)
     """
 
-    rho: float
-    noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_positive(rho=self.rho)
-        if not 0 <= self.noise < np.inf:
-            raise ToadstoneError(f"noise must be a finite standard deviation >= 0, not {self.noise}.")
+    rho: Positive
+    noise: NonNegative = 0.0
 
     def aggregate(self, rows: Round) -> Aggregate:
         found = rows.combination(clip_factors(rows.lengths, self.rho) / rows.n)

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.core import check_positive
 from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import Positive
 from toadstone.registry import register
 
 _BLOCK = 1 << 15  # columns whose signs are in memory at once
@@ -47,10 +47,7 @@ class SignMajority(Rule):
     array([0.5, 0. ], dtype=float32)
     """
 
-    step: float
-
-    def __post_init__(self) -> None:
-        check_positive(step=self.step)
+    step: Positive
 
     def aggregate(self, rows: Round) -> Aggregate:
         return Aggregate(rows.updates.dtype.type(self.step) * majority(rows.updates), rows.shares())

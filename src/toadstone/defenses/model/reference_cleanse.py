@@ -95,7 +95,7 @@ def obstacle(model: Model, clean: Data) -> tuple[str, str] | None:
     return None
 
 
-@register("inspector", needs=("gradients", "trusted rows"))
+@register("inspector", needs=("gradients", "image model", "images", "two classes", "trusted rows"))
 @dataclass(frozen=True)
 class ReferenceCleanse:
     """Accuses a class that small triggers reach, and that they do not reach as well in clean nets of the same design.
