@@ -1,7 +1,7 @@
 """Every attack on training, on the embedded digits: does it run, does it work, what does it cost?
 
 8 x 8 pixels, about 1,100 training rows, a small CNN; nothing needs to be fetched. It compares each attack with its
-clean twin and is no comparison with a paper, whose pictures are larger. 3 seeds; per attack the mean success of the
+clean twin and is not a comparison with a paper, whose pictures are larger. 3 seeds; per attack the mean success of the
 victim and of the clean twin, the clean accuracies, the rows poisoned and the greatest change of a pixel. Where one
 image is the target, 5 images a seed, in transfer learning: zeros that shall be ones, features learnt from the other
 eight digits, a new linear head. `--quick`: 1 seed, 2 images.

@@ -1,7 +1,7 @@
 """Activation clustering, spectral signatures and STRIP beside adversarial-robustness-toolbox 1.20.1, one thread.
 
 Detectors: 60,000 x 512 float32 features of 10 classes with large means, 5% of the rows planted in one class. Both
-sides get the same features and labels and give a verdict or a score for each row; computing features is no part of
+sides get the same features and labels and give a verdict or a score for each row; computing features is not part of
 it. Activation clustering reduces to 10 independent components (`_pca`: principal ones), cuts in two and decides by
 silhouette. The peer rotates the components and averages the silhouettes of all rows; toadstone leaves the rotation out,
 which changes no distance, and averages 1,000 silhouettes a class. The peer starts 2-means once, at random (mean of 3

@@ -3,7 +3,7 @@
 For each attack and seed: the victim is trained on the poisoned rows and the trusted ones, each detector scores the
 rows, those that it flags at a false-discovery rate of 5% are removed, and the victim is trained again. `auroc`, `tpr`
 (poisoned rows flagged), `fdr` (clean rows among the flagged), `asr` and `accuracy` afterwards, `seconds` (CPU); per
-attack also `asr`, `accuracy` before, and the twin's. `clean` is no attack: `flagged` is the share of clean rows
+attack also `asr`, `accuracy` before, and the twin's. `clean` is not an attack: `flagged` is the share of clean rows
 flagged, all of them falsely, and `fdr` whether any was. `combined` is `combine` of activation clustering and Beatrix
 on the maps (or the one of them that applies), the two with the highest mean AUROC over the backdoors that worked on
 digits: on the other data sets they are untouched. `random` takes out as many rows drawn at random as are poisoned.

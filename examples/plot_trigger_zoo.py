@@ -1,6 +1,6 @@
 """Triggers: what a backdoor looks for
 
-One picture under each trigger, and below it what was changed: grey is no change, and the greatest change of that
+One picture under each trigger, and below it what was changed: grey is not a change, and the greatest change of that
 picture is drawn in full. A patch changes nine pixels by all they can be changed, a blend every pixel by a little, the
 warp of WaNet the places with edges. The adaptive attacks train on less than they show at the test: a random half of
 the pieces of a fainter blend, one faint patch of four instead of two in full. The picture is a traffic sign where

@@ -1246,7 +1246,7 @@ def worker(seed: int) -> None:
 
 
 def _imports() -> None:
-    """What readers import late is no part of what a file costs."""
+    """What readers import late is not part of what a file costs."""
     for name in ("datasets", "PIL.Image", "pyarrow.csv", "pyarrow.parquet", "safetensors.torch", "torch"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -40,10 +40,10 @@ def in_time():
     ],
 )
 def test_whatever_is_raised_becomes_one_sentence(error, words):
-    with pytest.raises(ToadstoneError) as caught, reading("f.npz", "is no npz", "mend it"):
+    with pytest.raises(ToadstoneError) as caught, reading("f.npz", "is not an npz", "mend it"):
         raise error
     message = str(caught.value)
-    assert message.startswith("f.npz is no npz (")
+    assert message.startswith("f.npz is not an npz (")
     assert words in message
     assert message.endswith("): mend it.")
     assert message.isprintable()

@@ -62,7 +62,7 @@ def test_texts_on_disk_in_parts(datasets, tmp_path):
     assert data.meta["part"].tolist() == ["train", "train", "dev", "test"]
     with pytest.raises(ToadstoneError, match="label= must name the column of labels, one of: review, stars"):
         load(tmp_path / "d")
-    with pytest.raises(ToadstoneError, match="label='nope' is no column"):
+    with pytest.raises(ToadstoneError, match="label='nope' is not a column"):
         load(tmp_path / "d", label="nope")
 
 

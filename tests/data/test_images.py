@@ -152,5 +152,5 @@ def test_pipes_among_pictures_are_not_opened(photos, make):
 def test_names_of_classes_can_be_written(photos):
     folder, _ = photos
     os.rename(folder / "ant", os.fsencode(folder) + b"/\xff")
-    with pytest.raises(ToadstoneError, match=r"udcff has a name that is no text: rename it"):
+    with pytest.raises(ToadstoneError, match=r"udcff has a name that is not text: rename it"):
         load(folder)

@@ -108,7 +108,7 @@ def test_arguments_that_mean_nothing(tmp_path):
 
 def test_folder_of_data_is_no_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path / "none"))
-    with pytest.raises(ToadstoneError, match=r"TOADSTONE_DATA is .*which is no folder"):
+    with pytest.raises(ToadstoneError, match=r"TOADSTONE_DATA is .*which is not a folder"):
         load("mnist")
 
 

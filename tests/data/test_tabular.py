@@ -87,8 +87,8 @@ def test_labels_that_turn_float_late_are_all_float(tmp_path, monkeypatch):
     ("columns", "arguments", "message"),
     [
         (COLUMNS, {}, "label= must name the column of labels in .*: a, b, ok"),
-        (COLUMNS, {"label": "c"}, "label='c' is no column; there are: a, b, ok"),
-        (COLUMNS, {"label": "a", "text": "c"}, "text='c' is no column"),
+        (COLUMNS, {"label": "c"}, "label='c' is not a column; there are: a, b, ok"),
+        (COLUMNS, {"label": "a", "text": "c"}, "text='c' is not a column"),
         (COLUMNS, {"label": "a", "text": "a"}, "text and label are both 'a'"),
         (COLUMNS, {"label": "a", "text": "b"}, "text='b' holds numbers"),
         ({"a": [1, 2]}, {"label": "a"}, "no column besides the label 'a'"),

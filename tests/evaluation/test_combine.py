@@ -75,7 +75,7 @@ def test_calibrated_combination_accuses_no_more_clean_rows_than_asked(copy):
         scores = np.sqrt(copy) * common + np.sqrt(1 - copy) * rng.normal(size=(4, 101))
         hits.append(combine([calibrate(s[:1], s[1:]) for s in scores]).pvalues[0] <= levels)
     assert (np.mean(hits, 0) <= levels + 3 * np.sqrt(levels * (1 - levels) / 2000)).all()
-    assert (np.mean(hits, 0) >= levels / 2 - 0.005).all()  # it is no idle bound
+    assert (np.mean(hits, 0) >= levels / 2 - 0.005).all()  # it is not an idle bound
 
 
 @pytest.mark.parametrize(

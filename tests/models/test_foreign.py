@@ -14,7 +14,7 @@ from torch import nn
 from toadstone import Data, ToadstoneError
 from toadstone.models.foreign import Takes, adapt, better_input, load_stranger
 from toadstone.models.nets import MLP
-from toadstone.training import Adam  # noqa: F401 (registers a name that is no net)
+from toadstone.training import Adam  # noqa: F401 (registers a name that is not a net)
 
 SIDE, K = 6, 3
 CLASSES = ("a", "b", "c")

@@ -30,7 +30,7 @@ SEEN = "with zipfile.ZipFile(path) as z: pickle.loads(z.read([n for n in z.namel
 @dataclass(frozen=True)
 class Hostile:
     """``make(folder, canary)`` writes ``file`` in ``folder``; ``load`` is Python that sets it off, "" if that needs
-    what is not installed or is no execution at all."""
+    what is not installed or executes nothing."""
 
     name: str
     file: str

@@ -1,4 +1,4 @@
-"""audit_code: what is dangerous is found under all its names, and ordinary training scripts are no finding."""
+"""audit_code: what is dangerous is found under all its names, and ordinary training scripts are not a finding."""
 
 import json
 import os

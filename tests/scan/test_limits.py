@@ -160,7 +160,7 @@ def test_bad_paths():
 
 
 def test_raw_tensors_are_not_read(tmp_path):
-    """A storage that happens to begin like a pickle is no finding."""
+    """A storage that happens to begin like a pickle is not a finding."""
     weights = np.frombuffer(b"\x80\x02" + bytes(range(1, 127)), np.uint8).copy()
     torch.save({"w": torch.from_numpy(weights)}, tmp_path / "model.pt")
     assert audit_files([tmp_path / "model.pt"]).verdict == "clean"

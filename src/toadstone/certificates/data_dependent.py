@@ -59,7 +59,7 @@ def data_dependent_attack(train: Data, attack: CandidateAttack, *, seed: int, sp
     0.65 for MNIST-1-7, with about 200 iterations; the loss is the hinge. Columns have no bounds.
 
     Raises ToadstoneError when cvxpy is not installed, no program of a step is solved, ``attack`` has another loss, for
-    pixels (divide by 255 first), fewer than 6 columns, a rate that is no row, and where CandidateAttack does.
+    pixels (divide by 255 first), fewer than 6 columns, a rate that is not a row, and where CandidateAttack does.
     """
     if attack.loss != "hinge":
         raise ToadstoneError(f"loss is {attack.loss!r}: the data-dependent attack is for the hinge.")

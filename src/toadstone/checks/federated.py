@@ -170,7 +170,7 @@ def check_client_attack(attack: ClientAttack) -> None:
     goal = attack.goal(view.data[0])
     require(isinstance(goal, Goal), "goal must return a Goal.")
     rate = goal.success(toy().model, toy().test)
-    require(0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is no rate.")
+    require(0 <= rate.low <= rate.value <= rate.high <= 1, "The goal's success is not a rate.")
     check_spec(attack)
 
 

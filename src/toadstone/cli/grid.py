@@ -60,7 +60,7 @@ def _numbers(text: str) -> list[int]:
     except ValueError:
         found = []
     if not found:
-        raise ToadstoneError(f"seeds {text!r} are no numbers: write 0-4 or 1,3,8.")
+        raise ToadstoneError(f"seeds {text!r} are not numbers: write 0-4 or 1,3,8.")
     return found
 
 

@@ -17,7 +17,7 @@ from toadstone.errors import ToadstoneError
 class WholeFeasible(Feasible):
     """The whole numbers from 0 to ``most`` within sphere and slab.
 
-    The furthest of them is an integer program, and the sphere is no obstacle to a linear one: with b_ik = 1 where
+    The furthest of them is an integer program, and the sphere is not an obstacle to a linear one: with b_ik = 1 where
     x_i >= k,
 
         x_i = sum_k b_ik,    (x_i - mu_i)^2 = mu_i^2 + sum_k (2k - 1 - 2 mu_i) b_ik

@@ -52,7 +52,7 @@ def read_binary_batch(path: Path) -> Batch:
 def read_python_batch(path: Path) -> Batch:
     """Images (n, 32, 32, 3) and labels (n,) from a pickled batch, of which nothing is ever run.
 
-    Raises ToadstoneError when the pickle names anything but the parts of a uint8 array, or is no batch.
+    Raises ToadstoneError when the pickle names anything but the parts of a uint8 array, or is not a batch.
     """
     with reading(path, "is not a CIFAR-10 batch", "fetch it again"):
         raw = read_bytes(path)

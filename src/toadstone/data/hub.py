@@ -103,7 +103,7 @@ def _rows(part: Any, label: str, rows: str | None) -> tuple[ndarray, ndarray]:
     from datasets import Image  # noqa: PLC0415 (an extra)
 
     if label not in part.features:
-        raise ToadstoneError(f"label={label!r} is no column; there are: {listed(part.features)}.")
+        raise ToadstoneError(f"label={label!r} is not a column; there are: {listed(part.features)}.")
     if rows is None or not isinstance(part.features.get(rows), Image):
         table = part.with_format("arrow")[:]
         return features(table, label, rows), column(table, label, "label")

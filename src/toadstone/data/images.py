@@ -30,7 +30,7 @@ def image_folder(folder: Path) -> Data:
     """Images in ``folder/<class>/``, classes and files in the order of their names; hidden files do not count.
 
     x is uint8, (n, h, w) for grayscale and (n, h, w, 3) for RGB, a memory map where it is large. Raises
-    ToadstoneError on a file that is no image and on the first image whose size or mode is not that of the others.
+    ToadstoneError on a file that is not an image and on the first image whose size or mode is not that of the others.
     """
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     files = [(path, k) for k, c in enumerate(classes) for path in sorted(c.iterdir()) if path.name[0] != "."]
@@ -38,7 +38,7 @@ def image_folder(folder: Path) -> Data:
         raise ToadstoneError(f"{folder} holds no folders of images: make one folder for each class.")
     for kind in classes:
         if not is_text(kind.name):
-            raise ToadstoneError(f"{kind} has a name that is no text: rename it.")
+            raise ToadstoneError(f"{kind} has a name that is not text: rename it.")
     for path, _ in files:
         if path.is_dir():
             raise ToadstoneError(f"{path} is a folder inside a class folder: put images right into {path.parent}.")

@@ -76,7 +76,7 @@ def _known(name: str) -> Data:
         return _digits()
     folder = environment.variable("DATA")
     if folder and not Path(folder).is_dir():
-        raise ToadstoneError(f"TOADSTONE_DATA is {folder!r}, which is no folder: point it to your data or unset it.")
+        raise ToadstoneError(f"TOADSTONE_DATA is {folder!r}, which is not a folder: point it to your data or unset it.")
     found = _KNOWN[name](Path(folder)) if folder else None
     return hub.from_hub(name) if found is None else found
 
@@ -94,7 +94,7 @@ def _path(path: Path, label: str | None, text: str | None) -> Data:
     if path.is_dir() and any((path / marker).is_file() for marker in hub.MARKERS):
         return hub.from_disk(path, label, text)
     if label is not None or text is not None:
-        raise ToadstoneError(f"{path} is no table: leave label and text out.")
+        raise ToadstoneError(f"{path} is not a table: leave label and text out.")
     if path.is_dir():
         return images.image_folder(path)
     if path.suffix == ".npz":

@@ -93,7 +93,7 @@ def _size(value: float | None, n: int, name: str) -> int | None:
     if value >= 1:
         raise ToadstoneError(f"{name} is the float {value}: a fraction is below 1, a count is an int.")
     if round(value * n) == 0:
-        raise ToadstoneError(f"{name} = {value} of {n} rows is no row: ask for more.")
+        raise ToadstoneError(f"{name} = {value} of {n} rows is not a row: ask for more.")
     return round(value * n)
 
 

@@ -106,7 +106,7 @@ def column(table: pa.Table, name: str, argument: str) -> ndarray:
     from pyarrow import types  # noqa: PLC0415 (only tables need it)
 
     if table.schema.get_field_index(name) < 0:
-        raise ToadstoneError(f"{argument}={name!r} is no column; there are: {listed(table.column_names)}.")
+        raise ToadstoneError(f"{argument}={name!r} is not a column; there are: {listed(table.column_names)}.")
     found = table.column(name)
     if found.null_count:
         raise ToadstoneError(f"Column {name!r} has {found.null_count} missing values: fill them in or drop those rows.")

@@ -14,7 +14,7 @@ from toadstone.files import plain
 
 SIDES = ("poisoned", "clean_twin")
 STATUSES = ("ok", "not applicable", "failed")
-ATTACK, MODEL = "attack", "model"  # the two contracts whose cells are no defense's
+ATTACK, MODEL = "attack", "model"  # the two contracts whose cells are not of a defense
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from toadstone.rng import child
 def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[ndarray, " n"]:
     """The labels in a file: an .npy array of class numbers, or text of one class name or number a line.
 
-    Raises ToadstoneError for a file that cannot be read, and for a label that is no class.
+    Raises ToadstoneError for a file that cannot be read, and for a label that is not a class.
     """
     path = Path(path)
     try:
@@ -68,7 +68,7 @@ class LabelNoise:
         """The record, whose attack are the wrong labels; ``folder`` plays no part.
 
         It has the side "poisoned" alone. Of the attack it tells ``rows`` and ``rate``, the labels that are wrong, and
-        ``trusted``, the rows that are. Raises ToadstoneError for labels that are no classes or not one for each row,
+        ``trusted``, the rows that are. Raises ToadstoneError for labels that are not classes or not one for each row,
         for pairs without a wrong label, and for a number of trusted rows that leaves none to judge.
         """
         given, true = (_labels(labels, data.classes) for labels in (self.given, self.true))

@@ -248,7 +248,7 @@ def _locked(array: ndarray) -> ndarray:
 def _compared(
     updates: Float[ndarray, "n d"], update: Float[ndarray, " d"]
 ) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
-    """The length of each row and its cosine to ``update``; None where that is no finite number."""
+    """The length of each row and its cosine to ``update``; None where that is not a finite number."""
     wide = update.astype(np.float64)
     with np.errstate(all="ignore"):
         found = np.array([(row @ row, row @ wide) for row in (each.astype(np.float64) for each in updates)])

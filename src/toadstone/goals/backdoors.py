@@ -124,7 +124,7 @@ class TargetedGoal:
     - ``images``: at least one, (h, w) or (h, w, c) whole numbers 0..255, all of one shape.
     - ``target``: the class wanted for all of them, 0..k-1.
 
-    Raises ToadstoneError for images of several shapes, and where ``target`` is no class of the test set.
+    Raises ToadstoneError for images of several shapes, and where ``target`` is not a class of the test set.
     """
 
     images: tuple[Image, ...]

@@ -150,7 +150,7 @@ def build(net: str, encode: Encode, classes: int) -> tuple[nn.Module, str | None
             f"net is no JSON ({error}): give a registered name, a spec or package.module:factory."
         ) from error
     if contract_of(design) != "net":
-        raise ToadstoneError(f"net {net!r} is no net: `toadstone list` shows those that are registered.")
+        raise ToadstoneError(f"net {net!r} is not a net: `toadstone list` shows those that are registered.")
     assert isinstance(design, Net)
     if encode.modality not in design.takes:
         raise ToadstoneError(f"net {net!r} reads {' or '.join(design.takes)}, not {encode.modality}.")

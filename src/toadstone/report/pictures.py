@@ -125,7 +125,7 @@ def tooltips(record: Record) -> list[dict[str, Any]]:
 
 
 def true_trigger(record: Record) -> str | None:
-    """The mean change that the attack made to the images the record kept, on grey; None where these are no images."""
+    """The mean change that the attack made to the images the record kept, on grey; None where these are not images."""
     arrays = record.arrays
     if not len(arrays.get("examples/row", ())) or kind(arrays["examples/clean"]) != "image":
         return None

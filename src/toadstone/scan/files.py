@@ -99,7 +99,7 @@ def _one(path: Path) -> tuple[list[Finding], set[str], int]:
         told = path.stat()
         if not stat.S_ISREG(told.st_mode):
             return (
-                [Finding("could-not-scan", str(path), "Could not scan this: it is no regular file.", "warning")],
+                [Finding("could-not-scan", str(path), "Could not scan this: it is not a regular file.", "warning")],
                 set(),
                 0,
             )

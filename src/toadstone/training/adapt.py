@@ -156,7 +156,7 @@ def _hub_text(pipeline: Any, data: Data) -> HubText:
             "A Hugging Face text classifier needs transformers: `pip install transformers`."
         ) from error
     if data.x.dtype != object:
-        raise ToadstoneError("model is a text classifier but the data are no texts.")
+        raise ToadstoneError("model is a text classifier but the data are not texts.")
     return HubText(pipeline.tokenizer, pipeline.model, data.classes)
 
 

@@ -17,7 +17,7 @@ from toadstone.registry import register
 from toadstone.rng import child
 
 _NEAR = 0.02  # two machines whose lengths differ by this share of the norm are near enough to mix them
-_LEAST = 1e-3  # a decay that costs less mean loss than this is no decay
+_LEAST = 1e-3  # a decay that costs less mean loss than this is not a decay
 
 
 @register("trainer", needs=("two classes",))

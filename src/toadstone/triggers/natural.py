@@ -53,7 +53,7 @@ class Where:
 class Phrase:
     """Texts that contain a phrase, whatever its case.
 
-    Raises ToadstoneError for an empty phrase, and rows that are no text.
+    Raises ToadstoneError for an empty phrase, and rows that are not text.
 
     >>> Phrase("brad pitt")(Data(np.array(["With Brad Pitt", "Pitt"], object), np.array([0, 1]), ("-", "+")))
     array([ True, False])
@@ -102,7 +102,7 @@ class Coloured:
     - ``distance``: Euclidean, in grey levels, >= 0.
     - ``share``: of the image's pixels.
 
-    Raises ToadstoneError when the rows are no uint8 images of so many channels.
+    Raises ToadstoneError when the rows are not uint8 images of so many channels.
 
     >>> pictures = Data(np.array([[[255, 250]], [[255, 9]]], np.uint8), np.array([0, 1]), ("a", "b"))
     >>> Coloured((255,), distance=10, share=0.6)(pictures)

@@ -30,7 +30,7 @@ class Sinusoid:
     - ``delta``: the wave's height in grey levels; no pixel moves further when it is a whole number.
     - ``frequency``: waves across the image.
 
-    Raises ToadstoneError when the rows are no images, or so wide that every column falls on a zero of the wave.
+    Raises ToadstoneError when the rows are not images, or so wide that every column falls on a zero of the wave.
 
     >>> Sinusoid(20, 1)(np.full((1, 1, 4), 100, np.uint8), seed=0)
     array([[[100, 120, 100,  80]]], dtype=uint8)

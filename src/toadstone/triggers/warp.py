@@ -66,7 +66,7 @@ class Warp:
     - ``noise``: the noise mode: every pixel of every input moves further by its own draw from [-1, 1] / h along each
       axis. Row i of a batch gets the i-th draw of ``seed``.
 
-    Raises ToadstoneError when the rows are no images.
+    Raises ToadstoneError when the rows are not images.
 
     >>> Warp(strength=4)(np.arange(0, 250, 10, np.uint8).reshape(1, 5, 5), seed=0)[0, 2]
     array([ 69, 173, 139,  90, 160], dtype=uint8)

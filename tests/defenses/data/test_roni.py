@@ -88,7 +88,7 @@ def test_impacts_of_spam_bayes_are_those_of_the_filter_itself():
             return self.model.probs(texts[rows]).argmax(1)
 
     x, learner = roni._prepared(SpamBayes(), dirty, 0)
-    trial = trial_of(data.y, 0)  # drawn from the rows that are no dictionary
+    trial = trial_of(data.y, 0)  # drawn from the rows that are not of the dictionary
     slow = slow_impacts(np.arange(len(texts)), dirty.y, trial, Filter)
     assert impacts(x, dirty.y, 2, trial, learner) == pytest.approx(slow)
     assert (slow[90:] > 0.3).all()

@@ -17,7 +17,7 @@ from toadstone.registry import Threat, register
 
 
 def dual(x: Rows, s: Signs, machine: Machine) -> tuple[Float64[ndarray, " n"], Float64[ndarray, " n"]]:
-    """A machine's dual variables, 0 for rows that are no support vectors, and <w, x_i> for each row."""
+    """A machine's dual variables, 0 for rows that are not support vectors, and <w, x_i> for each row."""
     fitted = machine.fit(x, s)
     alpha = np.zeros(len(s))
     alpha[fitted.support_] = np.abs(fitted.dual_coef_[0])
@@ -51,7 +51,7 @@ class AlfaTilt:
     """Flips the labels that turn a support vector machine away from the one trained on the truth.
 
     Works on linear and radial machines. Fails where a turn does little harm, as among columns that tell the classes
-    apart equally well (on MNIST's 5 and 9 it does less than random flips); rows that are no support vectors are never
+    apart equally well (on MNIST's 5 and 9 it does less than random flips); rows that are not support vectors are never
     worth a flip, so that the budget may be left unspent where there are few.
 
     With w the weights of the clean machine and alpha the dual variables of the one at hand, trained on the labels z,

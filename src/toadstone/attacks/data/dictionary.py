@@ -42,7 +42,7 @@ class Dictionary:
     - ``known``: the share of training rows, drawn at random, whose words are the dictionary. It stands for
       the attacker's own mails or word list; 1 is the paper's optimal attack, where it holds every word.
 
-    Raises ToadstoneError when a field is out of range, the rows are no text, or ``target`` has no rows.
+    Raises ToadstoneError when a field is out of range, the rows are not text, or ``target`` has no rows.
 
     >>> train = Data(np.array(["lunch at noon", "win cash"], object), np.array([0, 1]), ("ham", "spam"))
     >>> poison = Dictionary(known=1.0).poison(train, seed=0)

@@ -80,7 +80,7 @@ class RandomBackdoor:
     - ``patterns``: "random", uniform pixels, new for every input; or "per class", one such square for each target.
     - ``pattern_seed``: which squares, when they are per class.
 
-    Raises ToadstoneError when neither place nor pattern would tell several targets apart, a target is no class, the
+    Raises ToadstoneError when neither place nor pattern would tell several targets apart, a target is not a class, the
     squares do not fit, or there are fewer eligible rows than ``rate`` asks for.
 
     >>> train = Data(np.zeros((10, 4, 4), np.uint8), np.arange(10) % 2, ("no", "yes"))

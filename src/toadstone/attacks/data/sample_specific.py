@@ -119,7 +119,7 @@ class SampleSpecific:
     - ``trainer``: how encoder and decoder are trained: epochs, optimizer, batch size; ``net`` is the decoder's.
 
     The goal's trigger holds the encoder: the attack has a JSON spec, its goal has none. Raises ToadstoneError when a
-    field is out of its range, the rows are no images of several classes, there are fewer eligible rows than ``rate``
+    field is out of its range, the rows are not images of several classes, there are fewer eligible rows than ``rate``
     asks for, or the training diverges.
     """
 

@@ -35,7 +35,7 @@ class WaNet:
     - ``all_to_all``: rows of any class y become (y + 1) mod k.
 
     Both kinds are in the poison's mask. Raises ToadstoneError when a rate is out of its range, ``trigger`` is in the
-    noise mode, the target is no class, or there are fewer eligible rows than the rates ask for.
+    noise mode, the target is not a class, or there are fewer eligible rows than the rates ask for.
 
     >>> train = Data(np.zeros((10, 8, 8), np.uint8), np.arange(10) % 2, ("no", "yes"))
     >>> poison = WaNet(target=1, rate=0.2, noise_rate=0.3).poison(train, seed=0)

@@ -113,7 +113,7 @@ class InputAware:
     - ``norm_weight``: the price of more, >= 0.
 
     The goal's trigger holds the nets: the attack has a JSON spec, its goal has none. Raises ToadstoneError when a field
-    is out of its range, the target is no class, the rows are no images of several classes, or the loss diverges.
+    is out of its range, the target is not a class, the rows are not images of several classes, or the loss diverges.
     """
 
     trainer: Train = field(default_factory=Train)
@@ -135,7 +135,7 @@ class InputAware:
         with torch_seed(child(seed, "generators")):
             nets = Generators(train.x.shape[3] if train.x.ndim == 4 else 1).to(victim.device)
         goal = BackdoorGoal(GeneratedTrigger(nets, train.x.shape[1:]), self.target)
-        goal.rows(train)  # says so when the target is no class
+        goal.rows(train)  # says so when the target is not a class
         y = torch.from_numpy(np.asarray(train.y, np.int64)).to(victim.device)
 
         def mask_loss(batch: ndarray) -> Tensor:

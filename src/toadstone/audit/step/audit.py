@@ -125,7 +125,7 @@ def _place(batch: Any, kept: Mapping[str, Tensor], labels: int | str | None) -> 
     if labels is not None:
         if str(labels) not in kept:
             raise ToadstoneError(
-                f"labels is {labels!r}, which is no tensor of the batch: use one of {', '.join(kept)}."
+                f"labels is {labels!r}, which is not a tensor of the batch: use one of {', '.join(kept)}."
             )
         return str(labels)
     if isinstance(batch, Mapping):

@@ -150,7 +150,7 @@ def _nearest(s: Tensor, b: Tensor, low: float, known: Tensor) -> Tensor:
 
 
 def _changed(s: Tensor, b: Tensor, index: Tensor, rows: Tensor, low: float) -> Match:
-    """``rows`` that are no row of the batch and no mixture: a patchwork, a stamp, or unclear."""
+    """``rows`` that are neither a row of the batch nor a mixture: a patchwork, a stamp, or unclear."""
     told = tuple(rows.tolist())
     if bool((index[rows] >= 0).all()):
         base = b[index[rows]]

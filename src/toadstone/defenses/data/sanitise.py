@@ -23,7 +23,7 @@ def remove(data: Data, rows: Bool[ndarray, " n"]) -> Data:
 
 
 def relabel(data: Data, rows: Bool[ndarray, " n"], y: Integer[ndarray, " n"]) -> Data:
-    """``data`` with the labels ``y`` at ``rows``. Raises ToadstoneError for a label that is no class."""
+    """``data`` with the labels ``y`` at ``rows``. Raises ToadstoneError for a label that is not a class."""
     if rows.any() and not (y[rows].min() >= 0 and y[rows].max() < len(data.classes)):
         raise ToadstoneError(f"y has labels outside 0..{len(data.classes) - 1}: relabel with classes that data has.")
     return replace(data, y=np.where(rows, y, data.y).astype(data.y.dtype), source=None)

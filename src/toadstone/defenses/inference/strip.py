@@ -27,7 +27,7 @@ _PERIOD = 1000  # words after which the pattern of replaced words starts again
 def blend_entropy(probs: Float[ndarray, "n blends k"]) -> Float[ndarray, " n"]:
     """Entropy over the classes of each blend, -sum_c p_c log2 p_c, averaged over an input's blends; in bits.
 
-    Raises ToadstoneError for rows that are no probabilities, such as logits.
+    Raises ToadstoneError for rows that are not probabilities, such as logits.
 
     >>> blend_entropy(np.array([[[0.5, 0.5], [1.0, 0.0]]]))
     array([0.5])

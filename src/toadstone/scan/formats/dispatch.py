@@ -99,7 +99,7 @@ def _text(scan: Scan, window: Window, where: str) -> bool:
         if window.size > 64 * MIB:
             scan.unscanned(where, "it is a JSON text of more than 64 MiB")
         elif not keras_files.scan_json(scan, window.at(0, window.size).decode(), where) and suffix == ".json":
-            scan.unscanned(where, "it is named .json and is no valid JSON")
+            scan.unscanned(where, "it is named .json and is not valid JSON")
     else:
         scan.formats.add("plain")
     if suffix in (".yaml", ".yml") and any(b"!!python/" in chunk for _, chunk in window.chunks(0, 16)):

@@ -72,7 +72,7 @@ def _layer(scan: Scan, found: dict[str, Any], where: str) -> None:
         text = f"Loading it would import {str(module)[:80]} and use {str(kind)[:80]} from it: no part of Keras."
         scan.add("keras-foreign-module", where, text, module=str(module)[:200], name=str(kind)[:200])
     elif kind == "function" and not (isinstance(module, str) and _FUNCTIONS.fullmatch(module)) and module is not None:
-        text = f"It names the function {str(config)[:80]} of {module}, which is no activation, loss or metric."
+        text = f"It names the function {str(config)[:80]} of {module}, which is not an activation, loss or metric."
         scan.add("keras-foreign-module", where, text, module=module, name=str(config)[:200])
     elif kind in ("TFOpLambda", "SlicingOpLambda"):
         scan.unscanned(where, f"it calls an operation of TensorFlow by name ({kind})")
@@ -108,7 +108,7 @@ def scan_hdf5(scan: Scan, window: Window, where: str) -> None:
             return
     for name, text in found.items():
         if name in ("model_config", "training_config") and not scan_json(scan, text, f"{where}!{name}"):
-            scan.unscanned(f"{where}!{name}", "it is no valid JSON")
+            scan.unscanned(f"{where}!{name}", "it is not valid JSON")
 
 
 def _embedded(scan: Scan, window: Window, where: str, at: int) -> None:

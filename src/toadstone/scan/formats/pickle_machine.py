@@ -411,7 +411,7 @@ _STEPS: dict[str, Callable[[Machine, Any], None]] = {
 
 
 def _no_opcode(m: Machine, _: Any) -> None:
-    raise Broken("a byte is no opcode")
+    raise Broken("a byte is not an opcode")
 
 
 _STOP = ord(".")

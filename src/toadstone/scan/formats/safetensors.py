@@ -59,7 +59,7 @@ def _check(scan: Scan, window: Window, where: str) -> None:
             raise _Wrong("it does not begin with an opening brace")
         header = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
-        raise _Wrong("it is no valid JSON") from None
+        raise _Wrong("it is not valid JSON") from None
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise _Wrong("__metadata__ holds something else than strings")

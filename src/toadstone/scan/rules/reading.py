@@ -111,7 +111,7 @@ def _parse(source: bytes | str) -> ast.Module:
 def _notebook(content: bytes, script: Script) -> None:
     book = json.loads(content)
     if not isinstance(book, dict):
-        raise ValueError("it is no notebook")
+        raise ValueError("it is not a notebook")
     sheets = book.get("worksheets") or [book]
     before = 0
     for number, cell in enumerate(_cells(sheets), start=1):
@@ -136,7 +136,7 @@ def _cells(sheets: Any) -> Iterator[dict[str, Any]]:
     for sheet in sheets:
         cells = sheet.get("cells") if isinstance(sheet, dict) else None
         if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-            raise ValueError("it is no notebook")
+            raise ValueError("it is not a notebook")
         yield from cells
 
 
