@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -173,3 +174,4 @@ def test_a_device_is_taken_from_the_option(toadstone, monkeypatch, tmp_path):
     monkeypatch.setenv("TOADSTONE_DEVICE", "nowhere")
     trainer = '{"name": "train", "net": {"name": "logistic"}, "epochs": 1}'
     assert toadstone("train", "digits", "-o", "model", "--trainer", trainer, "--device", "cpu").exit_code == 0
+    assert os.environ["TOADSTONE_DEVICE"] == "cpu"

@@ -169,7 +169,7 @@ def test_spec_makes_the_same_again():
         ({"test": 1.0}, "a fraction is below 1"),
         ({"clean": float("nan")}, "clean is nan"),
         ({"clean": True}, "clean is True"),
-        ({"clean": 0.001}, "is no row"),
+        ({"clean": 0.001}, "is not a row"),
         ({"test": 80, "clean": 30}, "clean asks for 30"),
         ({"train": 90}, "train asks for 90"),
         ({"train": 1, "test": 10, "clean": 10}, "no row in train"),

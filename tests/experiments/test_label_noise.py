@@ -94,7 +94,7 @@ Y = np.zeros(len(DIGITS), np.int64)
         (Y[1:], DIGITS.y, 100, "given must hold one label"),
         (Y, DIGITS.y + 1, 100, "true must hold one label"),
         (Y, DIGITS.y, 1000, "trusted must lie in"),
-        (Y, DIGITS.y, 0, "trusted must lie in"),
+        (Y, DIGITS.y, 0, "trusted must be at least 1"),
     ],
 )
 def test_pairs_that_cannot_be(given, true, trusted, word):

@@ -173,7 +173,7 @@ def test_each_mistake_has_its_sentence(tmp_path, monkeypatch):
         ("nowhere.at.all:make", good, {}, "could not be made"),
         ("somebodys:broken", good, {}, "ZeroDivisionError"),
         ("somebodys:number", good, {}, "Module"),
-        ("adam", good, {}, "is no net"),
+        ("adam", good, {}, "is not a net"),
         ("{", good, {}, "no JSON"),
         ("bag-of-embeddings", good, {}, "reads text"),
         ("somebodys:make", good, {"layout": "nhwc"}, "channels-first"),

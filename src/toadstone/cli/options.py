@@ -18,10 +18,11 @@ T = TypeVar("T")
 
 def _use_device(name: str) -> str:
     if name != "auto":
-        from toadstone.environment import device
+        from toadstone.environment import on_device
 
+        with on_device(name):  # refuses one that is not there
+            pass
         os.environ["TOADSTONE_DEVICE"] = name
-        device()
     return name
 
 

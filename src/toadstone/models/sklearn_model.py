@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.special import softmax
 
 from toadstone.core import check_rows
-from toadstone.errors import ToadstoneError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.overlay import Rows
 
 
@@ -55,7 +55,9 @@ class SklearnModel:
         trees = getattr(self.estimator, "estimators_", None)
         if trees is None or not hasattr(trees[0], "tree_"):
             name = type(self.estimator).__name__
-            raise ToadstoneError(f"model {name} has no features to read; use a detector that needs only probabilities.")
+            raise NotApplicableError(
+                f"model {name} has no features to read; use a detector that needs only probabilities."
+            )
         rows = flat(x)
         return np.concatenate([t.predict_proba(rows)[:, 1:] for t in trees], 1).astype(np.float32)
 
