@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from common import Remember, arguments, finish
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone import Data, load, split
 from toadstone.attacks import Backdoor

@@ -266,19 +266,22 @@ def modules(folder: Path) -> list[Path]:
 
 
 def public(init: Path) -> list[str]:
-    """The full names that a package's `__all__` or its table of lazy imports makes public."""
+    """The full names that a package's `__all__` or its stub makes public."""
     return [f"{module}.{name}" for name, module in _public(init)]
 
 
 def _public(init: Path) -> Iterator[tuple[str, str]]:
-    package = ".".join(init.parent.relative_to(SOURCE).parts)
-    tree = ast.parse(init.read_text())
+    package, stub = ".".join(init.parent.relative_to(SOURCE).parts), init.with_suffix(".pyi")
+    tree = ast.parse((stub if stub.exists() else init).read_text())
     origins = {
-        alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.name: f"{package}.{node.module}" if node.level else node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
     }
+    if stub.exists():
+        yield from origins.items()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazy":
-            yield from ast.literal_eval(node.args[1]).items()
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
             yield from ((name, origins.get(name) or package) for name in ast.literal_eval(node.value))
 

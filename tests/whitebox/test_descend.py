@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.whitebox.balls import L2, Box, Inside, Linf, Simplex
 from toadstone.whitebox.descend import Adam, Search, Steepest, descend

@@ -55,7 +55,7 @@ def built(text_or_path: str, name: str) -> Any:
     from toadstone.files import reading
     from toadstone.registry import from_spec
 
-    with reading(name, "is no spec", "mend it"):
+    with reading(name, "is not a spec", "mend it"):
         return from_spec(read_json(text_or_path, name))
 
 

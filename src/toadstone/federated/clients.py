@@ -13,7 +13,7 @@ from annotated_types import Ge, Lt
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError

@@ -93,7 +93,7 @@ class Scaler:
 
     def _torch(self, plane: UInt8[ndarray, "h w"]) -> UInt8[ndarray, "a b"]:
         import torch  # noqa: PLC0415 (the other libraries need none)
-        from torch.nn import functional as F  # noqa: N812, PLC0415 (torch's own idiom)
+        from torch.nn import functional as F  # noqa: PLC0415 (torch's own idiom)
 
         x = torch.tensor(plane, dtype=torch.float32)[None, None]
         out = F.interpolate(x, (self.height, self.width), mode=self.kernel, antialias=self.antialias)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.whitebox.balls import Inside, Linf
 from toadstone.whitebox.budget import Budget

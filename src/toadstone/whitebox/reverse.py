@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.core import Data
 from toadstone.models.torch_model import TorchModel

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.attacks.federated.label_flip import LabelFlip
 from toadstone.attacks.federated.local_training import Descent, net_at, pooled, scaled, tensors

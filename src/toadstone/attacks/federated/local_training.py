@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.core import Attack, Data
 from toadstone.errors import ToadstoneError

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own idiom)
+from torch.nn import functional as F
 
 from toadstone.core import Data, Evidence, Mended, Model
 from toadstone.errors import NotApplicableError, ToadstoneError
