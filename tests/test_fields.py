@@ -243,3 +243,14 @@ def test_describe_reads_as_the_sentences_do():
     assert words["which"] == "per class or any"
     assert words["again"] == "True or False"
     assert describe(Patch)["value"] == "a whole number in 0..255, or at least one value, each a whole number in 0..255"
+
+
+def test_a_type_that_only_a_type_checker_imports_is_not_checked():
+    @checked
+    @dataclasses.dataclass(frozen=True)
+    class Strange:
+        part: "NowhereToBeFound"  # noqa: F821
+        share: Share = 0.5
+
+    assert Strange(3, share=2).share == 2
+    assert describe(Strange) == {}

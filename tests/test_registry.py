@@ -102,7 +102,11 @@ def test_an_entry_is_what_the_class_says():
         assert found.description == inspect.getdoc(found.cls)
         assert list(found.parameters) == [f.name for f in fields(found.cls)]
         assert contract_of(object.__new__(found.cls)) == found.contract
-    by_hand = {"trigger": ("Trigger", None), "target": ("int", "0"), "rate": ("Share", "0.1")}
+    by_hand = {
+        "trigger": ("a Trigger", None),
+        "target": ("a whole number", "0"),
+        "rate": ("a number in (0, 1)", "0.1"),
+    }
     assert {name: tuple(p) for name, p in entry("backdoor").parameters.items() if name in by_hand} == by_hand
 
 
@@ -150,8 +154,8 @@ def test_a_class_of_a_script_is_found_and_its_place_follows_its_contract():
     assert (found.side, found.stage, found.needs, found.cls) == ("defenses", "inference", ("labels",), OfAScript)
     assert (found.summary, found.description, found.paper) == ("Watches. Nobody 2026.",) * 3
     assert {k: tuple(p) for k, p in found.parameters.items()} == {
-        "share": ("float", None),
-        "names": ("tuple", "('a',)"),
+        "share": ("a number", None),
+        "names": ("values", "('a',)"),
     }
     assert found in entries()
     assert name_of(OfAScript(1.0)) == "of-a-script"

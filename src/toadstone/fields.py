@@ -105,7 +105,10 @@ def describe(cls: type) -> dict[str, str]:
 
 @functools.cache
 def _kinds(cls: type) -> dict[str, Any]:
-    hints = get_type_hints(cls, include_extras=True)
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except NameError:  # a name that only a type checker imports: nothing can be said of the fields
+        return {}
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
 
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from toadstone import plugins
 from toadstone.errors import ToadstoneError
-from toadstone.fields import checked
+from toadstone.fields import checked, describe
 
 C = TypeVar("C", bound=type)
 
@@ -64,7 +64,7 @@ THREATS: dict[str, Callable[[Threat], bool]] = {
 
 
 class Parameter(NamedTuple):
-    """The type of a field and its default, as they are written; ``default`` None where a spec must give it."""
+    """What a field may hold, in words, and its default as written; ``default`` None where a spec must give it."""
 
     type: str
     default: str | None
@@ -152,14 +152,14 @@ class Registered(NamedTuple):
             self.threat,
             summary,
             next(cites, ""),
-            {f.name: _parameter(f) for f in dataclasses.fields(cls)},
+            {f.name: _parameter(f, describe(cls)) for f in dataclasses.fields(cls)},
             cls,
         )
 
 
-def _parameter(f: dataclasses.Field[Any]) -> Parameter:
+def _parameter(f: dataclasses.Field[Any], words: Mapping[str, str]) -> Parameter:
     default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-    kind = f.type if isinstance(f.type, str) else inspect.formatannotation(f.type)
+    kind = words.get(f.name) or (f.type if isinstance(f.type, str) else inspect.formatannotation(f.type))
     return Parameter(kind, None if default is dataclasses.MISSING else repr(default))
 
 

@@ -70,7 +70,7 @@ def test_describe(toadstone):
     assert found["parameters"]["trigger"] == "required"
     assert found["parameters"]["rate"] == "0.1"
     assert "1708.06733" in found["paper"]
-    assert found["types"]["trigger"] == "Trigger"
+    assert found["types"]["trigger"] == "a Trigger"
     assert "Raises ToadstoneError when" in found["description"]
     assert "required" in toadstone("describe", "backdoor").stdout
 

@@ -46,7 +46,7 @@ def list_(stage: Stage = None, side: Side = None, threat: Kind = None, as_json: 
 
 
 def describe(name: Annotated[str, typer.Argument(help="A name from `toadstone list`.")], as_json: Json = False) -> None:
-    """Say what an algorithm does, what it needs, its parameters with types and defaults, and its paper.
+    """Say what an algorithm does, what it needs, its parameters (what each may be, its default) and its paper.
 
     Plugins are asked for a name that the library does not have; exit status 1 says that one could not be imported, and
     standard error which.
