@@ -10,7 +10,7 @@ import pytest
 from hostile import gunzip_bomb
 from toadstone import files
 from toadstone.errors import ToadstoneError
-from toadstone.files import check_unpacked, is_text, one_line, read_bytes, reading
+from toadstone.files import check_unpacked, is_text, new_folder, one_line, read_bytes, reading, writing
 
 
 @pytest.fixture
@@ -118,3 +118,31 @@ def test_what_no_memory_holds(tmp_path, monkeypatch):
         read_bytes(path)
     path.write_bytes(bytes(1000))
     assert len(read_bytes(path)) == 1000
+
+
+def test_a_folder_that_somebody_fills_in_the_meantime_stays(tmp_path):
+    place = tmp_path / "place"
+
+    def fill():
+        with writing(place), new_folder(place) as draft:
+            (draft / "ours").write_text("ours")
+            place.mkdir()
+            (place / "theirs").write_text("theirs")
+
+    with pytest.raises(ToadstoneError, match="place cannot be written"):
+        fill()
+    assert [path.name for path in place.iterdir()] == ["theirs"]
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_a_folder_is_replaced_whole_where_that_is_asked_for(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "old").write_text("old")
+    with pytest.raises(RuntimeError), new_folder(place, replace=True):
+        raise RuntimeError
+    assert [path.name for path in place.iterdir()] == ["old"]
+    with new_folder(place, replace=True) as draft:
+        (draft / "new").write_text("new")
+    assert [path.name for path in place.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]

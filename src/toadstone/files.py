@@ -180,17 +180,18 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``path`` at the end of the block, in the place of one that is there.
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder to fill, which becomes ``path`` at the end of the block, whole or not at all.
 
-    OSError where the place cannot be written.
+    With ``replace`` it takes the place of one that is there; without, a folder that somebody else has filled in the
+    meantime stays. OSError then, and where the place cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
         draft = Path(scratch) / "new"
         draft.mkdir()
         yield draft
-        if path.exists():
+        if replace and path.exists():
             path.rename(Path(scratch) / "old")
         draft.rename(path)
 

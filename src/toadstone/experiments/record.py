@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from toadstone.data.arrays import read_npz
 from toadstone.errors import ToadstoneError
 from toadstone.experiments import old, rounds
 from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell
-from toadstone.files import read_bytes, reading
+from toadstone.files import new_folder, read_bytes, reading, writing
 
 _FAULT, _MEND = "holds no whole toadstone record", "make it again"
 
@@ -75,14 +74,10 @@ class Record:
         folder = Path(folder)
         if folder.exists():
             raise ToadstoneError(f"folder {folder} exists already: choose another or remove it.")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".toadstone-") as scratch:
-            whole = Path(scratch) / "record"
-            whole.mkdir()
-            (whole / "record.json").write_text(json.dumps(self.json(), indent=1, allow_nan=False))
+        with writing(folder), new_folder(folder) as draft:
+            (draft / "record.json").write_text(json.dumps(self.json(), indent=1, allow_nan=False))
             columns: dict[str, Any] = dict(self.arrays)
-            np.savez_compressed(whole / "arrays.npz", **columns)
-            whole.rename(folder)
+            np.savez_compressed(draft / "arrays.npz", **columns)
         return folder
 
     def json(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from toadstone.data.arrays import read_npz
 from toadstone.data.hub import MARKERS
 from toadstone.data.tabular import read_table as read_rows
 from toadstone.errors import ToadstoneError
-from toadstone.files import write_whole
+from toadstone.files import new_folder, write_whole, writing
 from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 
@@ -98,17 +97,8 @@ def _images(path: Path, where: ndarray, folder: Path) -> Path:
 def _folder(fill: Callable[[Path], object], folder: Path) -> Path:
     """A folder that ``fill`` fills, put in the place of one that is there."""
     place = folder / CLEANED
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".toadstone-") as scratch:
-            fresh = Path(scratch) / "fresh"
-            fresh.mkdir()
-            fill(fresh)
-            if place.exists():
-                place.rename(Path(scratch) / "old")
-            fresh.rename(place)
-    except OSError as error:
-        raise ToadstoneError(f"{place} cannot be written ({error.strerror or error}): choose another place.") from error
+    with writing(place), new_folder(place, replace=True) as draft:
+        fill(draft)
     return place
 
 
