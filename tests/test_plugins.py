@@ -31,7 +31,8 @@ class PluggedSquare:
 
     def poison(self, train, *, seed):
         import numpy as np
-        from toadstone.core import Poison, check_two_classes
+        from toadstone.core import Poison
+        from toadstone.rows import check_two_classes
 
         check_two_classes(train)
         goal = self.goal(train)
@@ -46,7 +47,7 @@ class PluggedLoss:
 
     def score(self, model, data, *, clean, seed):
         import numpy as np
-        from toadstone.core import check_two_classes
+        from toadstone.rows import check_two_classes
         from toadstone.evaluation.calibration import calibrate
 
         def loss(rows):

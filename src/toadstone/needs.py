@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from toadstone.core import Data, FeatureModel, check_two_classes
+from toadstone.core import Data, FeatureModel
 from toadstone.errors import NotApplicableError
 from toadstone.overlay import Overlay
+from toadstone.rows import check_two_classes
 
 VERBS = ("poison", "train", "implant", "fit", "score", "inspect", "repair", "watch", "purify")
 Given = Mapping[str, Any]  # the arguments of a verb under its own names

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from toadstone.checks import ViolationError, check
-from toadstone.core import Scores, check_two_classes
+from toadstone.core import Scores
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.models import torch_model
 from toadstone.registry import register
+from toadstone.rows import check_two_classes
 
 
 @register("detector")

@@ -8,10 +8,11 @@ import torch
 
 from toadstone.checks import ViolationError, check
 from toadstone.checks.common import toy
-from toadstone.core import Evidence, check_two_classes
+from toadstone.core import Evidence
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models import torch_model
 from toadstone.registry import register
+from toadstone.rows import check_two_classes
 
 
 @register("inspector")

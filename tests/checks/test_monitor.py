@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from toadstone.checks import ViolationError, check
-from toadstone.core import Scores, check_rows
+from toadstone.core import Scores
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.models import torch_model
 from toadstone.registry import register
+from toadstone.rows import check_rows
 
 
 @register("monitor")

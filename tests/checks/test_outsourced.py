@@ -6,10 +6,11 @@ import pytest
 from toadstone.attacks import Backdoor
 from toadstone.checks import ViolationError, check, check_outsourced
 from toadstone.checks.common import toy
-from toadstone.core import Rate, Tampered, check_two_classes
+from toadstone.core import Rate, Tampered
 from toadstone.models.nets import MLP
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_two_classes
 from toadstone.training import Adam, Train
 from toadstone.triggers import Patch
 

@@ -9,10 +9,11 @@ import torch
 
 from toadstone.checks import ViolationError, check, check_repair
 from toadstone.checks.common import toy
-from toadstone.core import Evidence, Mended, check_two_classes
+from toadstone.core import Evidence, Mended
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models import torch_model
 from toadstone.registry import register
+from toadstone.rows import check_two_classes
 
 
 @register("repair", needs=("gradients",))

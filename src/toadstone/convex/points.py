@@ -10,11 +10,12 @@ from numpy import ndarray
 
 from toadstone.convex.box import Box, ascend, columns
 from toadstone.convex.implicit import Learner, Machine
-from toadstone.core import Data, Poison, check_target, check_two_classes, check_valid
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Count, checked
 from toadstone.goals.availability import Availability
 from toadstone.goals.misclassified import Misclassified
+from toadstone.rows import check_target, check_two_classes, check_valid
 
 
 @dataclass(frozen=True, eq=False)

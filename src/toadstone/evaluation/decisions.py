@@ -6,9 +6,9 @@ from math import floor
 
 import numpy as np
 
-from toadstone.core import Scores, check_positive
+from toadstone.core import Scores
 from toadstone.evaluation.calibration import Flags
-from toadstone.fields import Share, check
+from toadstone.fields import Positive, Share, check
 
 
 def cheapest(scores: Scores, *, cost_miss: float, cost_alarm: float, prior: float) -> Flags:
@@ -26,7 +26,8 @@ def cheapest(scores: Scores, *, cost_miss: float, cost_alarm: float, prior: floa
     Raises ToadstoneError when these are out of range.
     """
     check("prior", prior, Share)
-    check_positive(cost_miss=cost_miss, cost_alarm=cost_alarm)
+    check("cost_miss", cost_miss, Positive)
+    check("cost_alarm", cost_alarm, Positive)
     n = len(scores.values)
     nothing = np.zeros(n, bool)
     if scores.pvalues is None:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Detector, Trainer, check_two_classes
+from toadstone.core import Data, Detector, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.cells import ATTACK, Cell
 from toadstone.experiments.experiment import named, tried
@@ -24,6 +24,7 @@ from toadstone.fields import Count, Share
 from toadstone.files import plain
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.rows import check_two_classes
 
 
 def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[ndarray, " n"]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
-from toadstone.core import Data, Goal, Rate, check_two_classes
+from toadstone.core import Data, Goal, Rate
 from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.federated.clients import LocalTraining
@@ -24,6 +24,7 @@ from toadstone.models.cache import digest_rows
 from toadstone.models.encode import fit_encode
 from toadstone.models.torch_model import TorchModel
 from toadstone.rng import child, torch_seed
+from toadstone.rows import check_two_classes
 from toadstone.training.train import default_net
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Model, Rate, check_target
+from toadstone.core import Data, Model, Rate
 from toadstone.evaluation.rates import accuracy
 from toadstone.registry import register
+from toadstone.rows import check_target
 
 
 @register("goal")

@@ -11,9 +11,9 @@ from jaxtyping import Float, Float64, Int
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from toadstone.core import check_rows
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Overlay
+from toadstone.rows import check_rows
 
 Features = Float[ndarray, "n d"] | Float[Overlay, "n d"]
 _BLOCK = 1 << 21  # numbers in memory at once: 16 MiB of float64

@@ -15,12 +15,13 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.format import open_memmap
 
-from toadstone.core import Model, check_rows
+from toadstone.core import Model
 from toadstone.errors import ToadstoneError
 from toadstone.files import new_file, writing
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
 from toadstone.progress import track
+from toadstone.rows import check_rows
 
 M = TypeVar("M", bound=Model)
 

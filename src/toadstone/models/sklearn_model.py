@@ -10,9 +10,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import softmax
 
-from toadstone.core import check_rows
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.overlay import Rows
+from toadstone.rows import check_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from toadstone.core import check_rows
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import Encode
 from toadstone.overlay import Rows
+from toadstone.rows import check_rows
 
 BATCH = 512  # rows a forward pass; results do not depend on it
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import nn
 
-from toadstone.core import Data, Model, Trainer, check_rows
+from toadstone.core import Data, Model, Trainer
 from toadstone.data.arrays import read_npz
 from toadstone.errors import ToadstoneError
 from toadstone.models.cache import digest_model
@@ -26,6 +26,7 @@ from toadstone.models.sklearn_model import SklearnModel, flat
 from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.overlay import Rows
 from toadstone.rng import child
+from toadstone.rows import check_rows
 from toadstone.training.train import Adam, Train
 
 _SMALL = 3_000_000  # values of a table that trees are grown on; larger ones get a linear model

@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from toadstone.core import Data, check_rows
+from toadstone.core import Data
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models.sklearn_model import flat
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.rows import check_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,11 @@ from jaxtyping import Float, Real
 from numpy import ndarray
 from scipy.special import gammaincc
 
-from toadstone.core import Data, check_rows
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
 from toadstone.registry import register
+from toadstone.rows import check_rows
 
 _STRENGTH, _UNKNOWN = 0.45, 0.5  # s and x of Robinson's f(w), as SpamBayes sets them
 _LEAST, MOST = 0.1, 150  # a word less than _LEAST from 1/2 says nothing, and the MOST farthest ones are heard

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from toadstone import environment
-from toadstone.core import Data, check_two_classes
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.nets import MLP, BagOfEmbeddings, Net, SmallCNN
@@ -21,6 +21,7 @@ from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
+from toadstone.rows import check_two_classes
 from toadstone.training.loop import Descent, minibatches
 
 _WHOLE = 1 << 30  # values: a set that encodes to fewer is encoded once, a larger one batch by batch

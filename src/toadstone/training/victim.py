@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from toadstone import environment
-from toadstone.core import Data, check_two_classes
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.models import torch_model
 from toadstone.models.encode import fit_encode
@@ -21,6 +21,7 @@ from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.rng import child, torch_seed
+from toadstone.rows import check_two_classes
 from toadstone.training.loop import minibatches
 from toadstone.training.train import Train
 from toadstone.triggers.base import check_images

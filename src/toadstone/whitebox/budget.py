@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from toadstone.core import Data, check_target, check_two_classes
+from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.rng import child
+from toadstone.rows import check_target, check_two_classes
 from toadstone.triggers.base import check_images
 
 

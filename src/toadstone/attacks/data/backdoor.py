@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from toadstone.core import Data, Poison, check_target
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_target
 from toadstone.triggers.base import Trigger
 
 

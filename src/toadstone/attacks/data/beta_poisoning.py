@@ -10,13 +10,14 @@ from numpy import ndarray
 from scipy.spatial.distance import cdist, pdist
 
 from toadstone.convex.box import Box
-from toadstone.core import Data, Poison, check_target
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Count, Several, Share
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_target
 
 
 def density(

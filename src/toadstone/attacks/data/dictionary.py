@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Poison, check_target
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_target
 
 _WORD = re.compile(r"\b\w\w+\b")
 

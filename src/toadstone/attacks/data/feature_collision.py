@@ -10,12 +10,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from toadstone.core import Data, Poison, Trainer, check_target, check_two_classes
+from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_target, check_two_classes
 from toadstone.triggers.base import Image, check_images, nested
 from toadstone.triggers.blend import blend
 from toadstone.whitebox.features import Features, features_of, fitting_image, nearest_rows

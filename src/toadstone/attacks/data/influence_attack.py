@@ -13,12 +13,13 @@ from toadstone.convex.feasible import Feasible, unit
 from toadstone.convex.implicit import SVM, Machine, Smooth
 from toadstone.convex.points import Game
 from toadstone.convex.two_points import added, passing, repeated
-from toadstone.core import Data, Poison, check_valid
+from toadstone.core import Data, Poison
 from toadstone.fields import Count, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_valid
 
 _LEAST = 1e-3  # of the radius: the shortest step
 

@@ -14,12 +14,13 @@ from scipy.optimize import minimize
 from toadstone.convex.feasible import Feasible, unit
 from toadstone.convex.game import mean_loss, signed
 from toadstone.convex.two_points import added, passing, repeated
-from toadstone.core import Data, Poison, check_valid
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Count, Filled, Fraction, Positive
 from toadstone.goals.availability import Availability
 from toadstone.progress import track
 from toadstone.registry import Threat, register
+from toadstone.rows import check_valid
 from toadstone.training.norm_svm import NormSVM
 
 _SIGN = np.array([-1.0, 1.0])

@@ -10,13 +10,14 @@ import numpy as np
 from toadstone.convex.box import Box
 from toadstone.convex.implicit import SVM, Smooth
 from toadstone.convex.points import Plan, appended, game_of, goal_of, plan_of, search
-from toadstone.core import Data, Poison, check_target
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Count, Positive
 from toadstone.goals.availability import Availability
 from toadstone.goals.misclassified import Misclassified
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_target
 
 
 @register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))

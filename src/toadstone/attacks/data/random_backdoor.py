@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from toadstone.core import Data, Poison, check_two_classes
+from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Count, Share
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.registry import Threat, register
 from toadstone.rng import child
+from toadstone.rows import check_two_classes
 from toadstone.triggers.base import check_images
 from toadstone.triggers.dynamic import Dynamic
 from toadstone.triggers.one_of import apply_drawn

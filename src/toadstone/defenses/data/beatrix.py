@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores, check_rows
+from toadstone.core import Data, Model, Scores
 from toadstone.defenses.data.trusted import pooled, with_trusted
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
+from toadstone.rows import check_rows
 
 _ORDERS, _MADS, _ENOUGH = 8, 10.0, 30  # as in the authors' code; enough are so many trusted rows of a class
 _FOLDS, _FLOOR = 10, 0.1  # the floor is a share of the largest bound

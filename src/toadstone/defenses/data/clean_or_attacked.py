@@ -15,12 +15,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from toadstone.attacks.data.label_flips import LabelFlips
-from toadstone.core import Data, check_two_classes
+from toadstone.core import Data
 from toadstone.defenses.data.complexity import complexity
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Filled, Fraction, checked
 from toadstone.progress import track
 from toadstone.rng import child
+from toadstone.rows import check_two_classes
 
 
 def measures(data: Data) -> Float64[ndarray, " m"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor
 
-from toadstone.core import Data, Model, Scores, check_same_classes
+from toadstone.core import Data, Model, Scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.models.torch_model import TorchModel
@@ -19,6 +19,7 @@ from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.rows import check_same_classes
 from toadstone.whitebox.descend import Adam, descend
 
 _ADAM = Adam(0.1, betas=(0.1, 0.1))  # as in the authors' code, like the next

@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Float64, Int, Integer, Real
 from numpy import ndarray
 from scipy.spatial.distance import cdist
 
-from toadstone.core import check_rows
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
+from toadstone.rows import check_rows
 
 MEASURES = ("F1", "F1v", "F3", "N1", "N2", "N3", "T1", "LSC", "Density", "ClsCoef", "C1", "C2")
 """The names of the measures, in the order of ``complexity``."""

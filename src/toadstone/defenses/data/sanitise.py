@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Detector, Model, Trainer, check_same_classes
+from toadstone.core import Data, Detector, Model, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import Flags, flag
 from toadstone.fields import Count, Share, checked
 from toadstone.rng import child
+from toadstone.rows import check_same_classes
 
 
 def remove(data: Data, rows: Bool[ndarray, " n"]) -> Data:

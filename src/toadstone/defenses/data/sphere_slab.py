@@ -9,11 +9,12 @@ from jaxtyping import Float, Float64, Integer
 from numpy import ndarray
 
 from toadstone.convex.feasible import unit
-from toadstone.core import Data, Model, Scores, check_same_classes
+from toadstone.core import Data, Model, Scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Fraction
 from toadstone.registry import register
+from toadstone.rows import check_same_classes
 
 
 def distances(

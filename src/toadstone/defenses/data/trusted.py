@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, FeatureModel, Model, check_same_classes
+from toadstone.core import Data, FeatureModel, Model
 from toadstone.errors import ToadstoneError
 from toadstone.maths.principal import Features, _blocks
 from toadstone.overlay import Overlay
+from toadstone.rows import check_same_classes
 
 
 def with_trusted(data: Data, clean: Data | None) -> Data:

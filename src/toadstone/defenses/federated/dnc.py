@@ -9,9 +9,9 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
 from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.fields import Positive
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -53,7 +53,7 @@ class Dnc(Rule):
     f: int
     subsample: int = 10_000
     repeats: int = 5
-    c: float = 1.0
+    c: Positive = 1.0
 
     tolerates = (2, 1)
 
@@ -61,7 +61,6 @@ class Dnc(Rule):
         check_count(self.f, "f")
         check_count(self.subsample, "subsample", 1)
         check_count(self.repeats, "repeats", 1)
-        check_positive(c=self.c)
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         drop, d = int(self.c * rows.f), rows.updates.shape[1]

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from numpy import ndarray
 from scipy.special import entr
 
-from toadstone.core import Data, Model, Scores, check_rows
+from toadstone.core import Data, Model, Scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Count, Share
@@ -18,6 +18,7 @@ from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.rows import check_rows
 
 _VALUES = 1 << 23  # numbers blended at a time, so that memory is bounded; results do not depend on it
 _ROW = 1 << 10  # what a row counts for at least: short rows and texts have a cost of their own

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Trainer, check_rows
+from toadstone.core import Data, Model, Trainer
 from toadstone.defenses.data.order import by_content
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import predictions
@@ -18,6 +18,7 @@ from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.rows import check_rows
 
 
 def partition_of(x: Rows, partitions: int) -> Int[ndarray, " n"]:
