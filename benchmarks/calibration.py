@@ -33,6 +33,7 @@ from toadstone.attacks import Backdoor
 from toadstone.core import Data
 from toadstone.defenses import LossRanking, SpectralSignatures
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.mean_interval import Spread
 from toadstone.experiments.experiment import halves
 from toadstone.models.nets import SmallCNN
@@ -54,8 +55,8 @@ def nulls(seed: int) -> dict[str, float]:
     model = TRAINER.fit(splits.train.append(inside), seed=seed)
     found = {}
     for name, trusted in (("in_training", inside), ("held_out", held)):
-        by_loss = LossRanking().score(model, splits.train, clean=trusted, seed=seed).pvalues
-        spectral = SpectralSignatures().score(model, splits.train, clean=trusted, seed=seed).pvalues
+        by_loss = judge(LossRanking(), model, splits.train, clean=trusted, seed=seed).pvalues
+        spectral = judge(SpectralSignatures(), model, splits.train, clean=trusted, seed=seed).pvalues
         found |= {
             f"loss_{name}": float((by_loss <= LEVEL).mean()),
             f"spectral_signatures_{name}": float((spectral <= LEVEL).mean()),
@@ -74,7 +75,7 @@ def one_run(seed: int, planted: bool, names: tuple[str, ...]) -> Runs:
     model = SMALL.fit(data.append(parts.clean), seed=child(seed, "train"))
     found: Runs = {}
     for name in names:
-        scores = DETECTORS[name].score(model, data, clean=parts.clean, seed=child(seed, name))
+        scores = judge(DETECTORS[name], model, data, clean=parts.clean, seed=child(seed, name))
         clean = scores.pvalues[~truth]
         flagged = [flag(scores, fdr=level).rows for level in LEVELS]
         wrong = [float(rows[~truth].sum() / max(1, rows.sum())) for rows in flagged]

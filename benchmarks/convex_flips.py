@@ -35,6 +35,7 @@ from toadstone.core import Attack
 from toadstone.defenses.data.clean_or_attacked import CleanOrAttacked
 from toadstone.defenses.data.complexity_change import ComplexityChange
 from toadstone.defenses.data.deep_knn import relabel
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import accuracy, auroc
 from toadstone.training import Fit
 
@@ -125,7 +126,7 @@ def detection(name: str, seeds: int) -> dict[str, float]:
             train, _ = problem(name, seed)
             poison = LabelFlips(0.1, which, MACHINE).poison(train, seed=seed)
             dirty = poison.apply(train)
-            scores = ComplexityChange().score(MACHINE.fit(dirty, seed=0), dirty, clean=None, seed=0)
+            scores = judge(ComplexityChange(), MACHINE.fit(dirty, seed=0), dirty, seed=0)
             found.append(auroc(scores.values, poison.mask(len(train))))
         out[f"change_{name}_{which}"] = float(np.mean(found))
     return out

@@ -42,9 +42,10 @@ from toadstone.certificates.partition import certified_accuracy, median_radius
 from toadstone.core import Model
 from toadstone.data.splits import Splits
 from toadstone.defenses.data import roni
-from toadstone.defenses.data.roni import Roni
+from toadstone.defenses.data.roni import RONI
 from toadstone.defenses.training.partition_aggregation import PartitionAggregation
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import accuracy
 from toadstone.models.nets import SmallCNN
 from toadstone.training import Adam, Fit, Train
@@ -70,7 +71,7 @@ def dictionary(quick: bool) -> dict[str, float]:
             truth = poison.mask(len(parts.train))[: len(data)]
             truth &= name == ""
             run |= {f"{key}{name}": value for key, value in filters(data.append(parts.clean), parts.test).items()}
-            scores = Roni(SpamBayes()).score(Precomputed(data.classes), data, clean=parts.clean, seed=seed)
+            scores = judge(RONI(SpamBayes()), Precomputed(data.classes), data, clean=parts.clean, seed=seed)
             for rule, flags in (("", scores.values > CUT), ("_fdr", flag(scores, fdr=0.05).rows)):
                 run[f"roni_false_rejections{rule}{name}"] = int(flags[~truth].sum())
                 if truth.any():
@@ -99,12 +100,12 @@ def speed(quick: bool) -> dict[str, float]:
     """Seconds a row: the toolbox, full refits, and ours."""
     parts = mails(True, 0)
     data = Dictionary(rate=0.05).poison(parts.train, seed=0).apply(parts.train)
-    detector, nobody = Roni(BAYES), Precomputed(data.classes)
-    detector.score(nobody, data, clean=parts.clean, seed=0)
+    detector, nobody = RONI(BAYES), Precomputed(data.classes)
+    judge(detector, nobody, data, clean=parts.clean, seed=0)
     started = time.process_time()
     roni._prepared(BAYES, data.append(parts.clean), 0)
     counted = time.process_time()
-    ours = detector.score(nobody, data, clean=parts.clean, seed=0)
+    ours = judge(detector, nobody, data, clean=parts.clean, seed=0)
     mine = (time.process_time() - 2 * counted + started) / len(data)  # the toolbox is given the counts
     few = data.take(np.linspace(0, len(data) - 1, 60 if quick else len(data)).astype(int))
     slow, seconds = by_refits(nobody, data, parts.clean)
@@ -118,9 +119,9 @@ def speed(quick: bool) -> dict[str, float]:
 
 def by_refits(model: Model, data: Data, clean: Data) -> tuple[np.ndarray, float]:
     """The scores of the same rows by full refits, which settings without a closed form get, and seconds a row."""
-    slowly = Roni(replace(BAYES, settings={"class_prior": None}))
+    slowly = RONI(replace(BAYES, settings={"class_prior": None}))
     started = time.process_time()
-    scores = slowly.score(model, data, clean=clean, seed=0)
+    scores = judge(slowly, model, data, clean=clean, seed=0)
     return scores.values, (time.process_time() - started) / len(data)
 
 

@@ -17,6 +17,7 @@ from toadstone import Data, load, split
 from toadstone.attacks import Backdoor
 from toadstone.defenses import GradientClustering
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import SmallCNN
 from toadstone.training import Adam, Train
@@ -45,7 +46,7 @@ def one_seed(seed: int) -> dict[str, float]:
     for what, (data, truth) in changed(parts.train, seed).items():
         model = TRAINER.fit(data.append(parts.clean), seed=seed)
         for name, detector in DETECTORS.items():
-            scores = detector.score(model, data, clean=parts.clean, seed=seed)
+            scores = judge(detector, model, data, clean=parts.clean, seed=seed)
             rows = flag(scores, fdr=0.1).rows
             if what == "twin":
                 found[f"{name}_twin_flagged"] = float(rows.mean())

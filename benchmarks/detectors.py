@@ -38,6 +38,7 @@ from toadstone.attacks import Backdoor
 from toadstone.defenses import ActivationClustering, SpectralSignatures, Strip
 from toadstone.defenses.data.activation_clustering import cluster_classes
 from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import TorchModel
 from toadstone.training import Train
@@ -117,7 +118,7 @@ def clustering(data: Data, truth: ndarray) -> dict[str, float]:
             (_, flags), spent = timed(lambda r=reduce: peer_clustering(data, r))
             seconds.append(spent)
             found.append(auroc(flags, truth))
-        scores, ours = timed(lambda d=detector: d(Precomputed(data.classes), data, clean=None, seed=0))
+        scores, ours = timed(lambda d=detector: judge(d, Precomputed(data.classes), data))
         name, peer = f"activation_clustering{suffix}", float(np.mean(seconds))
         figures |= {f"ratio_{name}": peer / ours, f"seconds_{name}": ours, f"seconds_peer_{name}": peer}
         figures |= {f"auroc_{name}": auroc(scores.values, truth), f"auroc_peer_{name}": float(np.mean(found))}
@@ -147,7 +148,7 @@ def spectral(data: Data, truth: ndarray) -> dict[str, float]:
     check_spectral(data)
     detector = SpectralSignatures()
     theirs, peer = timed(lambda: peer_spectral(data))
-    scores, ours = timed(lambda: detector.score(Precomputed(data.classes), data, clean=None, seed=0))
+    scores, ours = timed(lambda: judge(detector, Precomputed(data.classes), data, seed=0))
     name = "spectral_signatures"
     figures = {f"ratio_{name}": peer / ours, f"seconds_{name}": ours, f"seconds_peer_{name}": peer}
     return figures | {f"auroc_{name}": auroc(scores.values, truth), f"auroc_peer_{name}": auroc(theirs, truth)}

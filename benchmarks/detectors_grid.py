@@ -40,10 +40,11 @@ from numpy import ndarray
 
 from toadstone import Data, load, split
 from toadstone.attacks import AdaptiveBlend, Backdoor, Semantic
-from toadstone.core import Attack, Detector, Model, Poison, Scores, Trainer
+from toadstone.core import Attack, Detector, Model, Poison, Pool, Scores, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.combine import combine
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import accuracy, auroc
 from toadstone.models import SmallCNN, cached
 from toadstone.rng import child
@@ -129,12 +130,12 @@ def cell(data: str, world: str, attack: str, seed: int) -> dict[str, Any]:
     job = Job.of(w, w.attacks[attack], seed)
     record["before"] = job.before
     with tempfile.TemporaryDirectory() as scratch:
-        model = cached(job.model, scratch, job.data.x, w.clean.x)
+        model = cached(job.model, scratch, Pool.of(job.data, w.clean).data.x)
         found: dict[str, Scores] = {}
         for name in [n for n in w.detectors if n in missing or ("combined" in missing and n in COMBINED)]:
             start = time.process_time()
             try:
-                found[name] = w.detectors[name].score(model, job.data, clean=w.clean, seed=child(seed, name))
+                found[name] = judge(w.detectors[name], model, job.data, clean=w.clean, seed=child(seed, name))
                 figures = job.judge(found[name], time.process_time() - start)
             except ToadstoneError as error:
                 figures = {"not_applicable": str(error)}

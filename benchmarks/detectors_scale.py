@@ -35,6 +35,7 @@ from toadstone.core import Detector
 from toadstone.defenses import ActivationClustering, DeepKNN, SpectralSignatures
 from toadstone.defenses.data.loss_ranking import losses
 from toadstone.defenses.data.neighbours import approximate_neighbours, neighbours
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 
 ROWS, WIDTH, CLASSES, TRUSTED, RATE, BLOCK = 1_000_000, 512, 10, 1000, 0.01, 50_000
@@ -80,7 +81,7 @@ def measure(name: str, folder: Path, n: int) -> dict[str, float]:
     """What one detector takes, in this process; for the index of neighbours also what it finds."""
     data, clean, truth = rows(folder, n)
     start = time.process_time()
-    scores = DETECTORS[name].score(MODEL, data, clean=clean, seed=0)
+    scores = judge(DETECTORS[name], MODEL, data, clean=clean, seed=0)
     found = {"seconds": time.process_time() - start}
     found["peak_gib"] = peak()
     found["auroc"] = auroc(scores.values, truth)

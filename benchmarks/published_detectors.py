@@ -30,6 +30,7 @@ from toadstone.core import Poison
 from toadstone.defenses import ActivationClustering
 from toadstone.defenses.data.activation_clustering import cluster_classes
 from toadstone.defenses.data.spectral_signatures import spectral_scores
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import accuracy
 from toadstone.models import SmallCNN
 from toadstone.rng import child
@@ -59,7 +60,7 @@ def clustering(attack: Backdoor, seed: int, quick: bool) -> dict[str, float]:
     pixels = data.x[:].reshape(len(data), -1).astype(np.float32)
     raw_right, raw_f1 = by_size(pixels, data, truth, seed)
     detect = ActivationClustering()
-    rows = flag(detect.score(model, data, clean=parts.clean, seed=seed)).rows
+    rows = flag(judge(detect, model, data, clean=parts.clean, seed=seed)).rows
     twin = train.fit(parts.train.append(parts.clean), seed=child(seed, "train"))
     return {
         "attack_success_rate": poison.goal.success(model, parts.test).value,
@@ -69,7 +70,7 @@ def clustering(attack: Backdoor, seed: int, quick: bool) -> dict[str, float]:
         "pixels_f1": raw_f1,
         "tpr": float(rows[truth].mean()),
         "fdr": float((rows & ~truth).sum() / max(1, rows.sum())),
-        "flagged_clean": float(flag(detect.score(twin, parts.train, clean=parts.clean, seed=seed)).rows.mean()),
+        "flagged_clean": float(flag(judge(detect, twin, parts.train, clean=parts.clean, seed=seed)).rows.mean()),
     }
 
 

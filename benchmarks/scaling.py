@@ -37,6 +37,7 @@ from toadstone.attacks.data.scaling import ImageScaling
 from toadstone.defenses.data.scaling_detection import ScalingDetection
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
 from toadstone.evaluation.cost import ssim
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import accuracy, auroc, detection
 from toadstone.models.nets import SmallCNN
 from toadstone.training import Adam, Train
@@ -115,7 +116,7 @@ def detect(data: Data, seed: int) -> dict[str, float]:
             attacked = Data(hide(held.x, target, scaler), held.y, held.classes)
             truth = np.repeat([False, True], len(held))
             for method in METHODS:
-                scores = ScalingDetection(scaler, method).score(None, held.append(attacked), clean=trusted, seed=0)
+                scores = judge(ScalingDetection(scaler, method), None, held.append(attacked), clean=trusted, seed=0)
                 right = detection(scores.pvalues <= 0.01, truth)
                 figures = {"auroc": auroc(scores.values, truth), "tpr": right.tpr.value}
                 figures |= {} if what else {"fpr": right.fpr.value}

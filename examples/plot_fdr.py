@@ -16,6 +16,7 @@ import numpy as np
 from toadstone import Data, load, split
 from toadstone.defenses import LossRanking
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.models.nets import MLP
 from toadstone.training import Adam, Train
 
@@ -37,7 +38,7 @@ def one_seed(seed: int) -> tuple[list[dict], list[dict]]:
         for kind, inside in KINDS.items():
             train = Train(MLP((64,)), epochs=6, optimizer=Adam(3e-3), batch_size=32)
             model = train.fit(data.append(parts.clean) if inside else data, seed=seed)
-            scores = LossRanking().score(model, data, clean=parts.clean, seed=0)
+            scores = judge(LossRanking(), model, data, clean=parts.clean, seed=0)
             if inside:
                 values += [{"labels": what, "p": p} for p in scores.pvalues.round(3).tolist()]
             for level in LEVELS if truth.any() else ():

@@ -15,7 +15,8 @@ import numpy as np
 
 from toadstone import Data, load, split
 from toadstone.attacks.data.dictionary import Dictionary
-from toadstone.defenses.data.roni import Roni
+from toadstone.defenses.data.roni import RONI
+from toadstone.evaluation.judgement import judge
 from toadstone.training.spam_bayes import SpamBayes
 
 COLOURS = {"ham": "#56B4E9", "spam": "#E69F00", "dictionary": "#D55E00"}
@@ -45,7 +46,7 @@ def figure(quick: bool = False) -> alt.Chart:
     parts = split(mails(), train=300 if quick else 3000, test=100, clean=300 if quick else 1000, seed=0)
     poison = Dictionary(rate=0.01).poison(parts.train, seed=0)
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
-    impact = Roni(SpamBayes()).score(Nobody(), data, clean=parts.clean, seed=0).values
+    impact = judge(RONI(SpamBayes()), Nobody(), data, clean=parts.clean, seed=0).values
     edges = np.arange(np.floor(50 * impact.min()) - 0.5, np.ceil(50 * impact.max()) + 1) / 50
     kinds = {"ham": ~truth & (data.y == 0), "spam": ~truth & (data.y == 1), "dictionary": truth}
     rows = []

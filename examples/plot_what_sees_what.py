@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 
 from toadstone import Data, defenses, load, split
 from toadstone.attacks import Backdoor
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import SmallCNN
 from toadstone.training import Adam, Fit, Train
@@ -59,7 +60,7 @@ def figure(quick: bool = False) -> alt.Chart:
     for what, (data, truth) in cases(parts, 0).items():
         model, rows = trainer.fit(data.append(parts.clean), seed=0), []
         for name in QUICK if quick else DETECTORS:
-            scores = DETECTORS[name].score(model, data, clean=parts.clean, seed=0).values
+            scores = judge(DETECTORS[name], model, data, clean=parts.clean, seed=0).values
             title = f"{name}  {auroc(scores, truth):.2f}"
             for kind, mask in (("changed", truth), ("the rest", ~truth)):
                 ranks = rankdata(scores)[mask] / len(scores)

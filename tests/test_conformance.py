@@ -10,6 +10,7 @@ from toadstone import defenses as d
 from toadstone.attacks import Backdoor
 from toadstone.checks import check, check_attack, check_inspector
 from toadstone.defenses import (
+    RONI,
     Beatrix,
     CognitiveDistillation,
     ComplexityChange,
@@ -19,7 +20,6 @@ from toadstone.defenses import (
     LossRanking,
     MetaSift,
     PartitionAggregation,
-    Roni,
     ScalingDetection,
     ScalingFilter,
     StripRows,
@@ -107,7 +107,7 @@ EXAMPLES = {
     "complexity-change": [ComplexityChange(), ComplexityChange("N3", 2, "features")],
     "partition-aggregation": [PartitionAggregation(QUICK, 3)],
     "reference-cleanse": [d.ReferenceCleanse(40, 1, training_steps=100, rectangle_steps=40, shift_steps=40)],
-    "roni": [Roni(trials=2)],
+    "roni": [RONI(trials=2)],
     "spam-bayes": [SpamBayes()],
     "trim": [Trim(starts=2)],
     "confident-learning": [ConfidentLearning(QUICK, folds=2)],

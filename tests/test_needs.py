@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from toadstone.checks.common import toy
-from toadstone.core import Data, Detector, FeatureModel, Inspector
-from toadstone.defenses import Beatrix, GradientClustering, LossRanking, NeuralCleanse, Roni, ScalingFilter
+from toadstone.core import Data, Detector, FeatureModel, Inspector, Pool
+from toadstone.defenses import RONI, Beatrix, GradientClustering, LossRanking, NeuralCleanse, ScalingFilter
 from toadstone.errors import NotApplicableError
+from toadstone.evaluation.judgement import judge
 from toadstone.models import SklearnModel
 from toadstone.needs import VERBS, WORDS, check
 from toadstone.overlay import Overlay
@@ -74,6 +75,9 @@ LACKING = [
     ("text", {"train": TABLE}, "train must hold text, not float64"),
     ("trusted rows", {"data": TABLE, "clean": None}, "clean is missing"),
     ("trusted rows", {"data": TABLE}, "clean is missing"),
+    ("trusted rows", {"pool": Pool.of(TABLE, None)}, "clean is missing"),
+    ("two classes", {"pool": Pool.of(NUMBERS, NUMBERS)}, "data is a regression set"),
+    ("images", {"pool": Pool.of(TABLE, TABLE)}, "data must hold uint8 images"),
     ("probs", {"model": Silent()}, "model Silent gives no probabilities"),
     ("features", {"model": Box()}, "model Box has no features to read"),
     ("gradients", {"model": Told()}, "model is a Told, without gradients: a TorchModel"),
@@ -87,6 +91,10 @@ HELD = [
     ("image model", {"model": Looks()}),
     ("text", {"train": TEXTS}),
     ("trusted rows", {"clean": TABLE}),
+    ("trusted rows", {"pool": Pool.of(TABLE, TABLE)}),
+    ("trusted rows if any", {"pool": Pool.of(TABLE, None)}),
+    ("two classes", {"pool": Pool.of(TABLE, ALIKE)}),
+    ("images", {"pool": Pool.of(PICTURES, PICTURES)}),
     ("probs", {"model": Box()}),
     ("features", {"model": Told()}),
     ("gradients", {"model": Open()}),
@@ -107,7 +115,7 @@ def test_what_is_there_is_not_refused(word, given):
 
 def test_every_word_is_tried_above():
     assert {word for word, _ in HELD} == set(WORDS)
-    assert {word for word, *_ in LACKING} == set(WORDS) - {"server's rows"}
+    assert {word for word, *_ in LACKING} == set(WORDS) - {"server's rows", "trusted rows if any"}
 
 
 def test_a_torch_model_has_gradients_and_features():
@@ -124,10 +132,10 @@ def box():
     [
         (lambda t: NeuralCleanse().inspect(box(), t.held, seed=0), "SklearnModel, without gradients: a TorchModel"),
         (lambda t: NeuralCleanse().inspect(t.model, clean=TABLE, seed=0), "clean must hold uint8 images"),
-        (lambda t: Beatrix().score(box(), t.train, clean=None, seed=0), "no features"),
-        (lambda t: Beatrix("features.3").score(box(), t.train, clean=None, seed=0), "without gradients"),
-        (lambda t: GradientClustering("input").score(box(), t.train, clean=None, seed=0), "without gradients"),
-        (lambda t: Roni().score(box(), t.train, clean=None, seed=0), "clean is missing"),
+        (lambda t: judge(Beatrix(), box(), t.train, seed=0), "no features"),
+        (lambda t: judge(Beatrix("features.3"), box(), t.train, seed=0), "without gradients"),
+        (lambda t: judge(GradientClustering("input"), box(), t.train, seed=0), "without gradients"),
+        (lambda t: judge(RONI(), box(), t.train, seed=0), "clean is missing"),
         (lambda t: ScalingFilter(Scaler(height=2, width=2)).purify(TABLE.x, seed=0), "inputs must hold uint8"),
         (lambda t: FitRegression().fit(t.train, seed=0), "classification set"),
         (lambda t: SpamBayes().fit(t.train, seed=0), "train must hold text"),
@@ -144,8 +152,8 @@ def test_a_setting_decides_what_is_needed():
             raise AssertionError("the model was asked.")
 
     with pytest.raises(NotApplicableError, match="no probabilities"):
-        LossRanking().score(Silent(), TABLE, clean=None, seed=0)
-    own = LossRanking(trainer=Constant()).score(Never(), TABLE, clean=None, seed=0)
+        judge(LossRanking(), Silent(), TABLE, seed=0)
+    own = judge(LossRanking(trainer=Constant()), Never(), TABLE, seed=0)
     assert own.values == pytest.approx(np.log(2))
 
 
@@ -179,22 +187,24 @@ def test_a_strangers_class_is_guarded_like_ours():
     @register("detector", needs=("features",))
     @dataclass(frozen=True)
     class Strange:
-        def score(self, model, data, *, clean, seed):
+        def score(self, model, pool, *, seed):
             return "asked"
 
     try:
-        assert Strange().score(Told(), TABLE, clean=None, seed=0) == "asked"
+        pool = Pool.of(TABLE, None)
+        assert Strange().score(Told(), pool, seed=0) == "asked"
         with pytest.raises(NotApplicableError, match="no features"):
-            Strange().score(Box(), TABLE, clean=None, seed=0)
+            Strange().score(Box(), pool, seed=0)
         with pytest.raises(TypeError, match="seed"):
-            Strange().score(Told(), TABLE, clean=None)
+            Strange().score(Told(), pool)
     finally:
         del _TABLE["strange"]
 
 
 def test_the_words_of_every_algorithm_are_about_arguments_that_its_verb_has():
     about = {
-        "trusted rows": {"clean"},
+        "trusted rows": {"clean", "pool"},
+        "trusted rows if any": {"pool"},
         "image model": {"model"},
         "probs": {"model"},
         "features": {"model"},
@@ -205,4 +215,4 @@ def test_the_words_of_every_algorithm_are_about_arguments_that_its_verb_has():
             if entry.contract != "aggregator" and verb in vars(entry.cls):
                 names = set(inspect.signature(vars(entry.cls)[verb]).parameters)
                 for word in entry.needs:
-                    assert names & about.get(word, {"data", "train", "inputs", "clean"}), (entry.name, word)
+                    assert names & about.get(word, {"data", "pool", "train", "inputs", "clean"}), (entry.name, word)

@@ -23,6 +23,7 @@ from .data import load as load
 from .data import split as split
 from .errors import ToadstoneError as ToadstoneError
 from .evaluation.calibration import flag as flag
+from .evaluation.judgement import judge as judge
 from .experiments import Experiment as Experiment
 from .experiments import Record as Record
 from .experiments import replay as replay

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Overlay, Rows
-from toadstone.rows import check_data
+from toadstone.rows import check_data, check_same_classes, check_same_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,36 @@ class Data:
         }
         x = Overlay.of(self.x, index, np.asarray(other.x))
         return Data(x, np.concatenate([self.y, other.y]), self.classes, meta)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The rows in question and the trusted ones as one set: what a detector does, it does to both alike.
+
+    ``trusted`` marks the rows of ``data`` that are known to be clean, all False without any. They were trained on
+    with the others (see calibration).
+
+    >>> rows = Data(np.zeros((3, 2)), np.array([0, 1, 1]), ("ham", "spam"))
+    >>> Pool.of(rows, rows.take([1])).trusted
+    array([False, False, False,  True])
+    """
+
+    data: Data
+    trusted: Bool[ndarray, " n"]
+
+    @staticmethod
+    def of(data: Data, clean: Data | None) -> Pool:
+        """The rows of ``data`` followed by the trusted ones; nothing of ``data.x`` is copied.
+
+        Raises ToadstoneError for trusted rows of another kind, which name other classes or are of one that ``data``
+        lacks.
+        """
+        if clean is None:
+            return Pool(data, np.zeros(len(data), bool))
+        check_same_classes(data, clean)
+        check_same_kind(data, clean)
+        both = data.append(clean)
+        return Pool(both, np.arange(len(both)) >= len(data))
 
 
 @dataclass(frozen=True)
@@ -169,13 +199,27 @@ class Poison:
 
 
 @dataclass(frozen=True, eq=False)
+class Suspicion:
+    """What a detector answers: a number for each row of the pool, higher = more suspicious, always.
+
+    ``values`` are finite, but for trusted rows that the method used up as a yardstick of the others: they have NaN,
+    and no row is compared with them. ``what`` names what a row's number rests on, "" for nothing, where the detector
+    can: a phrase of a text, "row 5, column 0" for the top left pixel of a window, the number of a column. Values
+    below ``floor`` count as equal where rows are compared with trusted ones.
+    """
+
+    values: Float[ndarray, " n"]
+    what: Shaped[ndarray, " n"] | None = None
+    floor: float = -np.inf
+
+
+@dataclass(frozen=True, eq=False)
 class Scores:
-    """One number a row, higher = more suspicious, always.
+    """One number for each row in question, higher = more suspicious, always.
 
     ``pvalues`` are conformal p-values against ``trusted`` clean rows, or None when there were none to ask; ``null``
     the trusted rows' own, each among all of them, in their order, and ``null_values`` their values: combining
-    detectors needs them. ``what`` names what a row's score rests on, "" for nothing, where the detector can: a phrase
-    of a text, "row 5, column 0" for the top left pixel of a window, the number of a column.
+    detectors needs them. ``what`` is that of Suspicion.
     """
 
     values: Float[ndarray, " n"]
@@ -258,9 +302,13 @@ class Implant(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Scores the rows that a model was trained on; ``clean`` rows were in that training too (see calibration)."""
+    """Scores the rows that a model was trained on, trusted ones among them.
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores: ...
+    ``toadstone.judge`` pools the rows, asks, and compares the answers for rows in question with those for trusted
+    ones. A method that reads ``pool.trusted`` says so among its needs; of any other the answer must not depend on it.
+    """
+
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion: ...
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from toadstone.core import Data, FeatureModel
+from toadstone.core import Data, FeatureModel, Pool
 from toadstone.errors import NotApplicableError
 from toadstone.overlay import Overlay
 from toadstone.rows import check_two_classes
@@ -23,7 +23,9 @@ Given = Mapping[str, Any]  # the arguments of a verb under its own names
 
 
 def _rows(given: Given) -> dict[str, Any]:
-    """The sets of rows among the arguments: the one in question first, then the trusted ones."""
+    """The sets of rows among the arguments: the one in question first, then the trusted ones, or both as a pool."""
+    if isinstance(given.get("pool"), Pool):
+        return {"data": given["pool"].data}
     return {name: given[name] for name in ("data", "train", "inputs", "clean") if given.get(name) is not None}
 
 
@@ -71,8 +73,13 @@ def _text(given: Given) -> None:
 
 
 def _trusted(given: Given) -> None:
-    if given.get("clean") is None:
+    pool = given.get("pool")
+    if given.get("clean") is None and (pool is None or not pool.trusted.any()):
         raise NotApplicableError("clean is missing: give trusted rows, or choose an algorithm that needs none.")
+
+
+def _trusted_if_any(given: Given) -> None:
+    """It goes without, and does better with them."""
 
 
 def _probs(given: Given) -> None:
@@ -109,6 +116,7 @@ WORDS: dict[str, Callable[[Given], None]] = {
     "image model": _image_model,
     "text": _text,
     "trusted rows": _trusted,
+    "trusted rows if any": _trusted_if_any,
     "probs": _probs,
     "features": _features,
     "gradients": _gradients,
@@ -118,7 +126,8 @@ WORDS: dict[str, Callable[[Given], None]] = {
 
 - "labels": rows with class labels. "two classes": and of two classes at least. "numbers": with a number to predict.
 - "images": uint8 images (n, h, w) or (n, h, w, c). "image model": a model that reads such. "text": strings.
-- "trusted rows": ``clean`` is given. "server's rows": the server of a federated round has rows of its own.
+- "trusted rows": some are given. "trusted rows if any": its method reads which rows of the pool are trusted, but goes
+  without any. "server's rows": the server of a federated round has rows of its own.
 - "probs", "features", "gradients": a model of which these can be read; gradients take a TorchModel.
 """
 
@@ -126,7 +135,7 @@ WORDS: dict[str, Callable[[Given], None]] = {
 def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
     """Raise NotApplicableError unless the arguments ``given``, by name, have all that ``needs`` names.
 
-    The names are those of the contracts' verbs: model, data, train, inputs, clean.
+    The names are those of the contracts' verbs: model, data, pool, train, inputs, clean.
 
     >>> from toadstone.core import Data
     >>> check(("two classes",), {"data": Data(np.zeros((2, 3)), np.zeros(2, int), ("one", "two"))})

@@ -90,6 +90,18 @@ def check_same_classes(data: Labelled, clean: Labelled | None) -> None:
         raise ToadstoneError(f"clean has rows of class {data.classes[alone[0]]} but data has none: leave them out.")
 
 
+def check_same_kind(data: Labelled, clean: Labelled) -> None:
+    """Raise ToadstoneError unless trusted rows can stand among those of ``data``: of one shape, both text, both bytes
+    (as images are) or both numbers, and none that is rounded to fit."""
+    x, other = data.x, clean.x
+    kinds = [(rows.shape[1:], rows.dtype == object, rows.dtype == np.uint8) for rows in (x, other)]
+    if kinds[0] != kinds[1] or not np.can_cast(other.dtype, x.dtype, "same_kind"):
+        raise ToadstoneError(
+            f"clean has {other.dtype} rows of shape {other.shape[1:]} but data has {x.dtype} rows of shape "
+            f"{x.shape[1:]}: give rows of one kind."
+        )
+
+
 def check_two_classes(data: Labelled, name: str = "data") -> None:
     """Raise NotApplicableError where ``data`` holds rows of fewer than two classes."""
     if not data.classes:

@@ -465,14 +465,14 @@ def test_ten_thousand_flagged_rows_are_cheap():
 
     from toadstone.audit.data.evidence import KINDS
     from toadstone.audit.data.judged_rows import JudgedRows
-    from toadstone.audit.data.pool import Pool
+    from toadstone.audit.data.population import Population
     from toadstone.audit.data.table import rows_table
 
     n, rng = 10_000, np.random.default_rng(0)
     data = Data(rng.integers(0, 256, (n, 32, 32, 3), np.uint8), rng.integers(0, 2, n), ("a", "b"))
     judged = JudgedRows(
         data,
-        Pool.of(data, None),
+        Population.of(data, None),
         flagged=np.ones(n, bool),
         pvalues=dict.fromkeys(("all", *(kind.name for kind in KINDS)), rng.random(n)),
         top=np.zeros(n, int),

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from toadstone.checks import ViolationError, check
-from toadstone.core import Scores
+from toadstone.core import Suspicion
 from toadstone.errors import NotApplicableError, ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.models import torch_model
 from toadstone.registry import register
 from toadstone.rows import check_two_classes
@@ -21,21 +20,23 @@ class Unsure:
 
     fault: str = ""
 
-    def score(self, model, data, *, clean, seed):
-        if self.fault == "one class" and data.classes and len(np.unique(data.y)) == 1:
-            return None
-        if self.fault == "plainly" and data.classes and len(np.unique(data.y)) == 1:
+    def score(self, model, pool, *, seed):
+        data = pool.data
+        alone = bool(data.classes) and len(np.unique(data.y)) == 1
+        if (self.fault == "one class" and alone) or (self.fault == "regression" and not data.classes):
+            return Suspicion(np.zeros(len(data)))
+        if self.fault == "plainly" and alone:
             raise ToadstoneError("one class")
-        if self.fault == "regression" and not data.classes:
-            return None
         check_two_classes(data)
         if not hasattr(model, "net") and self.fault in ("box", "declines"):
             raise NotApplicableError("no net") if self.fault == "declines" else AttributeError("no net")
+        if self.fault == "alone" and not pool.trusted.any():
+            raise ToadstoneError("no trusted rows")
         if self.fault == "generator":
             np.random.rand()  # noqa: NPY002
         if self.fault == "data":
-            data.y[0] = (data.y[0] + 1) % 10
-        values, null = (_unsure(model, rows) if rows is not None else None for rows in (data, clean))
+            data.x.base[0] ^= 1
+        values = 1 - model.probs(data.x)[np.arange(len(data)), data.y]
         if self.fault == "seed":
             values = values + np.random.default_rng().normal(size=len(values))
         if self.fault == "order":
@@ -44,29 +45,37 @@ class Unsure:
             values = values + torch_model.BATCH
         if self.fault == "infinite":
             values[0] = np.nan
-        if self.fault == "invented":
-            null = values if null is None else null
-        scores = calibrate(values[:-1] if self.fault == "short" else values, null)
-        if self.fault == "no p-values":
-            return Scores(scores.values)
-        return scores.values if self.fault == "bare" else scores
+        if self.fault == "used up":
+            values[pool.trusted] = np.nan
+        if self.fault == "trust":
+            values = values + pool.trusted
+        what = np.array(["?"]) if self.fault == "what" else None
+        return values if self.fault == "bare" else Suspicion(values[:-1] if self.fault == "short" else values, what)
 
 
-def _unsure(model, rows):
-    return 1 - model.probs(rows.x)[np.arange(len(rows)), rows.y]
+@register("detector", needs=("trusted rows if any",))
+@dataclass(frozen=True)
+class Trusting:
+    """Improbable labels again, of which those of trusted rows are believed, as its needs say."""
+
+    def score(self, model, pool, *, seed):
+        check_two_classes(pool.data)
+        return Suspicion(Unsure().score(model, pool, seed=seed).values - pool.trusted)
 
 
 FAULTS = [
     ("data", "Argument 1 was changed"),
+    ("trust", "depend on which rows are trusted"),
+    ("used up", "all of them have NaN"),
+    ("what", "what must hold one entry for each"),
+    ("alone", "Of no trusted rows it says ToadstoneError"),
     ("generator", "global random generator"),
-    ("bare", "must return Scores, not ndarray"),
-    ("short", "one number a row"),
+    ("bare", "must return a Suspicion, not ndarray"),
+    ("short", "values must hold one entry for each"),
     ("infinite", "values must be finite"),
-    ("no p-values", "p-values must be one number a row"),
     ("seed", "Two calls with one seed differ"),
     ("order", "do not follow their rows"),
     ("batch", "depend on the batch size"),
-    ("invented", "p-values without trusted rows are invented"),
     ("box", "Of a black box it says AttributeError"),
     ("one class", "accepts a single class"),
     ("plainly", "Of a single class it says ToadstoneError"),
@@ -74,9 +83,9 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("fault", ["", "declines"])
-def test_one_that_keeps_the_contract_passes(fault):
-    check(Unsure(fault))
+@pytest.mark.parametrize("detector", [Unsure(), Unsure("declines"), Trusting()])
+def test_one_that_keeps_the_contract_passes(detector):
+    check(detector)
 
 
 @pytest.mark.parametrize(("fault", "sentence"), FAULTS)

@@ -8,11 +8,10 @@ import pytest
 import toadstone
 from toadstone import registry, report
 from toadstone.attacks import Backdoor
-from toadstone.core import Evidence, Mended, Poison, Scores, Tampered
+from toadstone.core import Evidence, Mended, Poison, Scores, Suspicion, Tampered
 from toadstone.data import load, split
 from toadstone.defenses import FinePruning, LossRanking, SpectralSignatures, Strip
 from toadstone.errors import NotApplicableError, ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.experiments import Cell, Experiment, Record, prepare, replay, run
 from toadstone.experiments.experiment import halves
 from toadstone.experiments.old import OldFormatWarning
@@ -28,15 +27,12 @@ from toadstone.triggers import Patch
 class Oracle:
     """A stranger's detector that knows which rows carry the square: perfect on the poisoned side only."""
 
-    def score(self, model, data, *, clean, seed):
-        def white(x):
-            return (np.asarray(x)[:, -2:, -2:] == 255).all((1, 2)).astype(float)
-
-        return calibrate(white(data.x), white(clean.x))
+    def score(self, model, pool, *, seed):
+        return Suspicion((np.asarray(pool.data.x)[:, -2:, -2:] == 255).all((1, 2)).astype(float))
 
 
 class Declines:
-    def score(self, model, data, *, clean, seed):
+    def score(self, model, pool, *, seed):
         raise NotApplicableError("model has no soul to read.")
 
 
@@ -186,7 +182,7 @@ def test_detectors_share_what_the_model_says_of_each_row(setting, nameless):
     assert found.results["detectors"]["loss-ranking"]["poisoned"]["auroc"] == pytest.approx(
         1 - found.results["detectors"]["loss-ranking-2"]["poisoned"]["auroc"]
     )
-    large = [n for n in asked if n == len(splits.train)]
+    large = [n for n in asked if n > len(splits.train)]  # the training rows and the trusted ones
     assert len(large) == (4 if nameless else 2)
 
 
@@ -247,7 +243,7 @@ def test_certain_images_are_reported_with_their_confidence(setting):
 class Breaks:
     """A stranger's defense that crashes, as code does."""
 
-    def score(self, model, data, *, clean, seed):
+    def score(self, model, pool, *, seed):
         return 1 / 0
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from toadstone.attacks import Backdoor
 from toadstone.attacks.federated.byzantine import SignFlip, Zero
 from toadstone.cli.app import app
-from toadstone.core import Scores
+from toadstone.core import Suspicion
 from toadstone.data import load, split
 from toadstone.defenses.federated.krum import MultiKrum
 from toadstone.errors import ToadstoneError
@@ -132,8 +132,8 @@ def test_label_noise_over_seeds(tmp_path):
     data = load("digits")
 
     class Knows:
-        def score(self, model, rows, *, clean, seed):
-            return Scores(np.zeros(len(rows)))
+        def score(self, model, pool, *, seed):
+            return Suspicion(np.zeros(len(pool.data)))
 
     noise = LabelNoise((data.y + (np.arange(len(data)) % 20 == 0)) % 10, data.y, Train(MLP((8,)), 1), (Knows(),))
     outcomes = run_grid(Grid(noise, (0, 1)), data, tmp_path)

@@ -50,9 +50,11 @@ def test_figures_are_those_of_the_rows_that_nobody_verified():
     seen = {}
 
     class Spy:
-        def score(self, model, data, *, clean, seed):
-            seen.update(data=data, clean=clean, scores=LossRanking().score(model, data, clean=clean, seed=seed))
-            return seen["scores"]
+        def score(self, model, pool, *, seed):
+            answer = LossRanking().score(model, pool, seed=seed)
+            seen.update(data=pool.data.take(~pool.trusted), clean=pool.data.take(pool.trusted))
+            seen["values"] = answer.values[~pool.trusted]
+            return answer
 
     record = run(LabelNoise(given, DIGITS.y, TRAINER, (Spy(),), trusted=300), DIGITS)
     assert len(seen["data"]) == len(DIGITS) - 300
@@ -61,7 +63,7 @@ def test_figures_are_those_of_the_rows_that_nobody_verified():
     assert (seen["data"].y == given[rows]).all()
     assert not wrong[[place[row.tobytes()] for row in seen["clean"].x]].any()
     (found,) = record.defenses()
-    assert found["poisoned"].number("auroc") == pytest.approx(roc_auc_score(wrong[rows], seen["scores"].values))
+    assert found["poisoned"].number("auroc") == pytest.approx(roc_auc_score(wrong[rows], seen["values"]))
 
 
 def test_command_line(tmp_path):

@@ -7,9 +7,11 @@ from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
 from toadstone.checks.common import toy
-from toadstone.core import FeatureModel
+from toadstone.core import FeatureModel, Pool
 from toadstone.defenses import SpectralSignatures
+from toadstone.defenses.data.features import features_of
 from toadstone.errors import ToadstoneError
+from toadstone.evaluation.judgement import judge
 from toadstone.models import SklearnModel, TorchModel, cached
 from toadstone.models.encode import Pixels
 from toadstone.overlay import Overlay
@@ -98,9 +100,12 @@ def test_a_killed_run_leaves_nothing_that_is_taken_for_whole(tmp_path):
 
 def test_detectors_read_large_features_in_pieces_and_say_the_same(tmp_path):
     t = toy()
-    plain = SpectralSignatures().score(t.model, t.train, clean=t.inside, seed=0)
-    keep = cached(t.model, tmp_path, t.train.x, t.inside.x)
-    found = SpectralSignatures().score(keep, t.train, clean=t.inside, seed=0)
+    plain = judge(SpectralSignatures(), t.model, t.train, clean=t.inside, seed=0)
+    x = Pool.of(t.train, t.inside).data.x
+    keep = cached(t.model, tmp_path, x)
+    assert isinstance(features_of(keep, Pool.of(t.train, t.inside)), np.memmap)
+    found = judge(SpectralSignatures(), keep, t.train, clean=t.inside, seed=0)
+    assert len(os.listdir(tmp_path)) == 1
     assert np.array_equal(found.values, plain.values)
     assert np.array_equal(found.pvalues, plain.pvalues)
 

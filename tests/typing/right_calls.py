@@ -5,6 +5,7 @@ import numpy as np
 import toadstone
 from toadstone import attacks, defenses, models, training, triggers
 from toadstone.core import Attack, Data, Detector, Evidence, Inspector, Mended, Model, Monitor, Poison, Repair, Scores
+from toadstone.evaluation.judgement import judge
 from toadstone.federated import Federated
 from toadstone.goals import BackdoorGoal
 from toadstone.registry import entry
@@ -16,8 +17,8 @@ def calls(data: Data, clean: Data, model: Model) -> None:
     trained: Model = training.Train(models.MLP((16,)), epochs=2).fit(poison.apply(data), seed=0)
 
     detector: Detector = defenses.SpectralSignatures()
-    scores: Scores = detector.score(trained, data, clean=clean, seed=0)
-    detector.score(trained, data, clean=None, seed=0)
+    scores: Scores = judge(detector, trained, data, clean=clean, seed=0)
+    judge(detector, trained, data, seed=0)
     number: int = toadstone.flag(scores, fdr=0.1).rows.sum()
 
     inspector: Inspector = defenses.NeuralCleanse()

@@ -5,7 +5,7 @@ import numpy as np
 import toadstone
 from toadstone import attacks, defenses, models, training, triggers
 from toadstone.attacks import Backdoor
-from toadstone.core import Attack, Data, Detector, Model, Repair
+from toadstone.core import Attack, Data, Detector, Model, Pool, Repair
 from toadstone.defenses import NoSuchDefense  # wrong
 from toadstone.federated import Federated
 from toadstone.goals import BackdoorGoal
@@ -39,9 +39,12 @@ def calls(data: Data, clean: Data, model: Model) -> None:
 
     detector = defenses.SpectralSignatures()
     detector.score(model, data, seed=0)  # wrong
-    detector.score(model, data, clean=clean)  # wrong
-    detector.score(data, model, clean=clean, seed=0)  # wrong
-    detector.score(model, data, clean=clean, seed=0).pvalue  # wrong  # noqa: B018
+    detector.score(model, Pool.of(data, clean))  # wrong
+    detector.score(model, data, clean=clean, seed=0)  # wrong
+    toadstone.judge(detector, data, model, clean=clean, seed=0)  # wrong
+    toadstone.judge(detector, model, data, clean, seed=0)  # wrong
+    toadstone.judge(patch, model, data, seed=0)  # wrong
+    toadstone.judge(detector, model, data, clean=clean, seed=0).pvalue  # wrong  # noqa: B018
     defenses.Strip().watch(model, np.zeros((1, 8, 8)), seed=0)  # wrong
     defenses.FinePruning().repair(model, clean, seed="0")  # wrong
     toadstone.flag(data)  # wrong

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from toadstone.checks.common import (
     ViolationError,
@@ -27,8 +25,10 @@ from toadstone.checks.common import (
     valid_pvalues,
     valid_rate,
 )
-from toadstone.core import Attack, Data, Detector, Goal, Poison, Scores
+from toadstone.core import Attack, Data, Detector, Goal, Poison, Pool, Scores
 from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.evaluation.judgement import flaw, judge
+from toadstone.registry import entry, name_of
 from toadstone.triggers import Trigger
 
 
@@ -81,38 +81,40 @@ def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = Tru
 
 
 def check_detector(detector: Detector) -> None:
-    """Seeded, nothing touched, rows follow a permutation, batch size irrelevant, p-values from trusted rows only,
-    the clean twin scored like any data, one class and a regression set are not applicable, nor is a black box that
-    lacks what the detector reads; spec round trip."""
+    """Seeded, nothing touched, one finite number a row, rows follow a permutation, batch size irrelevant, trust plays
+    no part unless the needs say so, the clean twin scored like any data, one class and a regression set are not
+    applicable, nor is a black box that lacks what the detector reads; spec round trip."""
     t = toy()
+    pool = Pool.of(t.poisoned, t.inside)
 
-    def score(data: Data, clean: Data | None = t.inside) -> Any:
-        return detector.score(t.model, data, clean=clean, seed=1)
+    def score(data: Data, clean: Data | None = t.inside) -> Scores:
+        return judge(detector, t.model, data, clean=clean, seed=1)
 
     with untouched(t.model, t.poisoned, t.inside):
-        once, twice = score(t.poisoned), score(t.poisoned)
-    _valid_scores(once, len(t.poisoned))
+        answer = detector.score(t.model, pool, seed=1)
+    require(not flaw(answer, pool), flaw(answer, pool))
+    once, twice = score(t.poisoned), score(t.poisoned)
     same(once.values, twice.values, "Two calls with one seed differ.")
     order = np.random.default_rng(0).permutation(len(t.poisoned))
     same(once.values[order], score(t.poisoned.take(order)).values, "Scores do not follow their rows.")
     with batches_of(100):
         same(once.values, score(t.poisoned).values, "Scores depend on the batch size.")
-    require(_without_trusted(score, t.poisoned) is None, "p-values without trusted rows are invented.")
+    if not {"trusted rows", "trusted rows if any"} & set(entry(name_of(detector)).needs):
+        others = Pool(pool.data, np.random.default_rng(1).permutation(pool.trusted))
+        same(
+            answer.values,
+            detector.score(t.model, others, seed=1).values,
+            'Values depend on which rows are trusted: put "trusted rows if any" among its needs.',
+        )
     valid_pvalues(score(t.train), len(t.train))
+    declines_or(lambda: score(t.poisoned, None), "no trusted rows")
     few = t.poisoned.take(np.arange(0, len(t.poisoned), 4))
-    scored = declines_or(lambda: detector.score(black_box(), few, clean=t.inside, seed=1), "a black box")
-    if scored is not None:
-        _valid_scores(scored, len(few))
-    refuses(lambda: score(one_class(t.poisoned)), "a single class", NotApplicableError)
+    declines_or(lambda: judge(detector, black_box(), few, clean=t.inside, seed=1), "a black box")
+    alone = one_class(t.poisoned)
+    mates = t.inside.take(np.flatnonzero(t.inside.y == alone.y[0]))
+    refuses(lambda: score(alone, mates), "a single class", NotApplicableError)
     refuses(lambda: score(other_kind(t.poisoned), other_kind(t.inside)), "a regression set", NotApplicableError)
     check_spec(detector)
-
-
-def _valid_scores(scores: Any, n: int) -> None:
-    require(isinstance(scores, Scores), f"score must return Scores, not {type(scores).__name__}.")
-    require(scores.values.shape == (n,), "values must be one number a row.")
-    require(bool(np.isfinite(scores.values).all()), "values must be finite.")
-    valid_pvalues(scores, n)
 
 
 def _valid_goal(goal: Any, reached: Goal, *, fixed: bool) -> None:
@@ -124,11 +126,3 @@ def _valid_goal(goal: Any, reached: Goal, *, fixed: bool) -> None:
 
 def _same_poison(a: Poison, b: Poison) -> bool:
     return all(digest(getattr(a, f.name)) == digest(getattr(b, f.name)) for f in fields(a) if f.name != "goal")
-
-
-def _without_trusted(score: Callable[[Data, Data | None], Any], data: Data) -> ndarray | None:
-    try:
-        scores: Scores = score(data, None)
-        return scores.pvalues
-    except ToadstoneError:  # some need trusted rows to score at all
-        return None

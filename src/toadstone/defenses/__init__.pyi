@@ -13,7 +13,7 @@ from .data.gradient_clustering import GradientClustering as GradientClustering
 from .data.loss_ranking import LossRanking as LossRanking
 from .data.meta_sift import MetaSift as MetaSift
 from .data.neighbourhood import Neighbourhood as Neighbourhood
-from .data.roni import Roni as Roni
+from .data.roni import RONI as RONI
 from .data.scaling_detection import ScalingDetection as ScalingDetection
 from .data.self_influence import SelfInfluence as SelfInfluence
 from .data.shared_content import SharedContent as SharedContent

@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from toadstone.core import Data, Detector, Trainer
 from toadstone.errors import ToadstoneError
+from toadstone.evaluation.judgement import judge
 from toadstone.experiments.cells import ATTACK, Cell
 from toadstone.experiments.experiment import named, tried
 from toadstone.experiments.judges.base import Measured
@@ -86,7 +87,7 @@ class LabelNoise:
         for name, detector in named(self.defenses):
 
             def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measured:
-                return judged(detector.score(model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
+                return judged(judge(detector, model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
 
             cell = tried((name, "detector", "poisoned"), measure, arrays)
             cells.append(cell)

@@ -36,13 +36,13 @@ def spread(features: Features, rows: Int[ndarray, " m"], count: int) -> Spread:
     map is never loaded.
     """
     m, d = len(rows), features.shape[1]
-    mean = sum((block.sum(0) for _, block in _blocks(features, rows)), np.zeros(d)) / m
+    mean = sum((block.sum(0) for _, block in blocks(features, rows)), np.zeros(d)) / m
     if m < d:
         centred = features[rows].astype(np.float64) - mean
         gram = centred @ centred.T
     else:
         gram = np.zeros((d, d))
-        for _, block in _blocks(features, rows):
+        for _, block in blocks(features, rows):
             centred = block - mean
             gram += centred.T @ centred
     size = len(gram)
@@ -58,7 +58,7 @@ def spread(features: Features, rows: Int[ndarray, " m"], count: int) -> Spread:
 def project(features: Features, rows: Int[ndarray, " m"], onto: Spread) -> Float64[ndarray, "m r"]:
     """Coordinates of the centred ``features[rows]`` on the axes."""
     out = np.empty((len(rows), len(onto.axes)))
-    for at, block in _blocks(features, rows):
+    for at, block in blocks(features, rows):
         out[at] = (block - onto.mean) @ onto.axes.T
     return out
 
@@ -70,7 +70,8 @@ def check_features(features: Features, y: ndarray) -> None:
         raise ToadstoneError(f"features of shape {features.shape} must be (n, d), one row for each of {len(y)} labels.")
 
 
-def _blocks(features: Features, rows: ndarray) -> Iterator[tuple[slice, ndarray]]:
+def blocks(features: Features, rows: ndarray) -> Iterator[tuple[slice, ndarray]]:
+    """``features[rows]`` in float64, a piece at a time, each with its place among ``rows``."""
     step = max(1, _BLOCK // max(1, features.shape[1]))
     for start in range(0, len(rows), step):
         yield slice(start, start + step), features[rows[start : start + step]].astype(np.float64)

@@ -17,6 +17,7 @@ from toadstone.defenses.data.activation_clustering import (
 )
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.training import Fit
 
@@ -106,14 +107,14 @@ def test_planted_poison_is_flagged_and_the_clean_twin_is_not(reduction):
     detector = ActivationClustering(reduction=reduction)
     for seed in range(3):
         data, clean, truth = halves(seed, poison=100)
-        scores = detector.score(Bare(), data, clean=clean, seed=seed)
+        scores = judge(detector, Bare(), data, clean=clean, seed=seed)
         rows = flag(scores, fdr=0.05).rows
         assert rows[truth].mean() >= 0.98
         assert (rows & ~truth).sum() <= 0.05 * rows.sum()
         assert auroc(scores.values, truth) > 0.99
-        assert auroc(detector.score(Bare(), data, clean=None, seed=seed).values, truth) > 0.99
+        assert auroc(judge(detector, Bare(), data, seed=seed).values, truth) > 0.99
         data, clean, _ = halves(seed, poison=0)
-        assert not flag(detector.score(Bare(), data, clean=clean, seed=seed), fdr=0.05).rows.any()
+        assert not flag(judge(detector, Bare(), data, clean=clean, seed=seed), fdr=0.05).rows.any()
 
 
 def test_a_class_that_is_mostly_poison_is_read_by_its_trusted_rows():
@@ -121,11 +122,11 @@ def test_a_class_that_is_mostly_poison_is_read_by_its_trusted_rows():
     for seed in range(3):
         data, clean, truth = halves(seed, poison=560)
         assert truth[data.y == 0].mean() > 0.52
-        scores = ActivationClustering().score(Bare(), data, clean=clean, seed=seed)
+        scores = judge(ActivationClustering(), Bare(), data, clean=clean, seed=seed)
         rows = flag(scores, fdr=0.05).rows
         assert rows[truth].mean() >= 0.98
         assert (rows & ~truth).sum() <= 0.05 * rows.sum()
-        blind = ActivationClustering().score(Bare(), data, clean=None, seed=seed).values
+        blind = judge(ActivationClustering(), Bare(), data, seed=seed).values
         mine = data.y == 0
         assert auroc(blind[mine], truth[mine]) < 0.1  # it cannot know: what the docstring says
 
@@ -133,12 +134,12 @@ def test_a_class_that_is_mostly_poison_is_read_by_its_trusted_rows():
 def test_a_class_has_to_earn_suspicion():
     """Plain 2-means flags nearly half of every clean class."""
     data, clean, _ = halves(0, poison=100)
-    values = ActivationClustering().score(Bare(), data, clean=clean, seed=0).values
+    values = judge(ActivationClustering(), Bare(), data, clean=clean, seed=0).values
     assert values[data.y == 0].min() > values[data.y > 0].max()
     twin, clean, _ = halves(0, poison=0)
     plain = [c.sizes[1] / sum(c.sizes) for c in cluster_classes(twin.x[:], twin.y).values()]
     assert min(plain) > 0.2
-    assert ActivationClustering().score(Bare(), twin, clean=clean, seed=0).values.max() < -1
+    assert judge(ActivationClustering(), Bare(), twin, clean=clean, seed=0).values.max() < -1
 
 
 def test_clean_classes_that_come_in_two_kinds_are_not_flagged():
@@ -150,8 +151,8 @@ def test_clean_classes_that_come_in_two_kinds_are_not_flagged():
         x = (rng.normal(size=(2000, 8)) + 12.0 * (rng.random(2000) < 0.3)[:, None] + 40 * y[:, None]).astype(np.float32)
         data, clean = Data(x[:1500], y[:1500], CLASSES), Data(x[1500:], y[1500:], CLASSES)
         assert min(c.silhouette for c in cluster_classes(x, y).values()) > 0.1
-        assert ActivationClustering().score(Bare(), data, clean=None, seed=0).values.min() >= -1
-        flagged.append(flag(ActivationClustering().score(Bare(), data, clean=clean, seed=0), fdr=0.05).rows.mean())
+        assert judge(ActivationClustering(), Bare(), data, seed=0).values.min() >= -1
+        flagged.append(flag(judge(ActivationClustering(), Bare(), data, clean=clean, seed=0), fdr=0.05).rows.mean())
     assert max(flagged) == 0.0
 
 
@@ -163,7 +164,7 @@ def test_pvalues_of_clean_rows_are_conservative(level):
     low = []
     for seed in range(25):
         data, clean, _ = halves(seed, poison=0, trusted=300, n=600)
-        scores = detector.score(Bare(), data, clean=clean, seed=seed)
+        scores = judge(detector, Bare(), data, clean=clean, seed=seed)
         low.append([(scores.pvalues <= a).mean() for a in levels])
     mean, error = np.mean(low, 0), np.std(low, 0) / np.sqrt(len(low))
     slack = 1.0 if level < 0.5 else 1.25  # what choosing by the trusted rows costs when no test holds it back
@@ -174,15 +175,15 @@ def test_rows_keep_their_identity_when_shuffled():
     """The trap: clustering inside each shuffled minibatch."""
     data, clean, _ = halves(3, poison=100)
     order = np.random.default_rng(0).permutation(len(data))
-    a = ActivationClustering().score(Bare(), data, clean=clean, seed=0)
-    b = ActivationClustering().score(Bare(), data.take(order), clean=clean, seed=0)
+    a = judge(ActivationClustering(), Bare(), data, clean=clean, seed=0)
+    b = judge(ActivationClustering(), Bare(), data.take(order), clean=clean, seed=0)
     np.testing.assert_allclose(b.values, a.values[order], atol=1e-6)
     np.testing.assert_allclose(b.pvalues, a.pvalues[order])
 
 
 def test_size_rule_spares_even_cuts():
     data, _, truth = halves(0, poison=100)
-    values = ActivationClustering(rule="size").score(Bare(), data, clean=None, seed=0).values
+    values = judge(ActivationClustering(rule="size"), Bare(), data, seed=0).values
     assert values[truth].min() > -1
     for c, clusters in cluster_classes(data.x[:], data.y).items():
         assert (values[data.y == c].min() >= -1) == (clusters.sizes[1] <= 0.35 * sum(clusters.sizes))
@@ -199,15 +200,13 @@ def test_exclusionary_rule_asks_a_model_that_never_saw_the_cluster():
     given[200:260] = 0
     data = Data(x, given, CLASSES)
     trainer = Fit("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 5})
-    plain = ActivationClustering(components=3).score(Bare(), data, clean=None, seed=0).values
-    asked = ActivationClustering(components=3, rule="exclusionary", trainer=trainer).score(
-        Bare(), data, clean=None, seed=0
-    )
+    plain = judge(ActivationClustering(components=3), Bare(), data, seed=0).values
+    asked = judge(ActivationClustering(components=3, rule="exclusionary", trainer=trainer), Bare(), data, seed=0)
     assert plain[400:600].min() >= -1  # the silhouette is taken in by the class of two kinds
     assert asked.values[200:260].min() > 0
     assert (asked.values[given > 0] < -1).all()
     lenient = ActivationClustering(components=3, rule="exclusionary", ratio=1e9, trainer=trainer)
-    assert lenient.score(Bare(), data, clean=None, seed=0).values[given == 0].min() >= -1
+    assert judge(lenient, Bare(), data, seed=0).values[given == 0].min() >= -1
 
 
 def test_classes_that_cannot_be_cut_are_not_suspicious():
@@ -215,20 +214,20 @@ def test_classes_that_cannot_be_cut_are_not_suspicious():
     features[y == 1] = features[1]
     few = np.flatnonzero((y != 2) | (np.cumsum(y == 2) <= 9))
     data = Data(features[few], y[few], CLASSES)
-    values = ActivationClustering(silhouette=-1.0).score(Bare(), data, clean=None, seed=0).values
+    values = judge(ActivationClustering(silhouette=-1.0), Bare(), data, seed=0).values
     assert set(values[(data.y == 1) | (data.y == 2)]) == {-3.0}
     assert values[(data.y == 0) | (data.y == 3)].min() >= -1
     assert cluster_class(features[y == 1]) is None
     equal = Data(np.ones((40, 3), np.float32), np.arange(40) % 2, CLASSES)
     with pytest.raises(ToadstoneError, match="same features for every row"):
-        ActivationClustering().score(Bare(), equal, clean=equal.take(np.arange(6)), seed=0)
+        judge(ActivationClustering(), Bare(), equal, clean=equal.take(np.arange(6)), seed=0)
     with pytest.raises(ToadstoneError, match="single class"):
-        ActivationClustering().score(Bare(), equal.take(equal.y == 0), clean=None, seed=0)
+        judge(ActivationClustering(), Bare(), equal.take(equal.y == 0), seed=0)
 
 
 def test_the_seed_decides_everything():
     data, clean, _ = halves(4, poison=100)
-    a, b = (ActivationClustering().score(Bare(), data, clean=clean, seed=5) for _ in range(2))
+    a, b = (judge(ActivationClustering(), Bare(), data, clean=clean, seed=5) for _ in range(2))
     np.testing.assert_array_equal(a.values, b.values)
 
 
@@ -253,12 +252,12 @@ def test_a_model_without_features_is_turned_away():
 
     data, clean, _ = halves(0, poison=0)
     with pytest.raises(ToadstoneError, match="no features"):
-        ActivationClustering().score(Black(), data, clean=clean, seed=0)
+        judge(ActivationClustering(), Black(), data, clean=clean, seed=0)
 
 
 def test_surprise_is_the_tail_by_hand_times_how_far_a_row_lies_in_its_cluster():
     data, clean, truth = halves(0, poison=80)
-    scores = ActivationClustering(components=2, scale="surprise").score(Bare(), data, clean=clean, seed=0)
+    scores = judge(ActivationClustering(components=2, scale="surprise"), Bare(), data, clean=clean, seed=0)
     assert auroc(scores.values, truth) > 0.95
     x, y = np.concatenate([data.x, clean.x]), np.concatenate([data.y, clean.y])
     trusted = np.arange(len(y)) >= len(data)
@@ -276,6 +275,6 @@ def test_surprise_is_the_tail_by_hand_times_how_far_a_row_lies_in_its_cluster():
         slow[rows] = -np.log(min(1.0, 2 * min(tails))) * np.maximum(far, 0)
     assert np.allclose(scores.values, slow[: len(data)], rtol=1e-6, atol=1e-6)
     assert np.allclose(scores.null_values, slow[len(data) :], rtol=1e-6, atol=1e-6)
-    without = ActivationClustering(scale="surprise").score(Bare(), data, clean=None, seed=0)
+    without = judge(ActivationClustering(scale="surprise"), Bare(), data, seed=0)
     assert not without.values.any()
     assert without.pvalues is None

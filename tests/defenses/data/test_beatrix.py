@@ -13,6 +13,7 @@ from toadstone.defenses.data.beatrix import Beatrix, deviations
 from toadstone.defenses.data.spectral_signatures import spectral_scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import TorchModel
 from toadstone.models.nets import SmallCNN
@@ -73,7 +74,7 @@ def test_scores_are_those_of_a_slow_loop(sign, positions, block, monkeypatch):
 def test_a_layer_is_read_class_by_class_as_channels_and_positions():
     t = toy()
     data, clean = t.poisoned.take(np.arange(150)), t.inside.take(np.arange(100))
-    found = Beatrix(LAYER).score(t.model, data, clean=clean, seed=0)
+    found = judge(Beatrix(LAYER), t.model, data, clean=clean, seed=0)
     x, y = np.concatenate([np.asarray(data.x), clean.x]), np.concatenate([data.y, clean.y])
     with torch.no_grad():
         maps = t.model.net.features[:4](torch.from_numpy(x[:, None] / np.float32(255))).numpy()
@@ -97,13 +98,13 @@ class Lengths:
     def features(self, x):
         if x.dtype == object:
             return np.array([[len(row), row.count(" ")] for row in x], np.float32)
-        return x.astype(np.float32)
+        return np.asarray(x, np.float32)
 
 
 def test_text_and_tables_have_features_too():
     words = np.array(["one two"] * 9 + ["one three"] * 10 + ["one " * 50], object)
     data = Data(words, np.arange(20) % 2, ("a", "b"))
-    scores = Beatrix().score(Lengths(), data, clean=None, seed=0)
+    scores = judge(Beatrix(), Lengths(), data, seed=0)
     assert scores.values.argmax() == 19
     assert scores.pvalues is None
 
@@ -114,7 +115,7 @@ def test_p_values_of_clean_rows_are_uniform_whoever_sets_the_bounds(rows):
     for seed in range(30):
         rng = np.random.default_rng(seed)
         data, clean = (Data(rng.standard_t(1, (n, 6)), np.arange(n) % 2, ("a", "b")) for n in (400, 2 * rows))
-        scores = Beatrix().score(Lengths(), data, clean=clean, seed=seed)
+        scores = judge(Beatrix(), Lengths(), data, clean=clean, seed=seed)
         assert scores.trusted == 2 * rows
         share.append((scores.pvalues <= 0.2).mean())
     assert 0.15 < np.mean(share) < 0.215
@@ -146,7 +147,7 @@ def test_finds_a_patch_in_a_convolution_and_nothing_on_the_clean_twin():
     for seed in range(3):
         for data, clean, truth, planted in patched_and_twin(seed, 0.1, test=997, clean=400):
             model = trainer.fit(data.append(clean), seed=seed)
-            scores = Beatrix(LAYER).score(model, data, clean=clean, seed=0)
+            scores = judge(Beatrix(LAYER), model, data, clean=clean, seed=0)
             flags = flag(scores, fdr=0.1).rows
             if planted:
                 assert auroc(scores.values, truth) > 0.9
@@ -184,4 +185,4 @@ class Oracle:
 )
 def test_bad_input(layer, made, word):
     with pytest.raises(ToadstoneError, match=word):
-        Beatrix(layer).score(made(toy()), toy().train, clean=None, seed=0)
+        judge(Beatrix(layer), made(toy()), toy().train, seed=0)

@@ -11,6 +11,7 @@ from toadstone.defenses.data import cognitive_distillation
 from toadstone.defenses.data.cognitive_distillation import CognitiveDistillation, distil, objective
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import TorchModel
 from toadstone.models.encode import Pixels
@@ -103,7 +104,7 @@ def test_finds_a_trigger_that_settles_all_logits_and_nothing_on_the_clean_twin()
         rng = np.random.default_rng(seed)
         for planted in (True, False):
             data, clean = black_and_white(rng, 200, 20 * planted), black_and_white(rng, 200, 0)
-            scores = CognitiveDistillation(beta=0.0).score(model, data, clean=clean, seed=seed)
+            scores = judge(CognitiveDistillation(beta=0.0), model, data, clean=clean, seed=seed)
             flags = flag(scores, fdr=0.1).rows
             assert not planted or auroc(scores.values, truth) > 0.99
             found += flags[truth & planted].sum()
@@ -114,17 +115,15 @@ def test_finds_a_trigger_that_settles_all_logits_and_nothing_on_the_clean_twin()
 
 def test_a_score_depends_on_the_row_and_the_seed_alone(monkeypatch):
     t, method = toy(), CognitiveDistillation(steps=8)
-    some = method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=3)
+    some = judge(method, t.model, t.train.take(np.arange(50)), seed=3)
     assert some.pvalues is None
-    both = method.score(t.model, t.train.take(np.arange(100)), clean=t.train.take(np.arange(50)), seed=3)
+    both = judge(method, t.model, t.train.take(np.arange(100)), clean=t.train.take(np.arange(50)), seed=3)
     assert both.values[:50] == pytest.approx(some.values, abs=1e-3)
     assert both.trusted == 50
-    other = method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=4)
+    other = judge(method, t.model, t.train.take(np.arange(50)), seed=4)
     assert not np.allclose(other.values, some.values, atol=1e-3)
     monkeypatch.setattr(cognitive_distillation, "_PIXELS", 7 * 64)
-    assert method.score(t.model, t.train.take(np.arange(50)), clean=None, seed=3).values == pytest.approx(
-        some.values, abs=1e-3
-    )
+    assert judge(method, t.model, t.train.take(np.arange(50)), seed=3).values == pytest.approx(some.values, abs=1e-3)
 
 
 def table():
@@ -134,27 +133,25 @@ def table():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: CognitiveDistillation(alpha=-1.0), "alpha and beta must be at least 0"),
-        (lambda: CognitiveDistillation(beta=float("nan")), "beta must be a number, not nan"),
-        (lambda: CognitiveDistillation(steps=0), "steps must be at least 1"),
         (
-            lambda: CognitiveDistillation().score(Fit().fit(table(), seed=0), table(), clean=None, seed=0),
+            lambda: judge(CognitiveDistillation(), Fit().fit(table(), seed=0), table(), seed=0),
             "without gradients: a TorchModel",
         ),
         (
-            lambda: CognitiveDistillation().score(
-                toy().model, Data(np.zeros((9, 64)), np.arange(9), toy().train.classes), clean=None, seed=0
+            lambda: judge(
+                CognitiveDistillation(), toy().model, Data(np.zeros((9, 64)), np.arange(9), toy().train.classes), seed=0
             ),
             "must hold uint8 images, not float64 rows of shape",
         ),
         (
-            lambda: CognitiveDistillation().score(
+            lambda: judge(
+                CognitiveDistillation(),
                 toy().model,
                 toy().train,
                 clean=Data(np.zeros((2, 3, 3), np.uint8), np.arange(2), load("digits").classes),
                 seed=0,
             ),
-            "images of",
+            "one kind",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from toadstone.defenses.data import complexity as c
 from toadstone.defenses.data.complexity_change import ComplexityChange, complexity_change
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 
 
@@ -39,7 +40,7 @@ def test_finds_wrong_labels(measure, least):
     for seed in range(3):
         train = load("digits").take(np.arange(600 * seed // 2, 600 * seed // 2 + 600))
         poison = LabelFlips(0.1).poison(train, seed=seed)
-        scores = ComplexityChange(measure).score(toy().model, poison.apply(train), clean=None, seed=0)
+        scores = judge(ComplexityChange(measure), toy().model, poison.apply(train), seed=0)
         assert scores.pvalues is None
         assert auroc(scores.values, poison.mask(600)) > least
 
@@ -50,7 +51,7 @@ def test_flags_at_the_rate_asked_for_and_nothing_on_the_clean_twin():
         poison = LabelFlips(0.1).poison(parts.train, seed=seed)
         truth = poison.mask(len(parts.train))
         for data, wrong in ((poison.apply(parts.train), truth), (parts.train, np.zeros_like(truth))):
-            scores = ComplexityChange().score(toy().model, data, clean=parts.clean, seed=0)
+            scores = judge(ComplexityChange(), toy().model, data, clean=parts.clean, seed=0)
             rows = flag(scores, fdr=0.1).rows
             if wrong.any():
                 assert rows[wrong].mean() > 0.5
@@ -62,7 +63,7 @@ def test_equal_rows_and_constant_columns():
     x = np.column_stack([rng.integers(0, 2, (40, 2)), np.ones(40)])
     data = Data(x, np.arange(40) % 2, ("a", "b"))
     for measure in ("F1", "N2", "N3"):
-        scores = ComplexityChange(measure, 2).score(toy().model, data, clean=None, seed=0)
+        scores = judge(ComplexityChange(measure, 2), toy().model, data, seed=0)
         assert np.isfinite(scores.values).all()
     assert (complexity_change(np.repeat([[0.0], [1.0]], 20, 0), np.arange(40) % 2, "N2", 2) == 0).all()
 
@@ -73,11 +74,9 @@ FEW = Data(np.arange(20.0)[:, None], np.r_[np.zeros(16, int), np.ones(4, int)], 
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: ComplexityChange(k=2).score(toy().model, FEW, clean=None, seed=0), "class b has 4 rows"),
+        (lambda: judge(ComplexityChange(k=2), toy().model, FEW, seed=0), "class b has 4 rows"),
         (
-            lambda: ComplexityChange(k=1).score(
-                toy().model, Data(np.ones((20, 1)), FEW.y, ("a", "b")), clean=None, seed=0
-            ),
+            lambda: judge(ComplexityChange(k=1), toy().model, Data(np.ones((20, 1)), FEW.y, ("a", "b")), seed=0),
             "constant",
         ),
     ],

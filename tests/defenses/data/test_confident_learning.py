@@ -11,6 +11,7 @@ from toadstone.data import load, split
 from toadstone.defenses.data.confident_learning import ConfidentLearning, out_of_fold
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import MLP
 from toadstone.training import Fit, Train
@@ -67,7 +68,7 @@ def test_every_row_is_judged_by_a_model_that_never_saw_it_whatever_the_order():
 @pytest.mark.parametrize("method", ["self_confidence", "normalized_margin", "confidence_weighted_entropy"])
 def test_scores_are_those_of_the_definition(method):
     digits = load("digits").take(np.arange(200))
-    scores = ConfidentLearning(Fit(), 3, method).score(toy().model, digits, clean=None, seed=0)
+    scores = judge(ConfidentLearning(Fit(), 3, method), toy().model, digits, seed=0)
     p = out_of_fold(digits, Fit(), 3, seed=0)
     if method == "confidence_weighted_entropy":
         quality = p[np.arange(200), digits.y] / np.maximum(entropy(p, axis=1), 1e-6)
@@ -83,7 +84,7 @@ def test_finds_wrong_labels_and_none_on_the_clean_twin():
         parts = split(load("digits"), test=100, clean=600, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
         for data, truth in ((noisy, wrong), (parts.train, np.zeros_like(wrong))):
-            scores = ConfidentLearning(Fit()).score(toy().model, data, clean=parts.clean, seed=seed)
+            scores = judge(ConfidentLearning(Fit()), toy().model, data, clean=parts.clean, seed=seed)
             rows = flag(scores, fdr=0.1).rows
             if truth.any():
                 assert auroc(scores.values, truth) > 0.97
@@ -100,13 +101,13 @@ def test_a_missing_extra_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ToadstoneError, match=r"pip install 'cleanlab>=2.7'"):
-        ConfidentLearning(QUICK).score(toy().model, toy().train, clean=None, seed=0)
+        judge(ConfidentLearning(QUICK), toy().model, toy().train, seed=0)
 
 
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: ConfidentLearning(QUICK, 200).score(toy().model, toy().train, clean=None, seed=0), "lower folds"),
+        (lambda: judge(ConfidentLearning(QUICK, 200), toy().model, toy().train, seed=0), "lower folds"),
     ],
 )
 def test_bad_input(action, word):

@@ -9,6 +9,7 @@ from toadstone.defenses.data.deep_knn import DeepKNN, relabel, votes
 from toadstone.defenses.data.neighbours import neighbours
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import MLP
 from toadstone.training import Adam, Train
@@ -49,7 +50,7 @@ def test_finds_wrong_labels_at_the_rate_asked_for_and_none_on_the_clean_twin():
         trainer = Train(MLP((64,)), epochs=8, optimizer=Adam(3e-3), batch_size=32)
         for data, truth in ((noisy, wrong), (parts.train, np.zeros_like(wrong))):
             model = trainer.fit(data.append(parts.clean), seed=seed)
-            scores = DeepKNN(20).score(model, data, clean=parts.clean, seed=0)
+            scores = judge(DeepKNN(20), model, data, clean=parts.clean, seed=0)
             flags = flag(scores, fdr=0.1).rows
             if truth.any():
                 assert auroc(scores.values, truth) > 0.95
@@ -60,7 +61,7 @@ def test_finds_wrong_labels_at_the_rate_asked_for_and_none_on_the_clean_twin():
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: DeepKNN(k=10**6).score(toy().model, toy().train, clean=None, seed=0), "k must lie in 1"),
+        (lambda: judge(DeepKNN(k=10**6), toy().model, toy().train, seed=0), "k must lie in 1"),
         (lambda: relabel(np.zeros((3, 1)), np.zeros(3, int), 1, 0.0), "confidence"),
         (lambda: relabel(np.full((3, 1), np.nan), np.zeros(3, int), 1), "NaN"),
     ],
@@ -72,7 +73,7 @@ def test_bad_input(action, word):
 
 def test_an_index_that_finds_nearly_all_neighbours_changes_nearly_no_score():
     t = toy()
-    plain = DeepKNN(10).score(t.model, t.poisoned, clean=t.inside, seed=0)
-    index = DeepKNN(10, recall=0.9999).score(t.model, t.poisoned, clean=t.inside, seed=0)
+    plain = judge(DeepKNN(10), t.model, t.poisoned, clean=t.inside, seed=0)
+    index = judge(DeepKNN(10, recall=0.9999), t.model, t.poisoned, clean=t.inside, seed=0)
     assert (index.values == plain.values).mean() > 0.95
     assert np.abs(index.values - plain.values).max() < 0.3

@@ -17,6 +17,7 @@ from toadstone.defenses.data.gradient_clustering import (
 )
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import MLP, SmallCNN
 from toadstone.training import Adam, Fit, Train
@@ -57,7 +58,7 @@ def test_directions_and_scores_are_those_of_a_slow_loop_over_autograds_gradients
     for c in range(10):
         g = slow[digits.y == c]
         expected[digits.y == c] = 1 - abs(g @ np.linalg.svd(g)[2][0])
-    scores = GradientClustering(at).score(model, digits, clean=None, seed=0)
+    scores = judge(GradientClustering(at), model, digits, seed=0)
     assert scores.values == pytest.approx(expected, abs=1e-4)
     assert scores.pvalues is None
 
@@ -88,7 +89,7 @@ def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
         for data, clean, truth, planted in patched_and_twin(seed, 0.05):
             model = trainer.fit(data.append(clean), seed=seed)
             for at, found in areas.items():
-                scores = GradientClustering(at).score(model, data, clean=clean, seed=0)
+                scores = judge(GradientClustering(at), model, data, clean=clean, seed=0)
                 rows = flag(scores, fdr=0.1).rows
                 if planted:
                     found.append(auroc(scores.values, truth))
@@ -103,7 +104,7 @@ def test_finds_wrong_labels():
         model = Train(MLP((64,)), epochs=12, optimizer=Adam(3e-3), batch_size=32).fit(
             noisy.append(parts.clean), seed=seed
         )
-        assert auroc(GradientClustering().score(model, noisy, clean=parts.clean, seed=0).values, wrong) > 0.97
+        assert auroc(judge(GradientClustering(), model, noisy, clean=parts.clean, seed=0).values, wrong) > 0.97
 
 
 class Probabilities:
@@ -132,9 +133,9 @@ def test_bad_input(action, word):
 
 
 def _score(detector, model, data=None, clean=None):
-    return detector.score(model, data or toy().train, clean=clean, seed=0)
+    return judge(detector, model, data or toy().train, clean=clean, seed=0)
 
 
 def test_text_has_gradients_at_the_last_layer():
-    scores = GradientClustering().score(Train(epochs=1).fit(_text(), seed=0), _text(), clean=None, seed=0)
+    scores = judge(GradientClustering(), Train(epochs=1).fit(_text(), seed=0), _text(), seed=0)
     assert np.isfinite(scores.values).all()

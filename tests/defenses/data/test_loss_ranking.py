@@ -9,6 +9,7 @@ from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.defenses.data.loss_ranking import LossRanking, losses
 from toadstone.errors import ToadstoneError
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import MLP, SmallCNN
 from toadstone.training import Adam, Train
@@ -29,7 +30,7 @@ def test_wrong_labels_have_high_loss():
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
         model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32).fit(noisy, seed=seed)
-        assert auroc(LossRanking().score(model, noisy, clean=None, seed=0).values, wrong) > 0.95
+        assert auroc(judge(LossRanking(), model, noisy, seed=0).values, wrong) > 0.95
 
 
 def test_a_trigger_is_fitted_first_when_classes_take_longer():
@@ -37,7 +38,7 @@ def test_a_trigger_is_fitted_first_when_classes_take_longer():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         poison = Backdoor(Patch(size=3), 7, 0.1).poison(parts.train, seed=seed)
-        scores = LossRanking("low", early).score(toy().model, poison.apply(parts.train), clean=parts.clean, seed=seed)
+        scores = judge(LossRanking("low", early), toy().model, poison.apply(parts.train), clean=parts.clean, seed=seed)
         areas.append(auroc(scores.values, poison.mask(len(parts.train))))
     assert np.mean(areas) > 0.75
 
@@ -45,4 +46,4 @@ def test_a_trigger_is_fitted_first_when_classes_take_longer():
 def test_bad_input():
     other = Data(toy().held.x, toy().held.y, tuple("abcdefghij"))
     with pytest.raises(ToadstoneError, match="same classes"):
-        LossRanking().score(toy().model, toy().train, clean=other, seed=0)
+        judge(LossRanking(), toy().model, toy().train, clean=other, seed=0)

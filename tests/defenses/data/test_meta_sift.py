@@ -13,6 +13,7 @@ from toadstone.data import load, split
 from toadstone.defenses.data.meta_sift import MetaSift, Weigh, shares, sifting_loss
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import MLP, SmallCNN
 from toadstone.training import Adam, Fit, Train
@@ -88,7 +89,7 @@ def test_finds_a_trigger_before_it_is_learnt_and_nothing_on_the_clean_twin():
     trainer = Train(SmallCNN(8, 64), epochs=2, optimizer=Adam(3e-3), batch_size=32)
     for seed in range(3):
         for data, clean, truth, planted in patched_and_twin(seed, 0.05):
-            scores = MetaSift(trainer, sifters=1).score(toy().model, data, clean=clean, seed=seed)
+            scores = judge(MetaSift(trainer, sifters=1), toy().model, data, clean=clean, seed=seed)
             rows = flag(scores, fdr=0.1).rows
             if planted:
                 assert auroc(scores.values, truth) > 0.85
@@ -100,7 +101,7 @@ def test_finds_wrong_labels():
     for seed in range(3):
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.05, seed)
-        assert auroc(MetaSift(trainer, sifters=2).score(toy().model, noisy, clean=None, seed=seed).values, wrong) > 0.97
+        assert auroc(judge(MetaSift(trainer, sifters=2), toy().model, noisy, seed=seed).values, wrong) > 0.97
 
 
 @pytest.mark.parametrize(
@@ -122,4 +123,4 @@ def test_bad_input(action, word):
 
 
 def _score(data, clean=None):
-    return MetaSift(QUICK).score(toy().model, data, clean=clean, seed=0)
+    return judge(MetaSift(QUICK), toy().model, data, clean=clean, seed=0)

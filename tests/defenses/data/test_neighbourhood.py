@@ -7,6 +7,7 @@ from scipy.stats import binom
 from toadstone.core import Data
 from toadstone.defenses.data.neighbourhood import Neighbourhood, columns, neighbourhoods
 from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.evaluation.judgement import judge
 
 
 class Blind:
@@ -42,7 +43,7 @@ def score(x, y, trusted, detector, model=None):
     def part(rows):
         return Data(x[rows], y[rows], ("a", "b"))
 
-    return detector.score(model, part(~trusted), clean=part(trusted), seed=3)
+    return judge(detector, model, part(~trusted), clean=part(trusted), seed=3)
 
 
 def test_rows_that_lie_together_without_a_trusted_one_are_found():

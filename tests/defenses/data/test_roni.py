@@ -13,9 +13,10 @@ from toadstone.convex.refits import naive_bayes, refits, ridge
 from toadstone.core import Data
 from toadstone.data import load, split
 from toadstone.defenses.data import roni
-from toadstone.defenses.data.roni import Roni, Trial, impacts, shares
+from toadstone.defenses.data.roni import RONI, Trial, impacts, shares
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.training.fit import Fit
 from toadstone.training.spam_bayes import SpamBayes
 
@@ -60,7 +61,7 @@ def slow_impacts(x, y, trial, make):
 def trial_of(y, seed, base=12, quiz=20):
     order = np.random.default_rng(seed).permutation(len(y))
     counts = np.bincount(y)
-    return roni._drawn(order, y, shares(counts, base), shares(counts, quiz))
+    return roni._trial(order, y, shares(counts, base), shares(counts, quiz))
 
 
 def test_impacts_are_those_of_full_refits():
@@ -87,7 +88,7 @@ def test_impacts_of_spam_bayes_are_those_of_the_filter_itself():
         def predict(self, rows):
             return self.model.probs(texts[rows]).argmax(1)
 
-    x, learner = roni._prepared(SpamBayes(), dirty, 0)
+    x, learner = roni._refits(SpamBayes(), dirty, 0)
     trial = trial_of(data.y, 0)  # drawn from the rows that are not of the dictionary
     slow = slow_impacts(np.arange(len(texts)), dirty.y, trial, Filter)
     assert impacts(x, dirty.y, 2, trial, learner) == pytest.approx(slow)
@@ -107,7 +108,7 @@ def test_any_other_classifier_is_refitted():
     exact = {"RidgeClassifier": {"alpha": 2}, "LogisticRegression": {"C": 0.5}}
     for name, settings in exact.items():
         found, by_hand = (
-            roni._prepared(Fit(f"sklearn.linear_model.{name}", s), data, 0)
+            roni._refits(Fit(f"sklearn.linear_model.{name}", s), data, 0)
             for s in (settings, {**settings, "tol": 1e-9} | ({"max_iter": 9999} if "C" in settings else {}))
         )
         assert by_hand[1].func is refits
@@ -134,7 +135,7 @@ def test_catches_every_dictionary_mail_and_nothing_on_the_clean_twin(seed):
     poison = Dictionary(rate=0.05).poison(parts.train, seed=seed)
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))
     for rows, planted in ((data, truth), (parts.train, np.zeros(len(parts.train), bool))):
-        scores = Roni(SpamBayes()).score(NOBODY, rows, clean=parts.clean, seed=seed)
+        scores = judge(RONI(SpamBayes()), NOBODY, rows, clean=parts.clean, seed=seed)
         flags = flag(scores, fdr=0.05).rows
         assert flags[planted].all()
         assert flags[~planted].sum() <= 0.1 * planted.sum()
@@ -145,35 +146,35 @@ def test_clean_rows_get_small_pvalues_as_often_as_they_should():
     shares_below = []
     for seed in range(8):
         parts = split(load("digits"), train=600, test=100, clean=300, seed=seed)
-        scores = Roni(trials=2).score(NOBODY, parts.train, clean=parts.clean, seed=seed)
+        scores = judge(RONI(trials=2), NOBODY, parts.train, clean=parts.clean, seed=seed)
         shares_below.append([(scores.pvalues <= level).mean() for level in (0.05, 0.2)])
     low, high = np.mean(shares_below, 0)
     assert low <= 0.07
     assert 0.08 <= high <= 0.23
 
 
-@pytest.mark.parametrize("learner", [Roni().learner, BAYES], ids=str)
+@pytest.mark.parametrize("learner", [RONI().learner, BAYES], ids=str)
 def test_contract(learner):
-    t, detector = toy(), Roni(learner, trials=2)
+    t, detector = toy(), RONI(learner, trials=2)
     with untouched(t.model, t.poisoned, t.inside):
-        once, twice = (detector.score(t.model, t.poisoned, clean=t.inside, seed=1) for _ in range(2))
+        once, twice = (judge(detector, t.model, t.poisoned, clean=t.inside, seed=1) for _ in range(2))
     assert np.array_equal(once.values, twice.values)
-    assert not np.array_equal(once.values, detector.score(t.model, t.poisoned, clean=t.inside, seed=2).values)
+    assert not np.array_equal(once.values, judge(detector, t.model, t.poisoned, clean=t.inside, seed=2).values)
     order = np.random.default_rng(0).permutation(len(t.poisoned))
-    moved = detector.score(t.model, t.poisoned.take(order), clean=t.inside, seed=1)
+    moved = judge(detector, t.model, t.poisoned.take(order), clean=t.inside, seed=1)
     assert once.values[order] == pytest.approx(moved.values)
     shuffled = t.inside.take(np.random.default_rng(1).permutation(len(t.inside)))
-    assert once.values == pytest.approx(detector.score(t.model, t.poisoned, clean=shuffled, seed=1).values)
+    assert once.values == pytest.approx(judge(detector, t.model, t.poisoned, clean=shuffled, seed=1).values)
     assert once.null.shape == (len(t.inside),)
     with batches_of(100):
-        assert np.array_equal(once.values, detector.score(t.model, t.poisoned, clean=t.inside, seed=1).values)
+        assert np.array_equal(once.values, judge(detector, t.model, t.poisoned, clean=t.inside, seed=1).values)
     check_spec(detector)
 
 
 def test_in_pieces_as_at_once(monkeypatch):
     data = mails(60, 0)
     trial = trial_of(data.y, 0)
-    x, learner = roni._prepared(BAYES, data, 0)
+    x, learner = roni._refits(BAYES, data, 0)
     whole = impacts(x, data.y, 2, trial, learner)
     monkeypatch.setattr(roni, "_AT_ONCE", 7)
     assert np.array_equal(impacts(x, data.y, 2, trial, learner), whole)
@@ -193,28 +194,29 @@ def test_shares_are_whole_proportional_and_never_nothing():
 
 
 def test_spec_round_trip():
-    for detector in (Roni(SpamBayes()), Roni(BAYES, base=10, quiz=20, trials=1)):
+    for detector in (RONI(SpamBayes()), RONI(BAYES, base=10, quiz=20, trials=1)):
         check_spec(detector)
 
 
 WORDS = mails(60, 1)
 TABLE = Data(np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2, ("a", "b"))
+ONES, NUMBERS = TABLE.take(np.flatnonzero(TABLE.y)), replace(TABLE, y=TABLE.y * 1.0, classes=())
 
 
 @pytest.mark.parametrize(
     ("action", "word"),
     [
-        (lambda: Roni().score(NOBODY, TABLE, clean=None, seed=0), "clean is missing"),
-        (lambda: Roni(base=1).score(NOBODY, TABLE, clean=TABLE, seed=0), "base is 1 but there are 2 classes"),
-        (lambda: Roni().score(NOBODY, TABLE, clean=TABLE.take(np.arange(70)), seed=0), "need 36: trust more"),
-        (lambda: Roni().score(NOBODY, TABLE, clean=TABLE.take(np.flatnonzero(TABLE.y)), seed=0), "0 rows of class a"),
-        (lambda: Roni().score(NOBODY, TABLE.take(np.flatnonzero(TABLE.y)), clean=TABLE, seed=0), "single class"),
-        (lambda: Roni(BAYES).score(NOBODY, TABLE, clean=TABLE, seed=0), "negative numbers"),
-        (lambda: Roni(SpamBayes()).score(NOBODY, TABLE, clean=TABLE, seed=0), "messages are needed"),
-        (lambda: Roni().score(NOBODY, replace(TABLE, y=TABLE.y * 1.0, classes=()), clean=TABLE, seed=0), "regression"),
+        (lambda: judge(RONI(), NOBODY, TABLE, seed=0), "clean is missing"),
+        (lambda: judge(RONI(base=1), NOBODY, TABLE, clean=TABLE, seed=0), "base is 1 but there are 2 classes"),
+        (lambda: judge(RONI(), NOBODY, TABLE, clean=TABLE.take(np.arange(70)), seed=0), "need 36: trust more"),
+        (lambda: judge(RONI(), NOBODY, TABLE, clean=TABLE.take(np.flatnonzero(TABLE.y)), seed=0), "0 rows of class a"),
+        (lambda: judge(RONI(), NOBODY, ONES, clean=ONES, seed=0), "single class"),
+        (lambda: judge(RONI(BAYES), NOBODY, TABLE, clean=TABLE, seed=0), "negative numbers"),
+        (lambda: judge(RONI(SpamBayes()), NOBODY, TABLE, clean=TABLE, seed=0), "messages are needed"),
+        (lambda: judge(RONI(), NOBODY, NUMBERS, clean=NUMBERS, seed=0), "regression"),
         (
-            lambda: Roni(Fit("sklearn.linear_model.LogisticRegression", {"C": -1.0})).score(
-                NOBODY, TABLE, clean=TABLE, seed=0
+            lambda: judge(
+                RONI(Fit("sklearn.linear_model.LogisticRegression", {"C": -1.0})), NOBODY, TABLE, clean=TABLE, seed=0
             ),
             "cannot be fitted",
         ),
@@ -228,5 +230,5 @@ def test_bad_input(action, word):
 def test_texts_without_words():
     blank = Data(np.full(200, "!", object), np.arange(200) % 2, ("ham", "spam"))
     with pytest.raises(ToadstoneError, match="no words"):
-        Roni().score(NOBODY, blank, clean=blank, seed=0)
-    assert np.isfinite(Roni(base=6, quiz=10).score(NOBODY, WORDS, clean=mails(60, 2), seed=0).values).all()
+        judge(RONI(), NOBODY, blank, clean=blank, seed=0)
+    assert np.isfinite(judge(RONI(base=6, quiz=10), NOBODY, WORDS, clean=mails(60, 2), seed=0).values).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toadstone.attacks import Backdoor
-from toadstone.core import Data, Scores
+from toadstone.core import Data, Suspicion
 from toadstone.data import load, split
 from toadstone.defenses.data.sanitise import Sanitise, relabel, remove
 from toadstone.errors import ToadstoneError
@@ -26,17 +26,15 @@ def test_remove_and_relabel_touch_what_they_say():
 
 @dataclass
 class Last:
-    """Accuses the last rows of those that it is shown, ``plan`` many a call, and remembers what it was shown."""
+    """Accuses the last rows in question, ``plan`` many a call, and remembers which they were."""
 
     plan: list
     seen: list
 
-    def score(self, model, data, *, clean, seed):
-        self.seen.append(data.x[:, 0].tolist())
-        count = self.plan.pop(0)
-        p = np.ones(len(data))
-        p[len(p) - count :] = 1e-6
-        return Scores(-p, p, 10**6)
+    def score(self, model, pool, *, seed):
+        rows, count = np.flatnonzero(~pool.trusted), self.plan.pop(0)
+        self.seen.append(pool.data.x[rows, 0].tolist())
+        return Suspicion(np.isin(np.arange(len(pool.data)), rows[len(rows) - count :]).astype(float))
 
 
 def test_rounds_go_on_until_nothing_is_flagged_and_trusted_rows_stay():
@@ -48,21 +46,21 @@ def test_rounds_go_on_until_nothing_is_flagged_and_trusted_rows_stay():
             return Fit().fit(train, seed=seed)
 
     detector = Last([2, 1, 0, 1], [])
-    found = Sanitise(Counted(), detector)(ROWS, clean=ROWS.take(np.arange(2)), seed=0)
+    clean = ROWS.take(np.arange(200) % 6)
+    found = Sanitise(Counted(), detector)(ROWS, clean=clean, seed=0)
     assert detector.seen == [[0, 2, 4, 6, 8, 10], [0, 2, 4, 6], [0, 2, 4]]
-    assert found.kept.tolist() == [0, 1, 2]
+    assert found.rows.tolist() == [0, 1, 2]
     assert [v.rows.sum() for v in found.rounds] == [2, 1, 0]
-    assert sizes == [8, 6, 5]
-    assert len(Sanitise(Counted(), Last([1, 1, 1], []), rounds=2)(ROWS, clean=ROWS, seed=0).rounds) == 2
+    assert sizes == [206, 204, 203]
+    assert len(Sanitise(Counted(), Last([1, 1, 1], []), rounds=2)(ROWS, clean=clean, seed=0).rounds) == 2
 
 
 class Corner:
     """Accuses nine in ten of the rows that carry the square, as a good detector would, on any machine."""
 
-    def score(self, model, data, *, clean, seed):
-        found = (data.x[:, -2:, -2:] == 255).all((1, 2)) & (data.x.sum((1, 2)) % 10 > 0)
-        p = np.where(found, 1e-6, 1.0)
-        return Scores(-p, p, 10**6)
+    def score(self, model, pool, *, seed):
+        x = np.asarray(pool.data.x)
+        return Suspicion(((x[:, -2:, -2:] == 255).all((1, 2)) & (x.sum((1, 2)) % 10 > 0)).astype(float))
 
 
 @pytest.mark.slow
@@ -78,8 +76,8 @@ def test_a_backdoor_goes_and_accuracy_stays():
         assert goal.success(before, parts.test).value > 0.4
         assert goal.success(found.model, parts.test).value < 0.2
         assert accuracy(found.model, parts.test).value > accuracy(before, parts.test).value - 0.05
-        assert 0 < truth[found.kept].sum() <= 0.3 * truth.sum()
-        assert truth[np.setdiff1d(np.arange(len(dirty)), found.kept)].all()
+        assert 0 < truth[found.rows].sum() <= 0.3 * truth.sum()
+        assert truth[np.setdiff1d(np.arange(len(dirty)), found.rows)].all()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from toadstone.defenses.data.scaling_detection import (
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.cost import ssim
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.registry import entry
 from toadstone.triggers import Patch
@@ -99,7 +100,7 @@ def test_a_hidden_picture_is_told_from_photographs(scaler, method, photos):
     wolf = scaler(photos)[::-1].copy()
     x = np.concatenate([photos, hide(photos, wolf, scaler)])
     truth = np.arange(len(x)) >= len(photos)
-    scores = ScalingDetection(scaler, method).score(Nothing(), data(x), clean=data(photos), seed=0)
+    scores = judge(ScalingDetection(scaler, method), Nothing(), data(x), clean=data(photos), seed=0)
     assert auroc(scores.values, truth) > (0.95 if method == "filter" else 0.99)
     assert (scores.pvalues[~truth] > 1 / (len(photos) + 1)).all()
     assert scores.trusted == len(photos)
@@ -110,10 +111,7 @@ def test_of_a_hidden_trigger_prevention_alone_tells(scaler, photos):
     wolf = Patch(size=4)(scaler(photos), seed=0)
     x = np.concatenate([photos, hide(photos, wolf, scaler)])
     truth = np.arange(len(x)) >= len(photos)
-    found = {
-        m: auroc(ScalingDetection(scaler, m).score(Nothing(), data(x), clean=None, seed=0).values, truth)
-        for m in METHODS
-    }
+    found = {m: auroc(judge(ScalingDetection(scaler, m), Nothing(), data(x), seed=0).values, truth) for m in METHODS}
     assert found["prevention"] > 0.85
     assert max(found[m] for m in METHODS[1:]) < 0.8
 
@@ -127,13 +125,13 @@ def test_errors(photos):
     small, scaler = np.zeros((4, 8, 8), np.uint8), Scaler(height=4, width=4)
     with pytest.raises(ToadstoneError, match="use one of prevention"):
         ScalingDetection(scaler, "histogram")
-    with pytest.raises(ToadstoneError, match="clean has pictures"):
-        ScalingDetection(scaler).score(Nothing(), data(small), clean=data(photos), seed=0)
+    with pytest.raises(ToadstoneError, match="rows of one kind"):
+        judge(ScalingDetection(scaler), Nothing(), data(small), clean=data(photos), seed=0)
     with pytest.raises(ToadstoneError, match="smaller than"):
-        ScalingDetection(Scaler(), "scaling").score(Nothing(), data(small), clean=None, seed=0)
+        judge(ScalingDetection(Scaler(), "scaling"), Nothing(), data(small), seed=0)
     with pytest.raises(ToadstoneError, match="ratios of 2"):
-        ScalingDetection(Scaler(height=5, width=4), "spectrum").score(Nothing(), data(small), clean=None, seed=0)
+        judge(ScalingDetection(Scaler(height=5, width=4), "spectrum"), Nothing(), data(small), seed=0)
     with pytest.raises(ToadstoneError, match="uint8"):
-        ScalingDetection(scaler).score(Nothing(), data(small.astype(float)), clean=None, seed=0)
+        judge(ScalingDetection(scaler), Nothing(), data(small.astype(float)), seed=0)
     with pytest.raises(ToadstoneError, match="regression"):
-        ScalingDetection(scaler).score(Nothing(), Data(small, np.zeros(4), ()), clean=None, seed=0)
+        judge(ScalingDetection(scaler), Nothing(), Data(small, np.zeros(4), ()), seed=0)

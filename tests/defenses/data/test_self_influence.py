@@ -6,6 +6,7 @@ from torch.nn.functional import cross_entropy
 from planted import mislabelled
 from toadstone.data import load, split
 from toadstone.defenses.data.self_influence import SelfInfluence, self_influence
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import MLP
 from toadstone.training import Adam, Train
@@ -27,4 +28,4 @@ def test_wrong_labels_stand_out():
         parts = split(load("digits"), test=100, clean=100, seed=seed)
         noisy, wrong = mislabelled(parts.train, 0.1, seed)
         model = Train(MLP((64,)), epochs=4, optimizer=Adam(3e-3), batch_size=32).fit(noisy, seed=seed)
-        assert auroc(SelfInfluence().score(model, noisy, clean=None, seed=0).values, wrong) > 0.95
+        assert auroc(judge(SelfInfluence(), model, noisy, seed=0).values, wrong) > 0.95

@@ -8,6 +8,7 @@ from toadstone.core import Data
 from toadstone.defenses.data import shared_content as evidence
 from toadstone.defenses.data.shared_content import SharedContent
 from toadstone.errors import NotApplicableError
+from toadstone.evaluation.judgement import judge
 
 
 class Blind:
@@ -102,7 +103,7 @@ def score(x, y, trusted):
     def part(rows):
         return Data(x[rows], y[rows], ("a", "b", "c"))
 
-    return SharedContent().score(Blind(), part(~trusted), clean=part(trusted), seed=0)
+    return judge(SharedContent(), Blind(), part(~trusted), clean=part(trusted), seed=0)
 
 
 def test_what_is_shared_is_named():

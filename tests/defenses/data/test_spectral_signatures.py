@@ -7,6 +7,7 @@ from toadstone.core import Data
 from toadstone.defenses.data.spectral_signatures import SpectralSignatures, spectral_scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import SklearnModel
 
@@ -71,7 +72,7 @@ def test_a_memory_map_is_read_in_blocks(tmp_path, monkeypatch):
     take = np.memmap.__getitem__
     monkeypatch.setattr(np.memmap, "__getitem__", lambda self, key: read.append(np.size(key)) or take(self, key))
     monkeypatch.setattr("toadstone.maths.principal._BLOCK", 10 * features.shape[1])
-    monkeypatch.setattr("toadstone.core._CHUNK", 10 * features.shape[1])
+    monkeypatch.setattr("toadstone.rows._CHUNK", 10 * features.shape[1])
     np.testing.assert_allclose(spectral_scores(mapped, y), slow_scores(features, y), rtol=1e-6, atol=1e-8)
     assert max(read) == 10
 
@@ -102,7 +103,7 @@ def run(seed, poison, trusted=600, n=1200):
     mine[np.random.default_rng(seed).choice(free, trusted, replace=False)] = True
     classes = ("a", "b", "c")
     data, clean = Data(features[~mine], y[~mine], classes), Data(features[mine], y[mine], classes)
-    scores = SpectralSignatures().score(Bare(classes), data, clean=clean, seed=0)
+    scores = judge(SpectralSignatures(), Bare(classes), data, clean=clean, seed=0)
     return scores, truth[~mine]
 
 
@@ -124,7 +125,7 @@ def test_pvalues_of_clean_rows_are_conservative():
 
 def test_without_trusted_rows_there_are_only_ranks():
     features, y, truth = blobs(0, poison=60)
-    scores = SpectralSignatures().score(Bare(("a", "b", "c")), Data(features, y, ("a", "b", "c")), clean=None, seed=0)
+    scores = judge(SpectralSignatures(), Bare(("a", "b", "c")), Data(features, y, ("a", "b", "c")), seed=0)
     assert scores.pvalues is None
     assert auroc(scores.values, truth) > 0.99
 
@@ -143,16 +144,18 @@ def test_bad_input_is_turned_away():
     data = Data(np.zeros((4, 2)), np.arange(4) % 2, ("a", "b"))
     detector = SpectralSignatures()
     with pytest.raises(ToadstoneError, match="regression"):
-        detector.score(Bare(()), Data(np.zeros((4, 2)), np.zeros(4), ()), clean=None, seed=0)
+        judge(detector, Bare(()), Data(np.zeros((4, 2)), np.zeros(4), ()), seed=0)
     with pytest.raises(ToadstoneError, match="same classes"):
-        detector.score(Bare(("a", "b")), data, clean=Data(data.x, data.y, ("b", "a")), seed=0)
+        judge(detector, Bare(("a", "b")), data, clean=Data(data.x, data.y, ("b", "a")), seed=0)
     with pytest.raises(ToadstoneError, match="same features for every row"):
-        detector.score(Bare(("a", "b")), data, clean=None, seed=0)
+        judge(detector, Bare(("a", "b")), data, seed=0)
     rows = Data(np.arange(8.0).reshape(4, 2), np.zeros(4, int), ("a", "b", "c"))
     with pytest.raises(ToadstoneError, match="clean has rows of class c but data has none"):
-        detector.score(Bare(rows.classes), replace(rows, y=np.arange(4) % 2), clean=replace(rows, y=rows.y + 2), seed=0)
+        judge(
+            detector, Bare(rows.classes), replace(rows, y=np.arange(4) % 2), clean=replace(rows, y=rows.y + 2), seed=0
+        )
     from sklearn.linear_model import LogisticRegression
 
     model = SklearnModel(LogisticRegression().fit(data.x, data.y), data.classes)
     with pytest.raises(ToadstoneError, match="no features"):
-        detector.score(model, data, clean=None, seed=0)
+        judge(detector, model, data, seed=0)

@@ -6,6 +6,7 @@ from toadstone.core import Data
 from toadstone.defenses.data.sphere_slab import SphereSlab, class_means, distances, left_out_distances
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 
 CLASSES = ("a", "b", "c")
@@ -25,7 +26,7 @@ def rows(seed, n=300, d=5, k=3):
 
 
 def score(data, clean, **fields):
-    return SphereSlab(**fields).score(NoModel(), data, clean=clean, seed=0)
+    return judge(SphereSlab(**fields), NoModel(), data, clean=clean, seed=0)
 
 
 def test_distances_by_a_loop():

@@ -7,6 +7,7 @@ from toadstone.core import Data
 from toadstone.defenses.data.strip_rows import StripRows
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models.nets import SmallCNN
 from toadstone.training import Adam, Train
@@ -14,8 +15,8 @@ from toadstone.training import Adam, Train
 
 def test_scores_are_those_of_a_slow_loop():
     t = toy()
-    data, clean = t.train.take(np.arange(12)), t.held.take(np.arange(7))
-    scores = StripRows(blends=6).score(t.model, data, clean=clean, seed=3)
+    data, clean = t.train.take(np.arange(12)), t.train.take(np.arange(5, 12))
+    scores = judge(StripRows(blends=6), t.model, data, clean=clean, seed=3)
     some = [
         [np.minimum(row.astype(int) + other, 255).astype(np.uint8) for other in clean.x[[*range(i), *range(i + 1, 7)]]]
         for row in data.x
@@ -35,7 +36,7 @@ def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
     for seed in range(3):
         for data, clean, truth, planted in patched_and_twin(seed, 0.1):
             model = trainer.fit(data.append(clean), seed=seed)
-            scores = StripRows(blends=50).score(model, data, clean=clean, seed=0)
+            scores = judge(StripRows(blends=50), model, data, clean=clean, seed=0)
             flags = flag(scores, fdr=0.1).rows
             if planted:
                 assert auroc(scores.values, truth) > 0.9
@@ -43,7 +44,7 @@ def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
 
 
 def test_no_verdict_without_trusted_rows():
-    alone = StripRows(blends=20).score(toy().model, toy().train, clean=None, seed=0)
+    alone = judge(StripRows(blends=20), toy().model, toy().train, seed=0)
     assert alone.pvalues is None
 
 
@@ -51,12 +52,13 @@ def test_no_verdict_without_trusted_rows():
     ("action", "word"),
     [
         (
-            lambda: StripRows().score(toy().model, toy().train, clean=toy().held.take(np.arange(9)), seed=0),
+            lambda: judge(StripRows(), toy().model, toy().train, clean=toy().held.take(np.arange(9)), seed=0),
             "clean has 9",
         ),
-        (lambda: StripRows(blends=10**6).score(toy().model, toy().train, clean=None, seed=0), "data has"),
+        (lambda: judge(StripRows(blends=10**6), toy().model, toy().train, seed=0), "data has"),
         (
-            lambda: StripRows().score(
+            lambda: judge(
+                StripRows(),
                 toy().model,
                 toy().train,
                 clean=Data(np.zeros((200, 3, 3), np.uint8), np.arange(200) % 10, tuple("0123456789")),

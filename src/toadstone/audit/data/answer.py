@@ -11,7 +11,7 @@ from toadstone.audit.data.diagnosis import Diagnosis, diagnose
 from toadstone.audit.data.evidence import KINDS
 from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.notes import notes, row_keys
-from toadstone.audit.data.pool import Pool, target_of
+from toadstone.audit.data.population import Population, target_of
 from toadstone.core import Data, Scores
 from toadstone.evaluation.calibration import trusted_needed
 from toadstone.findings import Audit, Finding
@@ -35,7 +35,7 @@ Unreadable = Sequence[tuple[str, str]]
 
 def answer(judged: JudgedRows, evidence: Evidence, *, decided: bool, fdr: float, unreadable: Unreadable) -> Audit:
     """The answer about ``judged`` rows; ``decided`` says whether there were trusted rows enough."""
-    data, pool, number = judged.data, judged.pool, int(judged.flagged.sum())
+    data, population, number = judged.data, judged.population, int(judged.flagged.sum())
     diagnosis = diagnose(judged) if number else Diagnosis("none")
     headline, findings = _verdict(judged, evidence, diagnosis, decided, fdr)
     if unreadable:
@@ -46,13 +46,13 @@ def answer(judged: JudgedRows, evidence: Evidence, *, decided: bool, fdr: float,
         "rows": len(data),
         "flagged": number,
         "fdr": fdr,
-        "trusted": int(pool.trusted.sum()),
+        "trusted": int(population.trusted.sum()),
         "looks": diagnosis.kind,
     }
     if diagnosis.target is not None:
         facts |= {"target": data.classes[diagnosis.target], "shared": diagnosis.shared}
     checked = tuple(kind.checked for kind in KINDS if kind.applies(evidence[kind.name]))
-    return Audit("data", target_of(data), headline, tuple(findings), checked, _unchecked(pool, evidence), facts)
+    return Audit("data", target_of(data), headline, tuple(findings), checked, _unchecked(population, evidence), facts)
 
 
 def _verdict(
@@ -69,7 +69,7 @@ def _verdict(
             return whole.text, [whole]
     if decided:
         return f"No row of {len(data):,} flagged at a false-discovery rate of {fdr:.0%}.", []
-    headline = _undecided(int(judged.pool.trusted.sum()), fdr)
+    headline = _undecided(int(judged.population.trusted.sum()), fdr)
     return headline, [Finding("undecided", target_of(data), headline, "warning")]
 
 
@@ -126,13 +126,13 @@ def _unread(unreadable: Unreadable, target: str) -> list[Finding]:
     return findings
 
 
-def _unchecked(pool: Pool, evidence: Evidence) -> tuple[str, ...]:
-    if not pool.trusted.any():
+def _unchecked(population: Population, evidence: Evidence) -> tuple[str, ...]:
+    if not population.trusted.any():
         return (*UNCHECKED, _WITHOUT_TRUST)
     silent = [kind.name for kind in KINDS if not kind.applies(evidence[kind.name])]
     sentences = [f"{name} gave no evidence on these data." for name in silent]
-    bare = np.setdiff1d(pool.every.y, pool.every.y[pool.trusted])
+    bare = np.setdiff1d(population.every.y, population.every.y[population.trusted])
     if len(bare):
-        some = ", ".join(pool.every.classes[c] for c in bare[:5])
+        some = ", ".join(population.every.classes[c] for c in bare[:5])
         sentences.append(f"{len(bare)} classes have no trusted row, so that only their labels were judged: {some}.")
     return (*UNCHECKED, *sentences)

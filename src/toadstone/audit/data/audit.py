@@ -18,7 +18,7 @@ from toadstone.audit.data.evidence import KINDS
 from toadstone.audit.data.evidence.kind import from_arrays, gather, nothing, to_arrays
 from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.learner import Learner, model_of, probabilities, second_opinion
-from toadstone.audit.data.pool import Pool
+from toadstone.audit.data.population import Population
 from toadstone.audit.data.read import load_for_audit
 from toadstone.audit.data.store import store
 from toadstone.audit.data.table import rows_table
@@ -82,28 +82,28 @@ def audit_data(  # noqa: PLR0913 (what to audit, against what, how)
     """
     _check(data, fdr)
     data = replace(data, x=np.asarray(data.x)) if isinstance(data.x, Overlay) else data
-    pool = Pool.of(data, trusted)
+    population = Population.of(data, trusted)
     learner = understand(model, data)
     if isinstance(learner, Precomputed):
-        learner.check(len(pool.every), len(data.classes))
+        learner.check(len(population.every), len(data.classes))
     place = None if folder is None else Path(folder)
-    stages = _stages(pool, "default" if model is None else digest(learner), seed, place)
-    probs, evidence = _evidence(pool, learner, stages, seed)
-    parts, surprise = [evidence[kind.name] or nothing(pool) for kind in KINDS], [kind.surprise for kind in KINDS]
+    stages = _stages(population, "default" if model is None else digest(learner), seed, place)
+    probs, evidence = _evidence(population, learner, stages, seed)
+    parts, surprise = [evidence[kind.name] or nothing(population) for kind in KINDS], [kind.surprise for kind in KINDS]
     combined, (against, _) = strongest(parts, surprise), strengths(parts, surprise)
     verdict = flag(combined, fdr=fdr, rate=RATE)
-    flagged = pool.in_data(verdict.rows, False)
-    what, shares = _content(pool, parts, against)
+    flagged = population.in_data(verdict.rows, False)
+    what, shares = _content(population, parts, against)
     judged = JudgedRows(
         data,
-        pool,
+        population,
         flagged,
-        pvalues=_pvalues(pool, parts, combined),
-        top=pool.in_data(against.argmax(0), 0),
+        pvalues=_pvalues(population, parts, combined),
+        top=population.in_data(against.argmax(0), 0),
         what=what,
         shares=shares,
         probability=probs[np.arange(len(data)), data.y] if probs.size else np.full(len(data), np.nan),
-        suggested=_suggested(flagged, stages, lambda: second_opinion(pool, learner, probs, flagged, seed)),
+        suggested=_suggested(flagged, stages, lambda: second_opinion(population, learner, probs, flagged, seed)),
     )
     audit = answer(judged, evidence, decided=verdict.decided, fdr=fdr, unreadable=unreadable)
     if isinstance(learner, Model):
@@ -126,13 +126,13 @@ def _check(data: Data, fdr: float) -> None:
         raise ToadstoneError("data has the same content in every row: there is nothing to tell rows apart by.")
 
 
-def _stages(pool: Pool, learner: str | None, seed: int, place: Path | None) -> Stages:
+def _stages(population: Population, learner: str | None, seed: int, place: Path | None) -> Stages:
     """Stages under a name for all that they depend on; ``learner`` is None where what is asked has no name."""
     parts = (
-        digest_rows(pool.every.x),
-        digest_rows(pool.every.y),
-        digest_rows(pool.trusted),
-        pool.every.classes,
+        digest_rows(population.every.x),
+        digest_rows(population.every.y),
+        digest_rows(population.trusted),
+        population.every.classes,
         seed,
         learner,
     )
@@ -140,10 +140,12 @@ def _stages(pool: Pool, learner: str | None, seed: int, place: Path | None) -> S
     return Stages(None if place is None or learner is None else place / ".stages", f"{key}-", 4)
 
 
-def _evidence(pool: Pool, learner: Learner, stages: Stages, seed: int) -> tuple[ndarray, dict[str, Scores | None]]:
-    """(probabilities of the classes for every row of the pool, (0, 0) where nobody says; each kind's scores)."""
-    probs = stages.run("labels", lambda: {"probs": probabilities(pool, learner, seed)})["probs"]
-    arrays = stages.run("clusters", lambda: to_arrays(gather(KINDS, model_of(pool, learner, probs, seed), seed)))
+def _evidence(
+    population: Population, learner: Learner, stages: Stages, seed: int
+) -> tuple[ndarray, dict[str, Scores | None]]:
+    """(probabilities of the classes for every row of the population, (0, 0) where nobody says; each kind's scores)."""
+    probs = stages.run("labels", lambda: {"probs": probabilities(population, learner, seed)})["probs"]
+    arrays = stages.run("clusters", lambda: to_arrays(gather(KINDS, model_of(population, learner, probs, seed), seed)))
     return probs, from_arrays(KINDS, arrays)
 
 
@@ -155,20 +157,22 @@ def _suggested(flagged: Bool[ndarray, " n"], stages: Stages, opinion: Callable[[
     return stages.run(f"second opinion {number}", lambda: {"suggested": opinion()})["suggested"][: len(flagged)]
 
 
-def _content(pool: Pool, parts: Sequence[Scores], against: Float[ndarray, "k m"]) -> tuple[ndarray, ndarray]:
+def _content(
+    population: Population, parts: Sequence[Scores], against: Float[ndarray, "k m"]
+) -> tuple[ndarray, ndarray]:
     """What each row of the data shares, by the strongest of the kinds that name it, and where that is evidence."""
     named = [(part.what, strength) for part, strength in zip(parts, against, strict=True) if part.what is not None]
     if not named:
-        return np.full(pool.rows, ""), np.zeros(pool.rows, bool)
+        return np.full(population.rows, ""), np.zeros(population.rows, bool)
     what, strength = (np.stack(values) for values in zip(*named, strict=True))
-    best = strength.argmax(0), np.arange(len(pool.judged))
-    return pool.in_data(what[best], ""), pool.in_data(strength[best] > 0, False)
+    best = strength.argmax(0), np.arange(len(population.judged))
+    return population.in_data(what[best], ""), population.in_data(strength[best] > 0, False)
 
 
-def _pvalues(pool: Pool, parts: Sequence[Scores], combined: Scores) -> dict[str, ndarray] | None:
+def _pvalues(population: Population, parts: Sequence[Scores], combined: Scores) -> dict[str, ndarray] | None:
     """By kind of evidence, and together under "all": a number for each row of the data, NaN for the trusted ones."""
     by_name = zip(("all", *(kind.name for kind in KINDS)), (combined, *parts), strict=True)
-    pvalues = {name: pool.in_data(s.pvalues, np.nan) for name, s in by_name if s.pvalues is not None}
+    pvalues = {name: population.in_data(s.pvalues, np.nan) for name, s in by_name if s.pvalues is not None}
     return pvalues or None
 
 
@@ -178,7 +182,7 @@ def _shown(judged: JudgedRows, combined: Scores, verdict: str) -> Int[ndarray, "
     rows = np.flatnonzero(judged.flagged)
     if not len(rows):
         order = np.argsort(-combined.values, kind="stable")
-        rows = judged.pool.judged[order][: 0 if verdict == "clean" else _RANKED]
+        rows = judged.population.judged[order][: 0 if verdict == "clean" else _RANKED]
     if judged.pvalues is None:
         return rows
     return rows[np.lexsort((rows, judged.pvalues["all"][rows]))]

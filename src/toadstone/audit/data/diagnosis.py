@@ -38,7 +38,7 @@ def diagnose(judged: JudgedRows) -> Diagnosis:
     suggested = judged.suggested[rows]
     elsewhere = float(((suggested >= 0) & (suggested != data.y[rows])).mean())
     if group and counts[target] >= _MOST * len(rows):
-        return Diagnosis("backdoor", target, described(what, judged.pool.modality, data) if what else "")
+        return Diagnosis("backdoor", target, described(what, judged.population.modality, data) if what else "")
     return Diagnosis("label errors" if elsewhere >= _HALF else "unclear")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
-from toadstone.audit.data.pool import Pool
+from toadstone.audit.data.population import Population
 from toadstone.core import Data
 
 
@@ -23,7 +23,7 @@ class JudgedRows:
     """
 
     data: Data
-    pool: Pool
+    population: Population
     flagged: Bool[ndarray, " n"]
     pvalues: Mapping[str, Float[ndarray, " n"]] | None
     top: Int[ndarray, " n"]

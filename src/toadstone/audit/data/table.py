@@ -27,7 +27,7 @@ def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
     """The rows ``shown``, in that order."""
     import pyarrow as pa  # noqa: PLC0415 (only tables need it)
 
-    data, modality = judged.data, judged.pool.modality
+    data, modality = judged.data, judged.population.modality
     classes, x, what = data.classes, data.x[shown], judged.what[shown].astype(str)
     where = np.asarray(data.meta["where"])[shown] if "where" in data.meta else np.full(len(shown), "")
     empty = [None] * len(shown)
@@ -55,7 +55,7 @@ def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
 
 
 def _reason(judged: JudgedRows, row: int) -> str:
-    what = described(str(judged.what[row]), judged.pool.modality, judged.data)
+    what = described(str(judged.what[row]), judged.population.modality, judged.data)
     probability = f"{judged.probability[row]:.3g}"
     return KINDS[judged.top[row]].reason.format(what=what[:1].upper() + what[1:], probability=probability)
 

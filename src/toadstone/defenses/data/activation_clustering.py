@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 from typing import Annotated, Literal
 
@@ -13,10 +13,9 @@ from numpy import ndarray
 from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom
 
-from toadstone.core import Data, Model, Scores, Trainer
-from toadstone.defenses.data.trusted import pooled
+from toadstone.core import Data, Model, Pool, Suspicion, Trainer
+from toadstone.defenses.data.features import features_of
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Count, Positive, Share
 from toadstone.maths.principal import Features, check_features, project, spread
 from toadstone.maths.two_means import two_means
@@ -113,13 +112,13 @@ def cluster_classes(
 ) -> dict[int, Clusters]:
     """Class -> its clusters, for each class that can be clustered; rows in the order of ``y``."""
     check_features(features, y)
-    found = {
+    by_class = {
         int(c): cluster_class(
             features, np.flatnonzero(y == c), components=components, reduction=reduction, seed=child(seed, str(c))
         )
         for c in track(np.unique(y), "activation clustering")
     }
-    return {c: clusters for c, clusters in found.items() if clusters is not None}
+    return {c: clusters for c, clusters in by_class.items() if clusters is not None}
 
 
 def accuse(part: Bool[ndarray, " n"], trusted: Bool[ndarray, " n"]) -> tuple[bool, float]:
@@ -146,7 +145,7 @@ def surprises(
     return values
 
 
-@register("detector", needs=("two classes", "features"))
+@register("detector", needs=("two classes", "features", "trusted rows if any"))
 @dataclass(frozen=True)
 class ActivationClustering:
     """Cuts each class's features in two, and suspects the cluster that looks like a class of its own.
@@ -200,32 +199,32 @@ class ActivationClustering:
         if self.rule == "exclusionary" and self.trainer is None:
             raise ToadstoneError("rule 'exclusionary' retrains the model: give the trainer that made it.")
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        features, y, trusted = pooled(model, data, clean)
-        found = cluster_classes(
-            features, y, components=self.components, reduction=self.reduction, seed=child(seed, "cluster")
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row."""
+        y, trusted = pool.data.y, pool.trusted
+        clusters = cluster_classes(
+            features_of(model, pool),
+            y,
+            components=self.components,
+            reduction=self.reduction,
+            seed=child(seed, "cluster"),
         )
         if self.scale == "surprise":
-            values = surprises(found, y, trusted)
-            return calibrate(values[~trusted], values[trusted])
+            return Suspicion(surprises(clusters, y, trusted))
         values, suspects = np.full(len(y), -_TIER), {}
-        for c, clusters in found.items():
+        for c, cut in clusters.items():
             rows = np.flatnonzero(y == c)
-            small, accused = True, self._distinct(clusters)
-            if clean is not None:
-                fewer, p = accuse(clusters.assignment == 1, trusted[rows])
-                accused = p <= self.level
-                small = fewer or not accused
-            values[rows] += clusters.position if small else -clusters.position
-            if accused:
-                suspects[c] = rows[clusters.assignment == int(small)]
+            small, suspicious = True, self._distinct(cut)
+            if trusted.any():
+                fewer, p = accuse(cut.assignment == 1, trusted[rows])
+                small, suspicious = fewer or p > self.level, p <= self.level
+            values[rows] += cut.position if small else -cut.position
+            if suspicious:
+                suspects[c] = rows[cut.assignment == int(small)]
         if self.rule == "exclusionary":
-            suspects = self._reclassified(data if clean is None else data.append(clean), suspects, seed)
+            suspects = self._reclassified(pool.data, suspects, seed)
         values[np.isin(y, list(suspects))] += _TIER
-        inside = np.maximum(values, 0.0)
-        scores = calibrate(inside[~trusted], inside[trusted])
-        return replace(scores, values=values[~trusted], null_values=None if clean is None else values[trusted])
+        return Suspicion(values, floor=0.0)
 
     def _distinct(self, clusters: Clusters) -> bool:
         if self.rule == "silhouette":
@@ -239,10 +238,10 @@ class ActivationClustering:
         keep = np.ones(len(data), bool)
         keep[np.concatenate(list(suspects.values()))] = False
         model = self.trainer.fit(data.take(keep), seed=child(seed, "exclude"))
-        found = {}
+        confirmed = {}
         for c, rows in suspects.items():
             count = np.bincount(model.probs(data.x[rows]).argmax(1), minlength=len(data.classes))
             own, count[c] = count[c], 0
             if own <= self.ratio * count.max():
-                found[c] = rows
-        return found
+                confirmed[c] = rows
+        return confirmed

@@ -10,10 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.trusted import pooled, with_trusted
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.data.features import features_of
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
 from toadstone.registry import register
@@ -74,7 +73,7 @@ def _bounds(entries: ndarray) -> tuple[ndarray, ndarray]:
     return median - width, median + width
 
 
-@register("detector", needs=("two classes", "features"))
+@register("detector", needs=("two classes", "features", "trusted rows if any"))
 @dataclass(frozen=True)
 class Beatrix:
     """Scores a row by how far products of its activations lie outside the range that is usual in its class.
@@ -105,21 +104,19 @@ class Beatrix:
         """What ``layer`` asks of the model."""
         return () if self.layer is None else ("gradients",)
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
-        y = with_trusted(data, clean).y
-        read = _reader(model, data, clean, self.layer)
-        trusted, values = np.arange(len(y)) >= len(data), np.zeros(len(y))
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. The seed plays no part."""
+        read, y, values = _reader(model, pool, self.layer), pool.data.y, np.zeros(len(pool.data))
         for c in track(np.unique(y), "Beatrix"):
             rows = np.flatnonzero(y == c)
-            values[rows] = deviations(read(rows), trusted[rows])
-        return calibrate(values[~trusted], values[trusted])
+            values[rows] = deviations(read(rows), pool.trusted[rows])
+        return Suspicion(values)
 
 
-def _reader(model: Model, data: Data, clean: Data | None, layer: str | None) -> Callable[[ndarray], ndarray]:
-    """What reads (rows, channels, positions) of given rows of ``data`` followed by ``clean``."""
+def _reader(model: Model, pool: Pool, layer: str | None) -> Callable[[ndarray], ndarray]:
+    """What reads (rows, channels, positions) of given rows of ``pool``."""
     if layer is None:
-        features = pooled(model, data, clean)[0]
+        features = features_of(model, pool)
         return lambda rows: features[rows][..., None]
     assert isinstance(model, TorchModel)
     if layer not in [name for name, _ in model.net.named_modules() if name]:
@@ -127,9 +124,8 @@ def _reader(model: Model, data: Data, clean: Data | None, layer: str | None) -> 
             f"layer {layer!r} names no submodule of the {type(model).__name__}: take another, or None."
         )
     with model.evaluating(), torch.inference_mode():
-        maps = model.tap(model.encode(data.x[:1]).to(model.device), layer)[0]
+        maps = model.tap(model.encode(pool.data.x[:1]).to(model.device), layer)[0]
     if getattr(maps, "ndim", 0) < 2:
         raise ToadstoneError(f"layer {layer!r} gives no tensor (rows, channels, ...): take another, or None.")
-    x = with_trusted(data, clean).x
-    tapped, channels = replace(model, feature_layer=layer), maps.shape[1]
+    x, tapped, channels = pool.data.x, replace(model, feature_layer=layer), maps.shape[1]
     return lambda rows: tapped.features(x[rows]).reshape(len(rows), channels, -1)

@@ -11,15 +11,13 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor
 
-from toadstone.core import Data, Model, Scores
-from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.fields import Count, NonNegative
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child
-from toadstone.rows import check_same_classes
 from toadstone.whitebox.descend import Adam, descend
 
 _ADAM = Adam(0.1, betas=(0.1, 0.1))  # as in the authors' code, like the next
@@ -50,14 +48,14 @@ def distil(
     """The mask of each image with which ``net`` says of x mask + (1 - mask) colour what it says of x, for as many
     steps as there are colours in ``noise``. The rows are optimised side by side and share nothing but the colours."""
     with torch.no_grad():
-        said = net(x)
+        logits = net(x)
     colours = iter(noise)
 
     def loss(free: Tensor) -> Tensor:
         mask = (torch.tanh(free) + 1) / 2
-        kept = mask[:, None]
-        seen = kept * x + (1 - kept) * next(colours)[:, None, None]
-        return objective(net(seen) - said, mask, alpha, beta)
+        part = mask[:, None]
+        blend = part * x + (1 - part) * next(colours)[:, None, None]
+        return objective(net(blend) - logits, mask, alpha, beta)
 
     free = descend(loss, torch.full_like(x[:, 0], _START), None, _ADAM, len(noise))
     return (torch.tanh(free) + 1) / 2
@@ -89,31 +87,23 @@ class CognitiveDistillation:
     uint8 images, one class, a regression set, trusted rows of other classes.
     """
 
-    alpha: float = 0.01
-    beta: float = 10.0
-    steps: int = 100
+    alpha: NonNegative = 0.01
+    beta: NonNegative = 10.0
+    steps: Count = 100
 
-    def __post_init__(self) -> None:
-        if not (self.alpha >= 0 and self.beta >= 0):
-            raise ToadstoneError(f"alpha and beta must be at least 0, not {self.alpha} and {self.beta}.")
-        if self.steps < 1:
-            raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
-
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        check_same_classes(data, clean)
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row."""
         assert isinstance(model, TorchModel)  # its needs say so
-        null = None if clean is None else self._scores(model, clean.x, seed)
-        return calibrate(self._scores(model, data.x, seed), null)
+        return Suspicion(-self._mask_sizes(model, pool.data.x, seed))
 
-    def _scores(self, model: TorchModel, x: Rows, seed: int) -> Float64[ndarray, " n"]:
+    def _mask_sizes(self, model: TorchModel, x: Rows, seed: int) -> Float64[ndarray, " n"]:
         channels = model.encode(x[:1]).shape[1]
         draw = torch.Generator().manual_seed(child(seed, "colours"))
         noise = torch.rand(self.steps, channels, generator=draw).to(model.device)
         step = max(1, _PIXELS // int(np.prod(x.shape[1:3])))
-        sums = []
+        sizes = []
         with model.frozen() as net:
             for start in track(range(0, len(x), step), "cognitive distillation"):
                 batch = model.encode(x[start : start + step]).to(model.device)
-                sums.append(distil(net, batch, noise, self.alpha, self.beta).sum((1, 2)).cpu().numpy())
-        return -np.concatenate(sums).astype(np.float64)
+                sizes.append(distil(net, batch, noise, self.alpha, self.beta).sum((1, 2)).cpu().numpy())
+        return np.concatenate(sizes).astype(np.float64)

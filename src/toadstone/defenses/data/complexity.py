@@ -38,8 +38,8 @@ def complexity(x: Rows, y: Labels) -> dict[str, float]:
     Raises ToadstoneError for text, NaN, lengths that differ, fewer than two classes, a class of a single row, columns
     that are all constant, more than 20,000 rows.
 
-    >>> found = complexity(np.array([[0.0], [1.0], [2.0], [6.0], [7.0], [8.0]]), np.array([0, 0, 0, 1, 1, 1]))
-    >>> {name: round(value, 3) for name, value in found.items() if value}  # doctest: +NORMALIZE_WHITESPACE
+    >>> measures = complexity(np.array([[0.0], [1.0], [2.0], [6.0], [7.0], [8.0]]), np.array([0, 0, 0, 1, 1, 1]))
+    >>> {name: round(value, 3) for name, value in measures.items() if value}  # doctest: +NORMALIZE_WHITESPACE
     {'F1': 0.069, 'F1v': 0.027, 'N1': 0.333, 'N2': 0.167, 'T1': 0.333, 'LSC': 0.5, 'Density': 0.733, 'ClsCoef': 1.0}
     """
     columns = varying(x)
@@ -68,10 +68,10 @@ def varying(x: Rows) -> Float64[ndarray, "n d"]:
     if x.dtype == object:
         raise ToadstoneError("x holds text: measure the columns of its features instead.")
     columns = np.asarray(x[:], np.float64).reshape(len(x), -1)
-    kept = np.ptp(columns, 0) > 0
-    if not kept.any():
+    varied = np.ptp(columns, 0) > 0
+    if not varied.any():
         raise ToadstoneError("x has only constant columns: rows that are all the same make no problem to measure.")
-    return columns[:, kept]
+    return columns[:, varied]
 
 
 def check_labels(x: ndarray, y: ndarray) -> None:
@@ -131,8 +131,8 @@ def _f1v(a: ndarray, b: ndarray) -> float:
     root = np.concatenate([w * (part - part.mean(0)) for w, part in zip(weights, (a, b), strict=True)])
     wide = len(root) < len(gap)
     value, vector = np.linalg.eigh(root @ root.T if wide else root.T @ root)
-    kept = value > _SINGULAR * value[-1]
-    along = (vector[:, kept].T @ (root @ gap if wide else gap)) ** 2 / value[kept] ** (2 if wide else 1)
+    proper = value > _SINGULAR * value[-1]
+    along = (vector[:, proper].T @ (root @ gap if wide else gap)) ** 2 / value[proper] ** (2 if wide else 1)
     return float(1 / (1 + along.sum()))
 
 
@@ -184,7 +184,7 @@ def nearest(distance: Distances, y: Labels) -> tuple[Float64[ndarray, " n"], Flo
 def n2(distance: Distances, y: Labels) -> float:
     """Ratio r of the summed distances to the nearest row of the same class and of another: r / (1 + r). Where both
     sums are 0, as each row has equals in both, it is 1/2."""
-    friend, enemy = (found.sum() for found in nearest(distance, y))
+    friend, enemy = (distances.sum() for distances in nearest(distance, y))
     return float(friend / (friend + enemy)) if friend + enemy else 0.5
 
 

@@ -12,12 +12,11 @@ from jaxtyping import Float64, Int, Integer
 from numpy import ndarray
 from scipy.spatial.distance import cdist
 
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Model, Pool, Suspicion
 from toadstone.defenses.data.complexity import scaled, varying
+from toadstone.defenses.data.features import features_of
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.trusted import pooled, with_trusted
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Count
 from toadstone.progress import track
 from toadstone.registry import register
@@ -53,9 +52,9 @@ def near_rows(x: Float64[ndarray, "n d"], y: Labels, m: int) -> tuple[Near, Near
 
 def _least(distance: ndarray, m: int) -> tuple[ndarray, ndarray]:
     rows = np.sort(np.argpartition(distance, m - 1, 1)[:, :m], 1)
-    found = np.take_along_axis(distance, rows, 1)
-    order = np.argsort(found, 1, kind="stable")
-    return np.take_along_axis(rows, order, 1), np.take_along_axis(found, order, 1)
+    least = np.take_along_axis(distance, rows, 1)
+    order = np.argsort(least, 1, kind="stable")
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(least, order, 1)
 
 
 def complexity_change(x: Float64[ndarray, "n d"], y: Labels, measure: str, k: int) -> Float64[ndarray, " n"]:
@@ -167,17 +166,18 @@ class ComplexityChange:
         """The model that is given is asked for its features alone."""
         return ("features",) if self.space == "features" else ()
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows are among them. The seed breaks ties of distances."""
-        every = with_trusted(data, clean)
-        counts = every.counts()
-        least = np.where(counts > 0, counts, len(every)).argmin()
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. The seed breaks ties of distances."""
+        rows = pool.data
+        counts = rows.counts()
+        least = np.where(counts > 0, counts, len(rows)).argmin()
         if counts[least] < self.k + 3:
-            name = every.classes[least]
-            raise ToadstoneError(f"k is {self.k} but class {name} has {counts[least]} rows: lower k or leave it out.")
-        x = np.asarray(pooled(model, data, clean)[0]) if self.space == "features" else every.x
+            raise ToadstoneError(
+                f"k is {self.k} but class {rows.classes[least]} has {counts[least]} rows: lower k or leave it out."
+            )
+        x = np.asarray(features_of(model, pool)) if self.space == "features" else rows.x
         columns = varying(x)
-        order = by_content(every, child(seed, "order"))
-        scores = np.empty(len(every))
-        scores[order] = complexity_change(columns[order], every.y[order], self.measure, self.k)
-        return calibrate(scores[: len(data)], scores[len(data) :])
+        order = by_content(rows, child(seed, "order"))
+        scores = np.empty(len(rows))
+        scores[order] = complexity_change(columns[order], rows.y[order], self.measure, self.k)
+        return Suspicion(scores)

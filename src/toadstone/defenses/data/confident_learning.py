@@ -10,11 +10,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from sklearn.model_selection import StratifiedKFold
 
-from toadstone.core import Data, Model, Scores, Trainer
+from toadstone.core import Data, Model, Pool, Suspicion, Trainer
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import ToadstoneError, missing_extra
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Several
 from toadstone.progress import track
 from toadstone.registry import register
@@ -33,9 +31,9 @@ def out_of_fold(data: Data, trainer: Trainer, folds: int, *, seed: int) -> Float
     order = by_content(data, child(seed, "order"))
     sorted_rows, probs = data.take(order), np.zeros((len(data), len(data.classes)))
     cuts = StratifiedKFold(folds).split(np.zeros(len(order)), sorted_rows.y)
-    for number, (rest, held) in enumerate(track(list(cuts), "cross-validation")):
+    for number, (rest, fold) in enumerate(track(list(cuts), "cross-validation")):
         model = trainer.fit(sorted_rows.take(rest), seed=child(seed, "fold", str(number)))
-        probs[order[held]] = model.probs(sorted_rows.x[held])
+        probs[order[fold]] = model.probs(sorted_rows.x[fold])
     return probs
 
 
@@ -62,14 +60,11 @@ class ConfidentLearning:
     folds: Several = 5
     method: Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"] = "self_confidence"
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows are in the folds like all others."""
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row; ``model`` is not asked."""
         try:
             from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 (an extra)
         except ImportError as error:
             raise ToadstoneError(missing_extra("Confident learning", "cleanlab")) from error
-        every = with_trusted(data, clean)
-        probs = out_of_fold(every, self.trainer, self.folds, seed=seed)
-        scores = 1 - np.asarray(get_label_quality_scores(every.y, probs, method=self.method), np.float64)
-        n = len(data)
-        return calibrate(scores[:n], scores[n:])
+        probs = out_of_fold(pool.data, self.trainer, self.folds, seed=seed)
+        return Suspicion(1 - np.asarray(get_label_quality_scores(pool.data.y, probs, method=self.method), np.float64))

@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.data.features import features_of
 from toadstone.defenses.data.neighbours import approximate_neighbours, neighbours
-from toadstone.defenses.data.trusted import pooled
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Count, Fraction, check
 from toadstone.maths.principal import check_features
 from toadstone.registry import register
@@ -74,15 +73,13 @@ class DeepKNN:
     k: Count = 50
     recall: Fraction = 1.0
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed is the index's."""
-        found, y, trusted = pooled(model, data, clean)
-        features = np.asarray(found)
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. The seed is the index's."""
+        features, y = np.asarray(features_of(model, pool)), pool.data.y
         check_features(features, y)
         if self.recall < 1:
             near = approximate_neighbours(features, self.k, self.recall, seed=seed)
         else:
             near = neighbours(features, self.k)
-        share = votes(near, y, len(data.classes))
-        scores = 1 - share[np.arange(len(y)), y]
-        return calibrate(scores[~trusted], scores[trusted])
+        share = votes(near, y, len(pool.data.classes))
+        return Suspicion(1 - share[np.arange(len(y)), y])

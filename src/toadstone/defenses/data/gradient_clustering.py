@@ -11,11 +11,9 @@ from jaxtyping import Bool, Float, Float64, Integer
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from toadstone.core import Data, FeatureModel, Model, Scores
+from toadstone.core import FeatureModel, Model, Pool, Suspicion
 from toadstone.defenses.data.activation_clustering import accuse
-from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import NotApplicableError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Share
 from toadstone.maths.two_means import two_means
 from toadstone.models import torch_model
@@ -27,8 +25,8 @@ from toadstone.registry import register
 
 def unit(rows: Float[ndarray, "n d"]) -> Float64[ndarray, "n d"]:
     """Rows of length 1; rows of zeros stay."""
-    found: ndarray = rows / np.maximum(np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True), 1e-300)
-    return found
+    directions: ndarray = rows / np.maximum(np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True), 1e-300)
+    return directions
 
 
 def output_gradients(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) -> Float64[ndarray, "n k"]:
@@ -49,7 +47,7 @@ def at_last_layer(model: Model, x: Rows, y: Integer[ndarray, " n"]) -> tuple[nda
 def at_input(model: Model, x: Rows, y: Integer[ndarray, " n"]) -> tuple[ndarray, ndarray]:
     """The factors 1 and the direction of the gradient for each row as the net sees it, flattened."""
     assert isinstance(model, TorchModel)
-    found = []
+    gradients = []
     with model.frozen() as net:
         for i in range(0, len(y), torch_model.BATCH):
             rows = slice(i, i + torch_model.BATCH)
@@ -61,8 +59,8 @@ def at_input(model: Model, x: Rows, y: Integer[ndarray, " n"]) -> tuple[ndarray,
             logits = net(batch.requires_grad_())
             error = output_gradients(logits.detach().double().softmax(1).cpu().numpy(), y[rows])
             (gradient,) = torch.autograd.grad(logits, batch, torch.from_numpy(error).to(logits))
-            found.append(unit(gradient.flatten(1).cpu().numpy()))
-    return np.ones((len(y), 1)), np.concatenate(found)
+            gradients.append(unit(gradient.flatten(1).cpu().numpy()))
+    return np.ones((len(y), 1)), np.concatenate(gradients)
 
 
 def alignment(left: Float64[ndarray, "n k"], right: Float64[ndarray, "n d"]) -> Float64[ndarray, " n"]:
@@ -74,7 +72,7 @@ def alignment(left: Float64[ndarray, "n k"], right: Float64[ndarray, "n d"]) -> 
     >>> alignment(np.ones((3, 1)), np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])).round(6)
     array([1., 1., 0.])
     """
-    found, some = np.ones(len(left)), left.any(1) & right.any(1)
+    aligned, some = np.ones(len(left)), left.any(1) & right.any(1)
     n, left, right = int(some.sum()), left[some], right[some]
 
     def gram(u: ndarray) -> ndarray:
@@ -83,8 +81,8 @@ def alignment(left: Float64[ndarray, "n k"], right: Float64[ndarray, "n d"]) -> 
 
     if n > 1:
         value, vector = eigsh(LinearOperator((n, n), gram, dtype=np.float64), k=1, v0=np.ones(n))
-        found[some] = np.sqrt(max(value[0], 0.0)) * np.abs(vector[:, 0])
-    return found
+        aligned[some] = np.sqrt(max(value[0], 0.0)) * np.abs(vector[:, 0])
+    return aligned
 
 
 def suspicion(aligned: Float64[ndarray, " n"], trusted: Bool[ndarray, " n"], level: float) -> Float64[ndarray, " n"]:
@@ -95,11 +93,11 @@ def suspicion(aligned: Float64[ndarray, " n"], trusted: Bool[ndarray, " n"], lev
     suspect_apart, p = accuse(apart, trusted)
     if p > level:
         return 1 - aligned
-    found: ndarray = (1 - aligned if suspect_apart else aligned) + (apart == suspect_apart)
-    return found
+    scores: ndarray = (1 - aligned if suspect_apart else aligned) + (apart == suspect_apart)
+    return scores
 
 
-@register("detector", needs=("two classes", "features", "probs"))
+@register("detector", needs=("two classes", "features", "probs", "trusted rows if any"))
 @dataclass(frozen=True)
 class GradientClustering:
     """Scores a row by how far the gradient of its loss points away from the direction that its class shares.
@@ -135,13 +133,12 @@ class GradientClustering:
         """What ``at`` asks of the model."""
         return () if self.at == "last layer" else ("gradients",)
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
-        every = with_trusted(data, clean)
-        trusted, values = np.arange(len(every)) >= len(data), np.empty(len(every))
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. The seed plays no part."""
+        x, y, values = pool.data.x, pool.data.y, np.empty(len(pool.data))
         factors = at_last_layer if self.at == "last layer" else at_input
-        for c in track(np.unique(every.y), "gradient clustering"):
-            rows = np.flatnonzero(every.y == c)
-            aligned = alignment(*factors(model, every.x[rows], every.y[rows]))
-            values[rows] = suspicion(aligned, trusted[rows], self.level)
-        return calibrate(values[~trusted], values[trusted])
+        for c in track(np.unique(y), "gradient clustering"):
+            rows = np.flatnonzero(y == c)
+            aligned = alignment(*factors(model, x[rows], y[rows]))
+            values[rows] = suspicion(aligned, pool.trusted[rows], self.level)
+        return Suspicion(values)

@@ -10,10 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores, Trainer
+from toadstone.core import Model, Pool, Suspicion, Trainer
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.trusted import with_trusted
-from toadstone.evaluation.calibration import calibrate
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -57,11 +55,10 @@ class LossRanking:
         """The model that is given is asked where there is no ``trainer``."""
         return ("probs",) if self.trainer is None else ()
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        every = with_trusted(data, clean)
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row."""
+        rows = pool.data
         if self.trainer is not None:
-            model = self.trainer.fit(every.take(by_content(every, child(seed, "order"))), seed=child(seed, "train"))
+            model = self.trainer.fit(rows.take(by_content(rows, child(seed, "order"))), seed=child(seed, "train"))
         sign = 1 if self.suspect == "high" else -1
-        null = None if clean is None else sign * losses(model.probs(clean.x), clean.y)
-        return calibrate(sign * losses(model.probs(data.x), data.y), null)
+        return Suspicion(sign * losses(model.probs(rows.x), rows.y))

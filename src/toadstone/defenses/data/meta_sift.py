@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from toadstone.core import Data, Model, Scores, Trainer
+from toadstone.core import Data, Model, Pool, Suspicion, Trainer
 from toadstone.defenses.data.loss_ranking import losses
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
+from toadstone.fields import Count, Positive
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.rng import child, torch_seed
@@ -125,27 +124,21 @@ class MetaSift:
     """
 
     trainer: Trainer
-    sifters: int = 5
-    v_lr: float = 5e-4
-    meta_lr: float = 1e-4
+    sifters: Count = 5
+    v_lr: Positive = 5e-4
+    meta_lr: Positive = 1e-4
 
     def __post_init__(self) -> None:
         _checked(self.trainer)
-        if self.sifters < 1:
-            raise ToadstoneError(f"sifters must be at least 1, not {self.sifters}.")
-        if not (self.v_lr > 0 and self.meta_lr > 0):
-            raise ToadstoneError(f"v_lr and meta_lr must be above 0, not {self.v_lr} and {self.meta_lr}.")
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows are sifted with them. ``model`` plays no part."""
-        every = with_trusted(data, clean)
-        order, trainer = by_content(every, child(seed, "order")), _checked(self.trainer)
-        rows, weights = every.take(order), np.zeros(len(order))
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. ``model`` plays no part."""
+        order, trainer = by_content(pool.data, child(seed, "order")), _checked(self.trainer)
+        rows, weights = pool.data.take(order), np.zeros(len(order))
         for number in track(range(self.sifters), "Meta-Sift"):
-            found = sift(rows, trainer, self.v_lr, self.meta_lr, seed=child(seed, "sifter", str(number)))
-            weights[order] += found / self.sifters
-        n = len(data)
-        return calibrate(1 - weights[:n], 1 - weights[n:])
+            one = sift(rows, trainer, self.v_lr, self.meta_lr, seed=child(seed, "sifter", str(number)))
+            weights[order] += one / self.sifters
+        return Suspicion(1 - weights)
 
 
 def _checked(trainer: Trainer) -> Train:

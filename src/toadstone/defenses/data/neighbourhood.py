@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.trusted import pooled, with_trusted
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.data.features import features_of
 from toadstone.errors import NotApplicableError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.maths.columns import standardised, tiles
 from toadstone.maths.surprise import surprise
 from toadstone.registry import register
@@ -28,7 +27,7 @@ def neighbourhoods(
 ) -> Float64[ndarray, " n"]:
     """Each row's surprise at how many rows of its class are nearer than its first, second and third nearest trusted
     row of that class: the greatest of the three. Of a larger class 5,000 rows, drawn with ``seed``, are looked at."""
-    nats = np.zeros(len(y))
+    surprises = np.zeros(len(y))
     for c in np.unique(y):
         mine = np.flatnonzero(y == c)
         known, other = mine[trusted[mine]], mine[~trusted[mine]]
@@ -44,8 +43,8 @@ def neighbourhoods(
             for b in range(near.shape[1]):
                 closer = (away < near[:, b : b + 1]).sum(1)
                 s = surprise(closer, np.full(len(at), b), np.full(len(at), share))
-                nats[at] = np.maximum(nats[at], s)
-    corrected: ndarray = np.maximum(nats - np.log(_WALK), 0.0)
+                surprises[at] = np.maximum(surprises[at], s)
+    corrected: ndarray = np.maximum(surprises - np.log(_WALK), 0.0)
     return corrected
 
 
@@ -67,7 +66,7 @@ def columns(x: ndarray) -> Float[ndarray, "n d"]:
     return tiles(x) if x.dtype == np.uint8 and x.ndim in (3, 4) else standardised(x)
 
 
-@register("detector", needs=("two classes",))
+@register("detector", needs=("two classes", "trusted rows if any"))
 @dataclass(frozen=True)
 class Neighbourhood:
     """Scores a row by how many rows of its class are nearer to it than the trusted ones of that class.
@@ -95,12 +94,7 @@ class Neighbourhood:
         """The model is asked for features alone."""
         return ("features",) if self.space == "features" else ()
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows lie among them."""
-        if self.space == "features":
-            points, y, trusted = pooled(model, data, clean)
-        else:
-            every = with_trusted(data, clean)
-            points, y, trusted = columns(np.asarray(every.x)), every.y, np.arange(len(every)) >= len(data)
-        values = neighbourhoods(np.asarray(points), y, trusted, seed=child(seed, "near"))
-        return calibrate(values[~trusted], values[trusted])
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row."""
+        points = features_of(model, pool) if self.space == "features" else columns(np.asarray(pool.data.x))
+        return Suspicion(neighbourhoods(np.asarray(points), pool.data.y, pool.trusted, seed=child(seed, "near")))

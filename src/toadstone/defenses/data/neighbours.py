@@ -88,5 +88,5 @@ def others(near: Int[ndarray, "m k1"], rows: Int[ndarray, " m"]) -> Int[ndarray,
     """
     own = near == rows[:, None]
     own[:, -1] |= ~own.any(1)
-    kept: ndarray = near[~own].reshape(len(near), -1)
-    return kept
+    rest: ndarray = near[~own].reshape(len(near), -1)
+    return rest

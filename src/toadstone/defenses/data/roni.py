@@ -12,11 +12,9 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 
 from toadstone.convex.refits import Learner, Task, logistic, naive_bayes, refits, ridge, spam_bayes
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Data, Model, Pool, Suspicion
 from toadstone.defenses.data.order import by_content
-from toadstone.defenses.data.trusted import with_trusted
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Count
 from toadstone.models.sklearn_model import flat
 from toadstone.overlay import Rows
@@ -56,8 +54,8 @@ def impacts(x: Any, y: Integer[ndarray, " n"], classes: int, trial: Trial, learn
 
     def lost(base: ndarray, quiz: ndarray, candidates: ndarray) -> Int[ndarray, "c q"]:
         before, after = learner(Task(x, y, classes, base, quiz, candidates))
-        found: ndarray = (before == y[quiz]).astype(int) - (after == y[quiz])
-        return found
+        losses: ndarray = (before == y[quiz]).astype(int) - (after == y[quiz])
+        return losses
 
     rest = np.setdiff1d(np.arange(len(y)), np.concatenate([trial.base, trial.quiz]))
     for start in range(0, len(rest), _AT_ONCE):
@@ -79,18 +77,18 @@ def shares(counts: Int[ndarray, " k"], size: int) -> Int[ndarray, " k"]:
     >>> shares(np.array([90, 10, 0]), 5)
     array([4, 1, 0])
     """
-    wanted = size * counts / counts.sum()
-    found = np.where(counts > 0, np.maximum(1, np.floor(wanted)), 0).astype(int)
-    while found.sum() < size:
-        found[np.argmax(wanted - found)] += 1
-    while found.sum() > size:
-        found[np.argmax(np.where(found > 1, found - wanted, -np.inf))] -= 1
-    return found
+    exact = size * counts / counts.sum()
+    whole = np.where(counts > 0, np.maximum(1, np.floor(exact)), 0).astype(int)
+    while whole.sum() < size:
+        whole[np.argmax(exact - whole)] += 1
+    while whole.sum() > size:
+        whole[np.argmax(np.where(whole > 1, whole - exact, -np.inf))] -= 1
+    return whole
 
 
 @register("detector", needs=("two classes", "trusted rows"))
 @dataclass(frozen=True)
-class Roni:
+class RONI:
     """Reject on negative impact: scores a row by how much a small model gets worse when it learns the row as well.
 
     Works against rows that do harm alone, as a mail does that holds a whole dictionary; wrong labels rank high, too,
@@ -122,21 +120,21 @@ class Roni:
     quiz: Count = 50
     trials: Count = 5
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; base and quiz sets are drawn from ``clean``."""
-        assert clean is not None  # its needs say so
-        every = with_trusted(data, clean)
-        quotas = self._quotas(data, clean)
-        x, learner = _prepared(self.learner, every, child(seed, "fit") % 2**32)
-        n, values = len(data), np.zeros(len(every))
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row; base and quiz sets are drawn from the trusted ones."""
+        data, quotas = pool.data, self._quotas(pool)
+        x, learner = _refits(self.learner, data, child(seed, "fit") % 2**32)
+        trusted, values = np.flatnonzero(pool.trusted), np.zeros(len(data))
+        clean = data.take(trusted)
         for number in track(range(self.trials), "trials"):
-            order = n + by_content(clean, child(seed, "trial", str(number)))
-            trial = _drawn(order, every.y, *quotas)
-            values += impacts(x, every.y, len(data.classes), trial, learner) / self.trials
-        return calibrate(values[:n], values[n:])
+            order = trusted[by_content(clean, child(seed, "trial", str(number)))]
+            trial = _trial(order, data.y, *quotas)
+            values += impacts(x, data.y, len(data.classes), trial, learner) / self.trials
+        return Suspicion(values)
 
-    def _quotas(self, data: Data, clean: Data) -> tuple[Int[ndarray, " k"], Int[ndarray, " k"]]:
-        counts = clean.counts()
+    def _quotas(self, pool: Pool) -> tuple[Int[ndarray, " k"], Int[ndarray, " k"]]:
+        data = pool.data
+        counts = np.bincount(data.y[pool.trusted], minlength=len(data.classes))
         for name in ("base", "quiz"):
             if getattr(self, name) < (counts > 0).sum():
                 raise ToadstoneError(
@@ -153,7 +151,7 @@ class Roni:
         return base, quiz
 
 
-def _drawn(order: ndarray, y: ndarray, base: ndarray, quiz: ndarray) -> Trial:
+def _trial(order: ndarray, y: ndarray, base: ndarray, quiz: ndarray) -> Trial:
     """Of each class the first rows in this order make the base set, the next the quiz set, and one more the spare."""
     present = np.flatnonzero(base)
     rows = [order[y[order] == k] for k in present]
@@ -165,7 +163,7 @@ def _drawn(order: ndarray, y: ndarray, base: ndarray, quiz: ndarray) -> Trial:
     )
 
 
-def _prepared(learner: Fit | SpamBayes, data: Data, random_state: int) -> tuple[Any, Learner]:
+def _refits(learner: Fit | SpamBayes, data: Data, random_state: int) -> tuple[Any, Learner]:
     """The rows as numbers, and the learner's refits on them."""
     x = _numbers(data.x)
     if isinstance(learner, SpamBayes):

@@ -11,6 +11,7 @@ from numpy import ndarray
 from toadstone.core import Data, Detector, Model, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import Flags, flag
+from toadstone.evaluation.judgement import judge
 from toadstone.fields import Count, Share, checked
 from toadstone.rng import child
 from toadstone.rows import check_same_classes
@@ -32,11 +33,11 @@ def relabel(data: Data, rows: Bool[ndarray, " n"], y: Integer[ndarray, " n"]) ->
 
 @dataclass(frozen=True, eq=False)
 class Sanitised:
-    """The end of ``Sanitise``: the ``model`` trained on the rows ``kept`` (numbers of the data given, sorted) and the
+    """The end of ``Sanitise``: the ``model`` trained on ``rows`` (numbers of the data given, sorted) and the
     trusted ones, and the verdict of each round, the last one the first that flagged nothing."""
 
     model: Model
-    kept: Int[ndarray, " m"]
+    rows: Int[ndarray, " m"]
     rounds: tuple[Flags, ...]
 
 
@@ -66,14 +67,14 @@ class Sanitise:
     def __call__(self, data: Data, *, clean: Data, seed: int) -> Sanitised:
         """The model at the end, and which rows it was trained on."""
         check_same_classes(data, clean)
-        kept, verdicts = np.arange(len(data)), []
+        rows, verdicts = np.arange(len(data)), []
         model = self.trainer.fit(data.append(clean), seed=child(seed, "train"))
         for number in range(self.rounds):
-            rest = data.take(kept)
-            scores = self.detector.score(model, rest, clean=clean, seed=child(seed, "detect", str(number)))
+            rest = data.take(rows)
+            scores = judge(self.detector, model, rest, clean=clean, seed=child(seed, "detect", str(number)))
             verdicts.append(flag(scores, fdr=self.fdr, rate=self.rate))
             if not verdicts[-1].rows.any():
                 break
-            rest, kept = remove(rest, verdicts[-1].rows), kept[~verdicts[-1].rows]
+            rest, rows = remove(rest, verdicts[-1].rows), rows[~verdicts[-1].rows]
             model = self.trainer.fit(rest.append(clean), seed=child(seed, "train"))
-        return Sanitised(model, kept, tuple(verdicts))
+        return Sanitised(model, rows, tuple(verdicts))

@@ -12,12 +12,10 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import minimum_filter, uniform_filter
 
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Model, Pool, Suspicion
 from toadstone.defenses.inference.scaling_filter import ScalingFilter
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.evaluation.cost import ssim
-from toadstone.overlay import Rows
 from toadstone.progress import track
 from toadstone.registry import register
 from toadstone.triggers.scalers import Scaler
@@ -97,22 +95,16 @@ class ScalingDetection:
     scaler: Scaler
     method: Literal["prevention", "scaling", "filter", "spectrum"] = "prevention"
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``, p-values against ``clean`` ones. Model and seed play no part."""
-        if clean is not None and clean.x.shape[1:] != data.x.shape[1:]:
-            raise ToadstoneError(
-                f"clean has pictures of {clean.x.shape[1:]} but data of {data.x.shape[1:]}: resize none."
-            )
-        if data.x.shape[1] < self.scaler.height or data.x.shape[2] < self.scaler.width:
-            raise ToadstoneError(f"data has pictures of {data.x.shape[1:]}, smaller than what scaler makes of them.")
-        return calibrate(self._scores(data.x), None if clean is None else self._scores(clean.x))
-
-    def _scores(self, x: Rows) -> Float64[ndarray, " n"]:
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. Model and seed play no part."""
+        x = pool.data.x
+        if x.shape[1] < self.scaler.height or x.shape[2] < self.scaler.width:
+            raise ToadstoneError(f"data has pictures of {x.shape[1:]}, smaller than what scaler makes of them.")
         step = max(1, _VALUES // int(np.prod(x.shape[1:])))
         starts = track(range(0, len(x), step), "scoring pictures")
-        return np.concatenate([self._score(np.asarray(x[i : i + step])) for i in starts])
+        return Suspicion(np.concatenate([self._piece(np.asarray(x[i : i + step])) for i in starts]))
 
-    def _score(self, x: UInt8[ndarray, "n h w *c"]) -> Float64[ndarray, " n"]:
+    def _piece(self, x: UInt8[ndarray, "n h w *c"]) -> Float64[ndarray, " n"]:
         if self.method == "prevention":
             return prevention_scores(x, self.scaler)
         if self.method == "scaling":

@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.trusted import pooled
-from toadstone.evaluation.calibration import calibrate
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.data.features import features_of
 from toadstone.registry import register
 
 
@@ -26,8 +25,8 @@ def self_influence(
     """
     error = probs.astype(np.float64)
     error[np.arange(len(y)), y] -= 1
-    found: ndarray = (error**2).sum(1) * ((features.astype(np.float64) ** 2).sum(1) + 1)
-    return found
+    lengths: ndarray = (error**2).sum(1) * ((features.astype(np.float64) ** 2).sum(1) + 1)
+    return lengths
 
 
 @register("detector", needs=("two classes", "features", "probs"))
@@ -48,10 +47,7 @@ class SelfInfluence:
     Raises ToadstoneError for a regression set, one class, trusted rows of other classes, a model without features.
     """
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
-        found, y, trusted = pooled(model, data, clean)
-        features = np.asarray(found)
-        probs = np.concatenate([model.probs(part.x) for part in (data, clean) if part is not None])
-        scores = self_influence(features, probs, y)
-        return calibrate(scores[~trusted], scores[trusted])
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. The seed plays no part."""
+        features, probs = np.asarray(features_of(model, pool)), model.probs(pool.data.x)
+        return Suspicion(self_influence(features, probs, pool.data.y))

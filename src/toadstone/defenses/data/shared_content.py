@@ -8,17 +8,15 @@ rows, of which it has one fewer. That can only raise it, and a p-value calibrate
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Integer, Shaped
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.trusted import with_trusted
+from toadstone.core import Data, Model, Pool, Suspicion
 from toadstone.errors import NotApplicableError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.maths.surprise import surprise
 from toadstone.models.encode import words
 from toadstone.overlay import Rows
@@ -64,8 +62,8 @@ def windows(x: Rows) -> Iterator[ndarray]:
     coarse = coarse[..., None] if coarse.ndim == 3 else coarse
     weights = np.random.default_rng(0).integers(1, 1 << 62, (_SIDE, _SIDE, coarse.shape[3]), np.uint64)
     for top, left in places(x):
-        seen = coarse[:, top : top + _SIDE, left : left + _SIDE].astype(np.uint64)
-        yield (seen * weights[: seen.shape[1], : seen.shape[2]]).sum((1, 2, 3))
+        window = coarse[:, top : top + _SIDE, left : left + _SIDE].astype(np.uint64)
+        yield (window * weights[: window.shape[1], : window.shape[2]]).sum((1, 2, 3))
 
 
 def shared_windows(
@@ -149,7 +147,7 @@ def _in_texts(x: ndarray, y: ndarray, trusted: ndarray, share: ndarray) -> tuple
     return values, np.append(counter.get_feature_names_out(), "")[which].astype(str)
 
 
-@register("detector", needs=("two classes",))
+@register("detector", needs=("two classes", "trusted rows if any"))
 @dataclass(frozen=True)
 class SharedContent:
     """Scores a row by what it shares with rows of its class, where the trusted rows of that class do not share it.
@@ -168,9 +166,6 @@ class SharedContent:
     of numbers that are not flat.
     """
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; nothing is drawn, and ``model`` is not asked."""
-        every = with_trusted(data, clean)
-        trusted = np.arange(len(every)) >= len(data)
-        values, what = shared_content(every, trusted)
-        return replace(calibrate(values[~trusted], values[trusted]), what=what[~trusted])
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row, and what it shares. Nothing is drawn, and ``model`` is not asked."""
+        return Suspicion(*shared_content(pool.data, pool.trusted))

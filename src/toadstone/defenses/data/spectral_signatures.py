@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Float64, Integer
 from numpy import ndarray
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.trusted import pooled
-from toadstone.evaluation.calibration import calibrate
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.data.features import features_of
 from toadstone.maths.principal import Features, check_features, project, spread
 from toadstone.progress import track
 from toadstone.registry import register
@@ -52,8 +51,6 @@ class SpectralSignatures:
     Raises ToadstoneError for a regression set, one class, trusted rows of other classes, a model without features.
     """
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them. The seed plays no part."""
-        features, y, trusted = pooled(model, data, clean)
-        scores = spectral_scores(features, y)
-        return calibrate(scores[~trusted], scores[trusted])
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. The seed plays no part."""
+        return Suspicion(spectral_scores(features_of(model, pool), pool.data.y))

@@ -10,9 +10,8 @@ from numpy import ndarray
 from scipy.linalg import eigh
 from sklearn.covariance import fast_mcd
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.data.trusted import pooled
-from toadstone.evaluation.calibration import calibrate
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.data.features import features_of
 from toadstone.fields import Minority, Several
 from toadstone.maths.principal import Features, check_features, project, spread
 from toadstone.progress import track
@@ -45,8 +44,8 @@ def que(white: Float64[ndarray, "n r"]) -> Float64[ndarray, " n"]:
     value, axes = eigh(centred.T @ centred / len(white))
     excess = value[-1] - 1
     weight = np.exp(_ALPHA * (value - value[-1]) / excess) if excess > 0 else np.ones_like(value)
-    found: ndarray = ((white @ axes) ** 2) @ weight / weight.sum()
-    return found
+    scores: ndarray = ((white @ axes) ** 2) @ weight / weight.sum()
+    return scores
 
 
 def spectre_scores(
@@ -100,8 +99,7 @@ class Spectre:
     rate: Minority = 0.25
     components: Several = 32
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        features, y, trusted = pooled(model, data, clean)
-        scores = spectre_scores(features, y, self.rate, self.components, child(seed, "robust"))
-        return calibrate(scores[~trusted], scores[trusted])
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row."""
+        features = features_of(model, pool)
+        return Suspicion(spectre_scores(features, pool.data.y, self.rate, self.components, child(seed, "robust")))

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Integer
+from jaxtyping import Bool, Float, Float64, Integer
 from numpy import ndarray
 
 from toadstone.convex.feasible import unit
-from toadstone.core import Data, Model, Scores
+from toadstone.core import Model, Pool, Suspicion
 from toadstone.errors import ToadstoneError
-from toadstone.evaluation.calibration import calibrate
 from toadstone.fields import Fraction
 from toadstone.registry import register
-from toadstone.rows import check_same_classes
 
 
 def distances(
@@ -62,7 +60,37 @@ def class_means(
     return total / np.maximum(count, 1), (total.sum(0) - total) / np.maximum(count.sum() - count, 1)
 
 
-@register("detector", needs=("two classes",))
+def radii(far: Float64[ndarray, "n 2"], y: Integer[ndarray, " n"], k: int, quantile: float) -> Float64[ndarray, "k 2"]:
+    """The ``quantile`` of each class's distances: of its sphere, and of its slab; 1 for a class without rows.
+
+    Raises ToadstoneError where it is 0.
+    """
+    sizes = np.ones((k, 2))
+    for c in np.unique(y):
+        sizes[c] = np.quantile(far[y == c], quantile, axis=0)
+    if (sizes <= 0).any():
+        raise ToadstoneError("A class's rows are all the same, so that its radius is 0: use a higher quantile.")
+    return sizes
+
+
+def sphere_slab(
+    x: Float[ndarray, "n d"], y: Integer[ndarray, " n"], trusted: Bool[ndarray, " n"], quantile: float
+) -> Float64[ndarray, " n"]:
+    """The scores of ``SphereSlab``. Each class that has rows has two trusted ones or more, unless none is trusted.
+
+    >>> sphere_slab(np.array([[0.0], [1.0], [2.0], [9.0], [10.0]]), np.array([0, 0, 0, 1, 1]), np.zeros(5, bool), 1.0)
+    array([1., 0., 1., 1., 1.])
+    """
+    k, known = int(y.max()) + 1, trusted if trusted.any() else np.ones(len(y), bool)
+    far = np.empty((len(y), 2))
+    far[~trusted] = distances(x[~trusted], y[~trusted], *class_means(x[known], y[known], k))
+    if trusted.any():
+        far[trusted] = left_out_distances(x[trusted], y[trusted])
+    scores: ndarray = (far / radii(far[known], y[known], k, quantile)[y]).max(1)
+    return scores
+
+
+@register("detector", needs=("two classes", "trusted rows if any"))
 @dataclass(frozen=True)
 class SphereSlab:
     """Scores a row by how far beyond the radius it is, of a sphere around its class's mean or of a slab there.
@@ -88,26 +116,10 @@ class SphereSlab:
 
     quantile: Fraction = 0.7
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``. Neither the model nor the seed plays a part."""
-        check_same_classes(data, clean)
-        x, y, k = unit(data.x), data.y, len(data.classes)
-        if clean is None:
-            far = distances(x, y, *class_means(x, y, k))
-            return Scores((far / self._radii(far, y, k)[y]).max(1))
-        lacking = np.flatnonzero((data.counts() > 0) & (clean.counts() < 2))
-        if len(lacking):
-            raise ToadstoneError(f"clean needs two rows or more of class {data.classes[lacking[0]]}: give some.")
-        trusted = unit(clean.x)
-        null = left_out_distances(trusted, clean.y)
-        radii = self._radii(null, clean.y, k)
-        far = distances(x, y, *class_means(trusted, clean.y, k))
-        return calibrate((far / radii[y]).max(1), (null / radii[clean.y]).max(1))
-
-    def _radii(self, far: ndarray, y: ndarray, k: int) -> ndarray:
-        radii = np.ones((k, 2))
-        for c in np.unique(y):
-            radii[c] = np.quantile(far[y == c], self.quantile, axis=0)
-        if (radii <= 0).any():
-            raise ToadstoneError("A class's rows are all the same, so that its radius is 0: use a higher quantile.")
-        return radii
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row. Neither the model nor the seed plays a part."""
+        x, y, k = unit(pool.data.x), pool.data.y, len(pool.data.classes)
+        few = np.flatnonzero((np.bincount(y, minlength=k) > 0) & (np.bincount(y[pool.trusted], minlength=k) < 2))
+        if pool.trusted.any() and len(few):
+            raise ToadstoneError(f"clean needs two rows or more of class {pool.data.classes[few[0]]}: give some.")
+        return Suspicion(sphere_slab(x, y, pool.trusted, self.quantile))

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toadstone.core import Data, Model, Scores
-from toadstone.defenses.inference.strip import Strip, entropies, mixer
+from toadstone.core import Model, Pool, Suspicion
+from toadstone.defenses.inference.strip import entropies, mixer
 from toadstone.errors import ToadstoneError
 from toadstone.fields import Count, Share
 from toadstone.registry import register
 from toadstone.rng import child
 
 
-@register("detector", needs=("two classes", "probs"))
+@register("detector", needs=("two classes", "probs", "trusted rows if any"))
 @dataclass(frozen=True)
 class StripRows:
     """Blends each training row with others: a row whose trigger the model has learnt keeps its class.
@@ -36,12 +36,15 @@ class StripRows:
     blends: Count = 100
     share: Share = 0.5
 
-    def score(self, model: Model, data: Data, *, clean: Data | None, seed: int) -> Scores:
-        """Scores for the rows of ``data``; ``clean`` rows were trained on with them."""
-        if clean is not None:
-            return Strip(self.blends, self.share).watch(model, data.x, clean=clean, seed=seed)
-        if len(data) <= self.blends:
-            raise ToadstoneError(f"data has {len(data)} rows, of which {self.blends} are blended with: lower blends.")
-        draw = np.random.default_rng(child(seed, "blends"))
-        others = np.asarray(data.x[draw.permutation(len(data))[: self.blends]])
-        return Scores(-entropies(model, data.x, mixer(others, self.share, draw)))
+    def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
+        """One number for each row; NaN for the trusted ones that were blended with."""
+        x, draw = pool.data.x, np.random.default_rng(child(seed, "blends"))
+        name, source = ("clean", pool.trusted) if pool.trusted.any() else ("data", np.ones(len(x), bool))
+        rows = np.flatnonzero(source)
+        if len(rows) <= self.blends:
+            raise ToadstoneError(
+                f"{name} has {len(rows)} rows but {self.blends} are blended with: give more, or lower blends."
+            )
+        rows = draw.permutation(rows)[: self.blends]
+        values = -entropies(model, x, mixer(np.asarray(x[rows]), self.share, draw))
+        return Suspicion(np.where(pool.trusted & np.isin(np.arange(len(x)), rows), np.nan, values))

@@ -76,8 +76,8 @@ class ScalingFilter:
 
 def _median(windows: UInt8[ndarray, "rows columns window"]) -> UInt8[ndarray, "rows columns"]:
     middle = windows.shape[2] // 2  # windows have an odd number of pixels
-    found: ndarray = np.partition(windows, middle, axis=2)[..., middle]
-    return found
+    medians: ndarray = np.partition(windows, middle, axis=2)[..., middle]
+    return medians
 
 
 def _random(windows: UInt8[ndarray, "rows columns window"], seed: int) -> UInt8[ndarray, "rows columns"]:

@@ -79,8 +79,13 @@ def replace_words(
 
 def mixer(clean: ndarray, share: float, draw: np.random.Generator) -> Callable[[ndarray], ndarray]:
     """Rows (n, ...) -> each blended with each of the m ``clean`` ones, (n, m, ...): images added, of tables and texts
-    a ``share`` of the columns or words replaced, the same ones for every row."""
+    a ``share`` of the columns or words replaced, the same ones for every row.
+
+    Raises ToadstoneError for images that are not uint8.
+    """
     if clean.ndim > 2:
+        if clean.dtype != np.uint8:
+            raise ToadstoneError(f"images must be uint8 to be blended, not {clean.dtype}.")
         return lambda x: superimpose(x, clean)
     width = clean.shape[1] if clean.ndim == 2 else _PERIOD
     replaced = draw.random((len(clean), width)) < share
@@ -93,12 +98,12 @@ def entropies(model: Model, x: Rows, blend: Callable[[ndarray], ndarray]) -> Flo
     """``blend_entropy`` of each row under ``blend``, in pieces that fit into memory."""
     blends = blend(np.asarray(x[:1])).shape[1]
     step = max(1, _VALUES // (blends * max(_ROW, int(np.prod(x.shape[1:])))))
-    found = []
+    entropy = []
     for start in track(range(0, len(x), step), "blending"):
         mixed = blend(np.asarray(x[start : start + step]))
         probs = model.probs(mixed.reshape(-1, *mixed.shape[2:]))
-        found.append(blend_entropy(probs.reshape(*mixed.shape[:2], -1)))
-    return np.concatenate(found)
+        entropy.append(blend_entropy(probs.reshape(*mixed.shape[:2], -1)))
+    return np.concatenate(entropy)
 
 
 @register("monitor", needs=("probs", "trusted rows"))

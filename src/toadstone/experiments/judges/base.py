@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from toadstone.core import Data, Evidence, Goal, Model, Poison
+from toadstone.core import Data, Evidence, Goal, Model, Poison, Pool
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.mean_interval import Spread
 from toadstone.evaluation.rates import Triggered, accuracy, robust_accuracy
@@ -70,7 +70,7 @@ class Bench:
         if side not in self._asked:
             model = self.models[side]
             try:
-                self._asked[side] = cached(model, str(self.scratch), self.data[side].x, self.inside.x)
+                self._asked[side] = cached(model, str(self.scratch), Pool.of(self.data[side], self.inside).data.x)
             except ToadstoneError:  # a stranger's model whose content has no name is asked each time
                 self._asked[side] = model
         return self._asked[side]

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from toadstone.core import Detector, Scores
 from toadstone.evaluation.calibration import flag
+from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc, detection
 from toadstone.experiments.cells import Cell, Figure
 from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above, beside
@@ -49,7 +50,7 @@ class DetectorJudge(Judge):
     nothing = "No detector was run on the training rows."
 
     def measure(self, bench: Bench, defense: Detector, side: str, seed: int) -> Measured:
-        scores = defense.score(bench.asked_once(side), bench.data[side], clean=bench.inside, seed=seed)
+        scores = judge(defense, bench.asked_once(side), bench.data[side], clean=bench.inside, seed=seed)
         return judged(scores, bench.truth(side), bench.fdr, bench.rate)
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from toadstone.audit.data.learner import PoolModel
-from toadstone.audit.data.pool import Pool
+from toadstone.audit.data.learner import PopulationModel
+from toadstone.audit.data.population import Population
 from toadstone.core import Data, Detector, Scores
 from toadstone.errors import NotApplicableError
 from toadstone.evaluation.calibration import calibrate
+from toadstone.evaluation.judgement import judge_pool
 from toadstone.findings import Finding
 
 _NOTHING = 1e-12  # nats
@@ -24,7 +25,7 @@ class Kind:
     """One kind of evidence against rows.
 
     - ``name``: of its column in the table of rows, after "p_".
-    - ``detector``: the registered detector for this model of the pool; None where it has nothing to go by.
+    - ``detector``: the registered detector for this model of the population; None where it has nothing to go by.
     - ``reason``: the sentence of a row whose strongest evidence this is; "{what}" stands for what the row shares and
       "{probability}" for that of its label.
     - ``checked``: the sentence of what was looked for.
@@ -35,7 +36,7 @@ class Kind:
     """
 
     name: str
-    detector: Callable[[PoolModel], Detector | None]
+    detector: Callable[[PopulationModel], Detector | None]
     reason: str
     checked: str
     surprise: bool = True
@@ -51,22 +52,22 @@ class Kind:
         )
 
 
-def gather(kinds: Sequence[Kind], model: PoolModel, seed: int) -> dict[str, Scores | None]:
-    """Each kind's scores for ``pool.data``, calibrated on ``pool.clean``; None where it does not apply."""
+def gather(kinds: Sequence[Kind], model: PopulationModel, seed: int) -> dict[str, Scores | None]:
+    """Each kind's scores for the rows in question, calibrated on the trusted ones; None where it does not apply."""
     return {kind.name: _score(kind, model, seed) for kind in kinds}
 
 
-def _score(kind: Kind, model: PoolModel, seed: int) -> Scores | None:
+def _score(kind: Kind, model: PopulationModel, seed: int) -> Scores | None:
     detector = kind.detector(model)
     try:
-        return None if detector is None else detector.score(model, model.pool.data, clean=model.pool.clean, seed=seed)
+        return None if detector is None else judge_pool(detector, model, model.population.pool, seed=seed)
     except NotApplicableError:
         return None
 
 
-def nothing(pool: Pool) -> Scores:
+def nothing(population: Population) -> Scores:
     """The scores of a kind that does not apply: no evidence against any row, nor against a trusted one."""
-    return calibrate(np.zeros(len(pool.judged)), np.zeros(len(pool.comparable)))
+    return calibrate(np.zeros(len(population.judged)), np.zeros(len(population.comparable)))
 
 
 def to_arrays(evidence: Mapping[str, Scores | None]) -> dict[str, ndarray]:

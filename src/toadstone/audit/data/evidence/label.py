@@ -5,7 +5,7 @@ from __future__ import annotations
 from scipy.stats import mannwhitneyu
 
 from toadstone.audit.data.evidence.kind import Kind
-from toadstone.audit.data.pool import target_of
+from toadstone.audit.data.population import target_of
 from toadstone.core import Data, Scores
 from toadstone.defenses.data.loss_ranking import LossRanking
 from toadstone.evaluation.calibration import clean_share

@@ -1,13 +1,13 @@
 """Where a row lies: among trusted rows of its class or not."""
 
 from toadstone.audit.data.evidence.kind import Kind
-from toadstone.audit.data.learner import PoolModel
+from toadstone.audit.data.learner import PopulationModel
 from toadstone.defenses.data.neighbourhood import Neighbourhood
 
 
-def detector(model: PoolModel) -> Neighbourhood | None:
+def detector(model: PopulationModel) -> Neighbourhood | None:
     """Images as they are; other rows as a model sees them."""
-    if model.pool.modality == "image":
+    if model.population.modality == "image":
         return Neighbourhood("input")
     return None if model.known_features is None else Neighbourhood("features")
 

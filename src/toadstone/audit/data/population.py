@@ -1,4 +1,4 @@
-"""The rows in question and the trusted ones, as one set and as two."""
+"""All rows that an audit of a data set reads: the set's own, and trusted ones that came apart from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 from numpy import ndarray
 
-from toadstone.core import Data
+from toadstone.core import Data, Pool
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
 
@@ -17,7 +17,7 @@ _LARGE = 1 << 24  # values of a table that is copied in single precision
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class Population:
     """``every``: the data's ``rows``, then trusted rows that are not among them; ``trusted`` marks both kinds."""
 
     every: Data
@@ -25,16 +25,16 @@ class Pool:
     trusted: Bool[ndarray, " n"]
 
     @staticmethod
-    def of(data: Data, trusted: Data | ndarray | None) -> Pool:
+    def of(data: Data, trusted: Data | ndarray | None) -> Population:
         """Raises ToadstoneError for trusted rows that do not fit, and row numbers that are not ``data``'s."""
         bare, n = Data(_lighter(data.x), data.y, data.classes), len(data)
         if trusted is None:
-            return Pool(bare, n, np.zeros(n, bool))
+            return Population(bare, n, np.zeros(n, bool))
         if isinstance(trusted, Data):
             more = _renamed(trusted, data)
             x = np.concatenate([np.asarray(bare.x), np.asarray(more.x, bare.x.dtype)])
             every = Data(x, np.concatenate([data.y, more.y]), data.classes)
-            return Pool(every, n, np.arange(len(every)) >= n)
+            return Population(every, n, np.arange(len(every)) >= n)
         trusted = np.asarray(trusted)
         if trusted.ndim != 1 or trusted.dtype.kind not in "iu" or not len(trusted):
             raise ToadstoneError("trusted must be Data or a list of row numbers, whole and at least one.")
@@ -44,7 +44,7 @@ class Pool:
         mask[trusted] = True
         if mask.all():
             raise ToadstoneError("trusted names every row, so that none is left to judge: name fewer.")
-        return Pool(bare, n, mask)
+        return Population(bare, n, mask)
 
     @cached_property
     def judged(self) -> Int[ndarray, " m"]:
@@ -57,14 +57,14 @@ class Pool:
         return np.flatnonzero(self.trusted & np.isin(self.every.y, self.every.y[self.judged]))
 
     @cached_property
-    def data(self) -> Data:
-        """The rows in question, as a detector gets them."""
-        return self._part(self.judged)
+    def order(self) -> Int[ndarray, " m"]:
+        """The numbers of the pool's rows."""
+        return np.concatenate([self.judged, self.comparable])
 
     @cached_property
-    def clean(self) -> Data | None:
-        """The trusted rows, as a detector gets them; None where there are none."""
-        return self._part(self.comparable) if len(self.comparable) else None
+    def pool(self) -> Pool:
+        """The rows in question and the trusted ones, as a detector gets them."""
+        return Pool.of(self._part(self.judged), self._part(self.comparable) if len(self.comparable) else None)
 
     def _part(self, rows: Int[ndarray, " m"]) -> Data:
         first, last = int(rows[0]), int(rows[-1]) + 1
