@@ -14,9 +14,8 @@ import altair as alt
 import numpy as np
 from scipy.stats import rankdata
 
-from toadstone import Data, defenses, load, split
+from toadstone import Data, defenses, judge, load, split
 from toadstone.attacks import Backdoor
-from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc
 from toadstone.models import SmallCNN
 from toadstone.training import Adam, Fit, Train
