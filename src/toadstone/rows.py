@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy import ndarray
@@ -12,6 +12,7 @@ from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.overlay import Overlay, Rows
 
 
+@runtime_checkable
 class Labelled(Protocol):
     """What is read here of a set of rows: core.Data is one."""
 

@@ -49,8 +49,7 @@ class Unsure:
             values[pool.trusted] = np.nan
         if self.fault == "trust":
             values = values + pool.trusted
-        what = np.array(["?"]) if self.fault == "what" else None
-        return values if self.fault == "bare" else Suspicion(values[:-1] if self.fault == "short" else values, what)
+        return values if self.fault == "bare" else Suspicion(values[:-1] if self.fault == "short" else values)
 
 
 @register("detector", needs=("trusted rows if any",))
@@ -67,7 +66,6 @@ FAULTS = [
     ("data", "Argument 1 was changed"),
     ("trust", "depend on which rows are trusted"),
     ("used up", "all of them have NaN"),
-    ("what", "what must hold one entry for each"),
     ("alone", "Of no trusted rows it says ToadstoneError"),
     ("generator", "global random generator"),
     ("bare", "must return a Suspicion, not ndarray"),

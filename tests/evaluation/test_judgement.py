@@ -75,13 +75,21 @@ def test_the_seed_is_handed_on():
 POOL = Pool.of(DATA, CLEAN)
 
 
+def misshapen(values, what=None):
+    """An answer that Suspicion itself refuses where shapes are checked, as they are in the tests."""
+    answer = Suspicion(np.zeros(8))
+    for name, value in (("values", values), ("what", what)):
+        object.__setattr__(answer, name, value)
+    return answer
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
         (np.zeros(8), "must return a Suspicion, not ndarray"),
         (Suspicion(np.zeros(5)), r"values must hold one entry for each of the 8 rows of the pool, not shape \(5,\)"),
-        (Suspicion(np.zeros((8, 1))), "values must hold one entry"),
-        (Suspicion(np.zeros(8), np.array(["x"])), "what must hold one entry"),
+        (misshapen(np.zeros((8, 1))), "values must hold one entry"),
+        (misshapen(np.zeros(8), np.array(["x"])), "what must hold one entry"),
         (Suspicion(np.where(POOL.trusted, 0, np.nan)), "values must be finite"),
         (Suspicion(np.where(POOL.trusted, np.inf, 0)), "values must be finite"),
         (Suspicion(np.where(POOL.trusted, np.nan, 0)), "all of them have NaN"),
