@@ -11,7 +11,6 @@ from toadstone.checks.common import toy
 from toadstone.core import Data, Detector, FeatureModel, Inspector, Pool
 from toadstone.defenses import RONI, Beatrix, GradientClustering, LossRanking, NeuralCleanse, ScalingFilter
 from toadstone.errors import NotApplicableError
-from toadstone.evaluation.judgement import judge
 from toadstone.models import SklearnModel
 from toadstone.needs import VERBS, WORDS, check
 from toadstone.overlay import Overlay
@@ -132,10 +131,10 @@ def box():
     [
         (lambda t: NeuralCleanse().inspect(box(), t.held, seed=0), "SklearnModel, without gradients: a TorchModel"),
         (lambda t: NeuralCleanse().inspect(t.model, clean=TABLE, seed=0), "clean must hold uint8 images"),
-        (lambda t: judge(Beatrix(), box(), t.train, seed=0), "no features"),
-        (lambda t: judge(Beatrix("features.3"), box(), t.train, seed=0), "without gradients"),
-        (lambda t: judge(GradientClustering("input"), box(), t.train, seed=0), "without gradients"),
-        (lambda t: judge(RONI(), box(), t.train, seed=0), "clean is missing"),
+        (lambda t: Beatrix().score(box(), Pool.of(t.train, None), seed=0), "no features"),
+        (lambda t: Beatrix("features.3").score(box(), Pool.of(t.train, None), seed=0), "without gradients"),
+        (lambda t: GradientClustering("input").score(box(), Pool.of(t.train, None), seed=0), "without gradients"),
+        (lambda t: RONI().score(box(), Pool.of(t.train, None), seed=0), "clean is missing"),
         (lambda t: ScalingFilter(Scaler(height=2, width=2)).purify(TABLE.x, seed=0), "inputs must hold uint8"),
         (lambda t: FitRegression().fit(t.train, seed=0), "classification set"),
         (lambda t: SpamBayes().fit(t.train, seed=0), "train must hold text"),
@@ -152,8 +151,8 @@ def test_a_setting_decides_what_is_needed():
             raise AssertionError("the model was asked.")
 
     with pytest.raises(NotApplicableError, match="no probabilities"):
-        judge(LossRanking(), Silent(), TABLE, seed=0)
-    own = judge(LossRanking(trainer=Constant()), Never(), TABLE, seed=0)
+        LossRanking().score(Silent(), Pool.of(TABLE, None), seed=0)
+    own = LossRanking(trainer=Constant()).score(Never(), Pool.of(TABLE, None), seed=0)
     assert own.values == pytest.approx(np.log(2))
 
 

@@ -73,7 +73,7 @@ class Pool:
     with the others (see calibration).
 
     >>> rows = Data(np.zeros((3, 2)), np.array([0, 1, 1]), ("ham", "spam"))
-    >>> Pool.of(rows, rows.take([1])).trusted
+    >>> Pool.of(rows, rows.take(np.array([1]))).trusted
     array([False, False, False,  True])
     """
 

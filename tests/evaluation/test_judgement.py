@@ -12,6 +12,18 @@ from toadstone.evaluation import judge, judge_pool
 from toadstone.evaluation.judgement import flaw
 
 CLASSES = ("a", "b")
+
+
+class Nobody:
+    """A model that is not asked."""
+
+    classes = CLASSES
+
+    def probs(self, x):
+        raise AssertionError("the model was asked.")
+
+
+NOBODY = Nobody()
 VALUES = [3.0, 1.0, 2.0, -1.0, -2.0, 2.0, 0.5, -3.0]
 DATA = Data(np.array(VALUES[:5])[:, None], np.array([0, 1, 0, 1, 0]), CLASSES)
 CLEAN = Data(np.array(VALUES[5:])[:, None], np.array([1, 0, 1]), CLASSES)
@@ -37,7 +49,7 @@ def slow_pvalues(values, null, floor):
 @pytest.mark.parametrize("floor", [-np.inf, 0.0, 2.5])
 @pytest.mark.parametrize("used", [0, 1, 2])
 def test_p_values_count_the_trusted_rows_that_reach_a_row(floor, used):
-    scores = judge(FirstColumn(floor, used), None, DATA, clean=CLEAN)
+    scores = judge(FirstColumn(floor, used), NOBODY, DATA, clean=CLEAN)
     null = VALUES[5 + used :]
     assert scores.values.tolist() == VALUES[:5]
     assert scores.null_values.tolist() == null
@@ -49,7 +61,7 @@ def test_p_values_count_the_trusted_rows_that_reach_a_row(floor, used):
 
 
 def test_ranks_alone_without_trusted_rows():
-    scores = judge(FirstColumn(), None, DATA)
+    scores = judge(FirstColumn(), NOBODY, DATA)
     assert scores.values.tolist() == VALUES[:5]
     assert (scores.pvalues, scores.null, scores.null_values, scores.trusted) == (None, None, None, 0)
 
@@ -58,7 +70,7 @@ def test_trusted_rows_may_stand_anywhere_in_a_pool():
     order = np.random.default_rng(0).permutation(8)
     pool = Pool.of(DATA, CLEAN)
     mixed = Pool(pool.data.take(order), pool.trusted[order])
-    one, other = judge_pool(FirstColumn(0.0), None, pool), judge_pool(FirstColumn(0.0), None, mixed)
+    one, other = judge_pool(FirstColumn(0.0), NOBODY, pool), judge_pool(FirstColumn(0.0), NOBODY, mixed)
     rank = order[~pool.trusted[order]]
     assert np.array_equal(one.pvalues[rank], other.pvalues)
     assert np.array_equal(one.values[rank], other.values)
@@ -69,7 +81,7 @@ def test_the_seed_is_handed_on():
         def score(self, model, pool, *, seed):
             return Suspicion(np.full(len(pool.data), float(seed)))
 
-    assert toadstone.judge(Seeded(), None, DATA, seed=7).values.tolist() == [7.0] * 5
+    assert toadstone.judge(Seeded(), NOBODY, DATA, seed=7).values.tolist() == [7.0] * 5
 
 
 POOL = Pool.of(DATA, CLEAN)
@@ -101,7 +113,7 @@ def test_an_answer_that_cannot_be_used_is_a_sentence_with_the_detectors_name(ans
             return answer
 
     with pytest.raises(ToadstoneError, match=f"Broken's answer cannot be used: .*{sentence}"):
-        judge(Broken(), None, DATA, clean=CLEAN)
+        judge(Broken(), NOBODY, DATA, clean=CLEAN)
 
 
 def test_an_answer_that_can_be_used_has_no_flaw():
@@ -118,4 +130,4 @@ def test_an_answer_that_can_be_used_has_no_flaw():
 )
 def test_trusted_rows_of_another_kind_are_refused(clean, sentence):
     with pytest.raises(ToadstoneError, match=sentence):
-        judge(FirstColumn(), None, DATA, clean=clean)
+        judge(FirstColumn(), NOBODY, DATA, clean=clean)
