@@ -80,6 +80,7 @@ def federated(
 def _made(text: str | None, option: str, contract: str, **given: Any) -> Any:
     """The object of a name or a spec, with parameters that have an option of their own."""
     from toadstone.errors import ToadstoneError
+    from toadstone.experiments.old import opened
     from toadstone.registry import entry, from_spec
 
     given = {key: value for key, value in given.items() if value is not None}
@@ -95,7 +96,7 @@ def _made(text: str | None, option: str, contract: str, **given: Any) -> Any:
         raise ToadstoneError(
             f"{option} {found.name} has the contract {found.contract}, not {contract}: see `toadstone list`."
         )
-    return from_spec({**spec, **given})
+    return from_spec({**with_notes(lambda: opened(spec, option)), **given})
 
 
 def _run(settings: Federated, splits: Splits, seed: int, out: Path | None, as_json: bool) -> None:

@@ -48,8 +48,8 @@ def attacking_distances(net: nn.Module, x: Tensor, classes: int) -> Float64[ndar
         return torch.stack([torch.linalg.vector_norm(part) for part in parts]).mean()
 
     labels = torch.arange(classes).repeat_interleave(len(x))
-    found = vmap(length, chunk_size=_CHUNK)(x.repeat(classes, *[1] * (x.ndim - 1)), labels).double().numpy()
-    means: ndarray = found.reshape(classes, len(x)).mean(1)
+    lengths = vmap(length, chunk_size=_CHUNK)(x.repeat(classes, *[1] * (x.ndim - 1)), labels).double().numpy()
+    means: ndarray = lengths.reshape(classes, len(x)).mean(1)
     return means
 
 
@@ -68,9 +68,8 @@ class ADA:
     update where that is longer than ``bound``.
 
     - ``source``: s, 0..k-1. ``target``: None for the least AD, or a class, as other attacks have it.
-    - ``epochs``: at least 1. ``lr``: above 0.
-    - ``gamma``: above 0; None for n / eta, as many as make up for the server's averaging. ``bound``: above 0, or
-      None.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
+    - ``gamma``: None for n / eta, as many as make up for the server's averaging. ``bound``: None for no bound.
 
     Raises ToadstoneError for other values, and when training diverges.
     """
