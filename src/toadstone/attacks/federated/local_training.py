@@ -33,8 +33,8 @@ def cross_entropy(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 class Descent:
     """Plain gradient descent on minibatches of 20 rows, from the global model.
 
-    - ``epochs``: at least 1. ``lr``: above 0. ``radius``: above 0; after each epoch the update is shortened to this
-      length where it is longer. None for no bound.
+    - ``lr``: the learning rate of the weights.
+    - ``radius``: after each epoch the update is shortened to this length where it is longer. None for no bound.
 
     Raises ToadstoneError for other values, and when training diverges.
     """
@@ -138,6 +138,15 @@ def check_finite(update: Float[ndarray, " d"]) -> None:
 
 
 def check_attack(attack: object) -> None:
-    """Raise ToadstoneError unless ``attack`` poisons a training set."""
+    """Raise ToadstoneError unless ``attack`` poisons a training set with a trigger, if any, that is known beforehand.
+
+    One whose class says ``learns_trigger`` learns another trigger in each round and at each client, so that none of
+    them is what its ``goal`` is measured by.
+    """
     if not isinstance(attack, Attack):
         raise ToadstoneError(f"attack must be one on a training set such as Backdoor(...), not {attack!r}.")
+    if getattr(attack, "learns_trigger", False):
+        raise ToadstoneError(
+            f"attack {type(attack).__name__} learns its trigger anew in each round, so that a federated run has none "
+            "to measure: use one whose trigger is given, such as Backdoor(...)."
+        )
