@@ -20,7 +20,7 @@ from toadstone import environment
 from toadstone.core import Data, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
-from toadstone.fields import checked
+from toadstone.fields import Filled, Finite, Positive, checked
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
@@ -40,19 +40,19 @@ class Takes:
     """What a net takes: pixels from ``low`` to ``high``, or, with ``mean`` and ``std`` (one or one a channel),
     pixels of 0..1 less the mean over the deviation."""
 
-    low: float = 0.0
-    high: float = 1.0
+    low: Finite = 0.0
+    high: Finite = 1.0
     layout: Layout = "channels-first"
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
+    mean: Filled[Finite] = (0.0,)
+    std: Filled[Positive] = (1.0,)
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ToadstoneError(
                 f"input_range is {self.low:g}..{self.high:g}: the second number must be the larger one."
             )
-        if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
-            raise ToadstoneError("input_range with means and deviations needs as many of each, and deviations above 0.")
+        if len(self.mean) != len(self.std):
+            raise ToadstoneError("input_range with means and deviations needs as many of each.")
 
     def __str__(self) -> str:
         scaled = any(self.mean) or any(s != 1 for s in self.std)
@@ -246,10 +246,10 @@ def better_input(model: TorchModel, clean: Data) -> tuple[Takes, Rate] | None:
     for takes in _others(model):
         if takes == own:
             continue
-        other = replace(model, net=Adapted(inner, takes), feature_layer=representation(Adapted(inner, takes)))
-        found = _right(other, clean)
-        if found.low > now.high and (best is None or found.value > best[1].value):
-            best = takes, found
+        net = Adapted(inner, takes).to(model.device)
+        rate = _right(replace(model, net=net, feature_layer=representation(net)), clean)
+        if rate.low > now.high and (best is None or rate.value > best[1].value):
+            best = takes, rate
     return best
 
 

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Probability
 from toadstone.registry import register
 
 
@@ -45,13 +46,9 @@ class AccuracyCheck(Rule):
     rejected.
     """
 
-    threshold: float
+    threshold: Probability
 
     requires = ("judge",)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ToadstoneError(f"threshold must lie in [0, 1], not {self.threshold}.")
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         if rows.n < 2:

@@ -9,8 +9,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate, Aggregator
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -45,14 +46,10 @@ class ARC(Rule):
     array([0.5], dtype=float32)
     """
 
-    f: int
+    f: Whole
     rule: Aggregator
 
     tolerates = (2, 1)
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        check_rule(self.rule)
 
     def aggregate(self, rows: Round) -> Aggregate:
         factors = arc_factors(rows.lengths, rows.f)

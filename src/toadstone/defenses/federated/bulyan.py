@@ -10,8 +10,9 @@ from numpy import ndarray
 
 from toadstone.defenses.federated.krum import krum_scores
 from toadstone.defenses.federated.meamed import meamed
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -55,13 +56,10 @@ class Bulyan(Rule):
     array([4.], dtype=float32)
     """
 
-    f: int
+    f: Whole
 
     tolerates = (4, 3)
     pairwise = True
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
 
     def aggregate(self, rows: Round) -> Aggregate:
         theta = rows.n - 2 * rows.f

@@ -9,9 +9,9 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from toadstone.core import check_positive
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Count, Positive, Whole
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -50,18 +50,12 @@ class Dnc(Rule):
     array([0.5], dtype=float32)
     """
 
-    f: int
-    subsample: int = 10_000
-    repeats: int = 5
-    c: float = 1.0
+    f: Whole
+    subsample: Count = 10_000
+    repeats: Count = 5
+    c: Positive = 1.0
 
     tolerates = (2, 1)
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        check_count(self.subsample, "subsample", 1)
-        check_count(self.repeats, "repeats", 1)
-        check_positive(c=self.c)
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         drop, d = int(self.c * rows.f), rows.updates.shape[1]

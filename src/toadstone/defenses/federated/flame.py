@@ -13,6 +13,7 @@ from sklearn.cluster import HDBSCAN
 from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import NonNegative
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -64,13 +65,9 @@ class FLAME(Rule):
     array([0.25 , 0.25 , 0.167, 0.25 , 0.   ])
     """
 
-    noise: float = 1e-3
+    noise: NonNegative = 1e-3
 
     pairwise = True
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.noise < np.inf:
-            raise ToadstoneError(f"noise must be a finite number >= 0, not {self.noise}.")
 
     def aggregate(self, rows: Round) -> Aggregate:
         if rows.n < 3:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from toadstone.core import Data, Evidence, Mended, Model
 from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.fields import Positive, Several, Share, Whole
 from toadstone.models.layers import linear_layers
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
@@ -90,20 +91,11 @@ class FinePruning:
     shapes, or fewer than 2 / ``bound`` rows, with which one validation row alone would break the bound.
     """
 
-    bound: float = 0.01
+    bound: Share = 0.01
     layer: str | None = None
-    steps: int = 1200
-    lr: float = 5e-3
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        if not 0 < self.bound < 1:
-            raise ToadstoneError(f"bound must lie between 0 and 1, exclusive, not {self.bound}.")
-        if not self.lr > 0:
-            raise ToadstoneError(f"lr must be above 0, not {self.lr}.")
-        for name, least in (("steps", 0), ("batch_size", 2)):
-            if getattr(self, name) < least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+    steps: Whole = 1200
+    lr: Positive = 5e-3
+    batch_size: Several = 64
 
     def repair(self, model: Model, clean: Data, *, evidence: Evidence | None = None, seed: int) -> Mended:
         """A new model, pruned and fine-tuned on ``clean``; ``model`` stays as it was, ``evidence`` plays no part.

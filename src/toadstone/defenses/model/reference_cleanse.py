@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
@@ -17,6 +19,7 @@ from toadstone.core import Data, Evidence, Model, Rate
 from toadstone.defenses.model.sizes import RECTANGLE, SHIFT, excess, index, pvalues, sizes
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.fields import Count, Whole
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
 from toadstone.rng import child
@@ -124,21 +127,15 @@ class ReferenceCleanse:
     gradients, rows that are not uint8 images, fewer than 3 classes or 100 rows, and rows of one class.
     """
 
-    rows: int = 300
-    references: int = 2
-    training_steps: int = STEPS
-    rectangle_steps: int = 300
-    shift_steps: int = 200
-    many: int = 20
-    close: int = 8
+    rows: Annotated[int, Ge(10)] = 300
+    references: Whole = 2
+    training_steps: Count = STEPS
+    rectangle_steps: Annotated[int, Ge(Rectangle.window)] = 300  # a decision at least
+    shift_steps: Annotated[int, Ge(Shift.window)] = 200
+    many: Annotated[int, Ge(3)] = 20
+    close: Count = 8
 
     def __post_init__(self) -> None:
-        for name, least in (("rows", 10), ("training_steps", 1), ("references", 0), ("many", 3), ("close", 1)):
-            if getattr(self, name) < least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        if self.rectangle_steps < Rectangle.window or self.shift_steps < Shift.window:
-            fewest = f"{Rectangle.window} and {Shift.window}"
-            raise ToadstoneError(f"rectangle_steps and shift_steps must be at least {fewest}: one decision each.")
         if self.many < 2 * self.close:
             raise ToadstoneError(f"many must be at least twice close, {2 * self.close}, not {self.many}.")
 
