@@ -84,13 +84,12 @@ class LocalTraining:
             return out.sub_(origin).cpu().numpy()
         batches = [self._batches(len(part), seed) for part, seed in zip(data, seeds, strict=True)]
         order = sorted(range(len(data)), key=lambda i: -len(batches[i]))  # those who train for long come first
-        scratch = torch.empty(
-            min(_CHUNK, len(data)), len(start), device=device
-        )  # stays in the cache, as the whole of out cannot
+        # stays in the cache, as the whole of out cannot
+        scratch = torch.empty(min(_CHUNK, len(data)), len(start), device=device)
         for i in range(0, len(data), _CHUNK):
-            chosen = order[i : i + _CHUNK]
-            weights = scratch[: len(chosen)].copy_(origin)
-            self._side_by_side(weights, [data[c] for c in chosen], [batches[c] for c in chosen])
+            group = order[i : i + _CHUNK]
+            weights = scratch[: len(group)].copy_(origin)
+            self._side_by_side(weights, [data[c] for c in group], [batches[c] for c in group])
             torch.sub(weights, origin, out=out[i : i + _CHUNK])
         updates: ndarray = out.cpu().numpy()
         return updates[np.argsort(order)] if order != sorted(order) else updates
@@ -196,7 +195,7 @@ class LocalTraining:
         first = np.cumsum([0, *(len(part) for part in data[:-1])])
         buffer = torch.zeros_like(weights if self.momentum else weights[:0])
         for step in range(len(batches[0])):
-            rows, share = _padded([at + own[step] for at, own in zip(first, batches, strict=True) if len(own) > step])
+            rows, share = _matrix([at + own[step] for at, own in zip(first, batches, strict=True) if len(own) > step])
             w, b = weights[: len(rows)], buffer[: len(rows)]
             layers = self._layers(w)
             # encoding bytes anew is faster than gathering floats
@@ -245,7 +244,7 @@ def add_gradients(
         slope = below
 
 
-def _padded(rows: Sequence[ndarray]) -> tuple[ndarray, ndarray]:
+def _matrix(rows: Sequence[ndarray]) -> tuple[ndarray, ndarray]:
     """Batches of unlike sizes as one (k, b) of row numbers, and what each row's loss counts, 0 for the padding."""
     index = np.zeros((len(rows), max(map(len, rows))), np.int64)
     share = np.zeros((*index.shape, 1), np.float32)

@@ -123,20 +123,20 @@ class HubText:
 
 def understand(model: Any, data: Data) -> Trainer | Model | Precomputed:
     """``model`` as one of the three; None is a trainer that suits the data. ToadstoneError for anything else."""
-    known = default_trainer(data) if model is None else _understood(model, data)
-    if known is None:
+    role = default_trainer(data) if model is None else _role(model, data)
+    if role is None:
         raise ToadstoneError(
             f"model is a {type(model).__name__}: give a toadstone trainer or model, a scikit-learn estimator, a torch "
             "module, a Hugging Face text classifier, or Precomputed arrays."
         )
-    if isinstance(known, Model) and known.classes != data.classes:
+    if isinstance(role, Model) and role.classes != data.classes:
         raise ToadstoneError(
-            f"model knows the classes {', '.join(known.classes)}: they must be the data's, in its order."
+            f"model knows the classes {', '.join(role.classes)}: they must be the data's, in its order."
         )
-    return known
+    return role
 
 
-def _understood(model: Any, data: Data) -> Trainer | Model | Precomputed | None:
+def _role(model: Any, data: Data) -> Trainer | Model | Precomputed | None:
     if isinstance(model, nn.Module):
         return wrap_module(model, data)
     if isinstance(model, Precomputed | Model) or model is None:

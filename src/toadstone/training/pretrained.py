@@ -61,26 +61,26 @@ class Pretrained:
                 f"train has rows of shape {train.x.shape[1:]} but those of {self.data} have {theirs}: pre-train on "
                 "data of the same shape."
             )
-        return _published(self, str(environment.device()))
+        return _model(self, str(environment.device()))
 
 
 @lru_cache(maxsize=1)
 def _rows(data: str, classes: tuple[int, ...] | None) -> Data:
-    found = load(data)
-    if "part" in found.meta:
-        found = found.take(found.meta["part"] == "train")
+    rows = load(data)
+    if "part" in rows.meta:
+        rows = rows.take(rows.meta["part"] == "train")
     if classes is None:
-        return found
-    k = len(found.classes)
+        return rows
+    k = len(rows.classes)
     if len(set(classes)) != len(classes) or len(classes) < 2 or not all(0 <= c < k for c in classes):
         raise ToadstoneError(f"classes are {classes}: name at least two of the {k} classes of {data}, by 0..{k - 1}.")
-    found = found.take(np.isin(found.y, classes))
+    rows = rows.take(np.isin(rows.y, classes))
     number = np.zeros(k, np.int64)
     number[list(classes)] = np.arange(len(classes))
-    return Data(found.x, number[found.y], tuple(found.classes[c] for c in classes))
+    return Data(rows.x, number[rows.y], tuple(rows.classes[c] for c in classes))
 
 
 @lru_cache(maxsize=8)
-def _published(which: Pretrained, device: str) -> Model:
+def _model(which: Pretrained, device: str) -> Model:
     """The model, once for each ``device`` that the environment names."""
     return which.trainer.fit(_rows(which.data, which.classes), seed=child(which.version, "pretrained"))

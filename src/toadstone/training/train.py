@@ -98,7 +98,7 @@ class Train:
         device = device_of(net)
         order = np.random.default_rng(child(seed, "order"))
         draw = torch.Generator().manual_seed(child(seed, "augment"))
-        rows, held = _hold_out(len(train), order, self.patience > 0)
+        rows, validation = _validation_split(len(train), order, self.patience > 0)
         inputs, y = _reader(train, encode, device), torch.from_numpy(np.asarray(train.y, np.int64)).to(device)
         descent = self.descent(net, len(rows))
 
@@ -109,10 +109,10 @@ class Train:
         best, best_loss, since = None, float("inf"), 0
         for _ in track(range(self.epochs), "training"):
             descent.run(loss, minibatches(order.permutation(rows), self.batch_size))
-            if len(held):
-                held_loss, since = _loss(net, inputs, y, held), since + 1
-                if held_loss < best_loss:
-                    best, best_loss, since = copy.deepcopy(net.state_dict()), held_loss, 0
+            if len(validation):
+                validation_loss, since = _loss(net, inputs, y, validation), since + 1
+                if validation_loss < best_loss:
+                    best, best_loss, since = copy.deepcopy(net.state_dict()), validation_loss, 0
                 if since >= self.patience:
                     break
         if best is not None:
@@ -144,7 +144,7 @@ def default_net(modality: str) -> Net:
     return nets[modality]
 
 
-def _hold_out(n: int, order: np.random.Generator, wanted: bool) -> tuple[ndarray, ndarray]:
+def _validation_split(n: int, order: np.random.Generator, wanted: bool) -> tuple[ndarray, ndarray]:
     rows = order.permutation(n) if wanted else np.arange(n)
     cut = n // 10 if wanted else 0
     return np.sort(rows[cut:]), np.sort(rows[:cut])

@@ -82,11 +82,11 @@ def linear_head(
     c = (2 if len(present) == 2 else 1) / (l2 * len(y))  # two classes are fitted as one vector w, W = (-w/2, w/2)
     solver = LogisticRegression(C=c, tol=_TOLERANCE * l2, max_iter=_ITERATIONS)
     solver.fit(features - centre, y)
-    found, shift = solver.coef_, solver.intercept_
+    coefficients, shift = solver.coef_, solver.intercept_
     if len(present) == 2:
-        found, shift = np.concatenate([-found, found]) / 2, np.concatenate([-shift, shift]) / 2
+        coefficients, shift = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-shift, shift]) / 2
     weight, bias = np.zeros((k, features.shape[1])), np.full(k, _NEVER)
-    weight[present], bias[present] = found, shift - found @ centre
+    weight[present], bias[present] = coefficients, shift - coefficients @ centre
     return weight, bias
 
 

@@ -56,7 +56,7 @@ class AccuracyCheck(Rule):
         judge = rows.view.judge
         assert judge is not None
         (_, alone), (_, without) = judge(rows.updates), judge(without_each(rows.updates))
-        kept = alone - without <= self.threshold
-        if not kept.any():
+        survivors = alone - without <= self.threshold
+        if not survivors.any():
             raise RefusedError("every update of this round is rejected: each alone errs more than threshold allows.")
-        return kept / kept.sum()
+        return survivors / survivors.sum()

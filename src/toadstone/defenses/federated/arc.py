@@ -54,5 +54,5 @@ class ARC(Rule):
     def aggregate(self, rows: Round) -> Aggregate:
         factors = arc_factors(rows.lengths, rows.f)
         clipped = rows.sent * rows.spread_out(factors.astype(rows.sent.dtype), np.nan)[:, None]
-        found = self.rule(clipped, view=rows.view)
-        return Aggregate(found.update, found.weights[rows.good] * factors)
+        aggregate = self.rule(clipped, view=rows.view)
+        return Aggregate(aggregate.update, aggregate.weights[rows.good] * factors)

@@ -67,5 +67,5 @@ class Bucketing(Rule):
         matrix = bucket_matrix(draw.permutation(n), rows.good, self.size)
         groups = matrix[:, rows.good].astype(rows.updates.dtype) @ rows.updates
         groups[matrix.sum(axis=1) == 0] = np.nan
-        found = self.rule(groups, view=replace(view, clients=None, rows=None, memory=None))
-        return Aggregate(found.update, (found.weights @ matrix)[rows.good])
+        aggregate = self.rule(groups, view=replace(view, clients=None, rows=None, memory=None))
+        return Aggregate(aggregate.update, (aggregate.weights @ matrix)[rows.good])

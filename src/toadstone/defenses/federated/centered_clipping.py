@@ -68,7 +68,7 @@ class CenteredClipping(Rule):
             products[0, 0] = inner(start[None], start)[0]
             products[0, 1:] = products[1:, 0] = rows.along(start)
         weights = clipping_weights(products, self.tau, self.iterations)
-        found = rows.combination(weights[1:])
+        aggregate = rows.combination(weights[1:])
         if start is None:
-            return found
-        return Aggregate(found.update + found.update.dtype.type(weights[0]) * start, found.weights)
+            return aggregate
+        return Aggregate(aggregate.update + aggregate.update.dtype.type(weights[0]) * start, aggregate.weights)

@@ -59,12 +59,12 @@ class Dnc(Rule):
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         drop, d = int(self.c * rows.f), rows.updates.shape[1]
-        kept = np.ones(rows.n, bool)
+        survivors = np.ones(rows.n, bool)
         draw = np.random.default_rng(child(rows.view.seed, "dnc", str(rows.view.number)))
         for _ in range(self.repeats):
             columns = np.sort(draw.choice(d, min(self.subsample, d), replace=False, shuffle=False))
             scores = spectral_outliers(rows.updates.take(columns, axis=1))
-            kept[np.argsort(scores, kind="stable")[max(rows.n - drop, 0) :]] = False
-        if not kept.any():
+            survivors[np.argsort(scores, kind="stable")[max(rows.n - drop, 0) :]] = False
+        if not survivors.any():
             raise ToadstoneError(f"each of the {rows.n} finite updates was dropped in some repeat: lower c or f.")
-        return kept / kept.sum()
+        return survivors / survivors.sum()

@@ -31,14 +31,14 @@ def majority(gram: Float64[ndarray, "n n"]) -> Bool[ndarray, " n"]:
     scale = np.divide(1, lengths, out=np.zeros(len(gram)), where=lengths > 0)
     distances = np.clip(1 - gram * scale[:, None] * scale, 0, 2)
     np.fill_diagonal(distances, 0)
-    found = HDBSCAN(
+    labels = HDBSCAN(
         metric="precomputed",
         min_cluster_size=len(gram) // 2 + 1,
         min_samples=1,
         allow_single_cluster=True,
         copy=False,
     ).fit_predict((distances + distances.T) / 2)
-    inside: ndarray = found == 0  # no two clusters can each hold more than half
+    inside: ndarray = labels == 0  # no two clusters can each hold more than half
     return inside
 
 
@@ -72,11 +72,11 @@ class FLAME(Rule):
     def aggregate(self, rows: Round) -> Aggregate:
         if rows.n < 3:
             raise ToadstoneError(f"FLAME needs at least 3 finite updates to find a majority, not {rows.n}.")
-        kept = majority(rows.products)
-        if not kept.any():
+        members = majority(rows.products)
+        if not members.any():
             raise RefusedError("every update of this round is rejected: no majority points in one direction.")
         median = np.median(rows.lengths)
-        weights = kept * (median / np.maximum(rows.lengths, max(median, np.finfo(float).tiny))) / kept.sum()
+        weights = members * (median / np.maximum(rows.lengths, max(median, np.finfo(float).tiny))) / members.sum()
         clipped = rows.combination(weights)
         draw = np.random.default_rng(child(rows.view.seed, "flame", str(rows.view.number)))
         noise = draw.standard_normal(len(clipped.update), dtype=np.float32) * np.float32(self.noise * median)

@@ -58,5 +58,5 @@ class NNM(Rule):
     def aggregate(self, rows: Round) -> Aggregate:
         matrix = mixing(rows.distances, rows.n - rows.f)
         mixed = matrix.astype(rows.updates.dtype) @ rows.updates
-        found = self.rule(rows.spread_out(mixed, np.nan), view=rows.view)
-        return Aggregate(found.update, found.weights[rows.good] @ matrix)
+        aggregate = self.rule(rows.spread_out(mixed, np.nan), view=rows.view)
+        return Aggregate(aggregate.update, aggregate.weights[rows.good] @ matrix)

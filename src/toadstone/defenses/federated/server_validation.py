@@ -63,5 +63,5 @@ class ServerValidation(Rule):
         assert rows.view.judge is not None
         losses, errors = rows.view.judge(without_each(rows.updates))
         losses = np.nan_to_num(losses, nan=np.inf, posinf=np.inf)
-        kept = ~worst(losses, errors, rows.f, self.by)
-        return kept / kept.sum()
+        survivors = ~worst(losses, errors, rows.f, self.by)
+        return survivors / survivors.sum()

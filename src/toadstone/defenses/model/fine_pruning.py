@@ -46,15 +46,15 @@ def prune(
     """
     trial = copy.deepcopy(net)
     least = accuracy(trial) - bound
-    kept = 0
+    depth = 0
     for count in track(range(1, len(order)), "pruning"):
         silence(trial, layer, order[:count])
         if accuracy(trial) < least - 1e-12:
             break
-        kept = count
+        depth = count
     pruned = copy.deepcopy(net)
-    silence(pruned, layer, order[:kept])
-    return pruned, order[:kept]
+    silence(pruned, layer, order[:depth])
+    return pruned, order[:depth]
 
 
 def silence(net: nn.Module, layer: str, channels: Int[ndarray, " p"]) -> None:
@@ -154,17 +154,17 @@ def _layer(net: nn.Module, name: str | None) -> str:
     hidden = linear_layers(net)[:-1]
     if name is None and not maps + hidden:
         raise NotApplicableError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
-    chosen = name or (maps or hidden)[-1]
-    if not isinstance(getattr(modules.get(chosen), "weight", None), Tensor):
-        raise ToadstoneError(f"layer {chosen!r} names no submodule with weights: give a Conv, Linear or BatchNorm.")
-    return chosen
+    layer = name or (maps or hidden)[-1]
+    if not isinstance(getattr(modules.get(layer), "weight", None), Tensor):
+        raise ToadstoneError(f"layer {layer!r} names no submodule with weights: give a Conv, Linear or BatchNorm.")
+    return layer
 
 
 def _activations(model: TorchModel, layer: str, rows: Data) -> Float[ndarray, "n d"]:
     """Each row's mean activation of each channel after ReLU."""
-    found = []
+    activations = []
     with model.evaluating(), torch.inference_mode():
         for start in range(0, len(rows), _BATCH):
             out = model.tap(model.encode(rows.x[start : start + _BATCH]).to(model.device), layer)[0]
-            found.append(out.clamp(min=0).flatten(2).mean(2) if out.ndim > 2 else out.clamp(min=0))
-    return torch.cat(found).cpu().numpy()
+            activations.append(out.clamp(min=0).flatten(2).mean(2) if out.ndim > 2 else out.clamp(min=0))
+    return torch.cat(activations).cpu().numpy()

@@ -124,11 +124,11 @@ class NeuralCleanse:
         triggers = reverse(model, clean, np.arange(len(model.classes)), self.kind(), seed=seed)
         norms = triggers.mask.sum((1, 2), dtype=np.float64)
         values = anomaly_index(np.log(np.maximum(norms, LEAST)))
-        found = tuple(
+        reconstructions = tuple(
             ReversedTrigger(m, p if clean.x.ndim == 4 else p[..., 0], float(n)) if ok else None
             for m, p, n, ok in zip(triggers.mask, triggers.pattern, norms, triggers.reached, strict=True)
         )
-        return Evidence(values, np.where(triggers.reached, index_pvalues(values), 1.0), found)
+        return Evidence(values, np.where(triggers.reached, index_pvalues(values), 1.0), reconstructions)
 
 
 def _check(model: TorchModel, clean: Data) -> None:

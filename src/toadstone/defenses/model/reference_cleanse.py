@@ -167,16 +167,16 @@ class ReferenceCleanse:
 def _evidence(search: Search) -> ReferenceEvidence:
     k = len(search.rest.classes)
     looked, usual = _choice(search)
-    triggers = {kind: _reversed(search, search.model, kind, looked, "model") for kind in KINDS}
+    triggers = {kind: _triggers(search, search.model, kind, looked, "model") for kind in KINDS}
     own = np.stack([triggers[kind].size for kind in KINDS])
     references = [_reference_sizes(search, looked, i) for i in range(search.method.references)]
     natural = np.array([r for r in references if r is not None]).reshape(-1, *own.shape)
     values = index(sizes(*own), sizes(natural[:, 0], natural[:, 1]), usual)
     smaller = [excess(np.log(own[i]), np.log(natural[:, i]), usual) / unit for i, unit in enumerate((RECTANGLE, SHIFT))]
     kinds = np.where(smaller[0] <= smaller[1], *KINDS).tolist()
-    found: dict[int, Reversed] = {c: triggers[kinds[t]].one(t) for t, c in enumerate(looked.tolist())}
+    smallest: dict[int, Reversed] = {c: triggers[kinds[t]].one(t) for t, c in enumerate(looked.tolist())}
     measured = search.rest.take(np.arange(min(_MEASURED, len(search.rest))))
-    effects = {c: effect(search.model, trigger, measured, c) for c, trigger in found.items()}
+    effects = {c: effect(search.model, trigger, measured, c) for c, trigger in smallest.items()}
 
     def each(values: ndarray) -> Float[ndarray, " k"]:
         out = np.full(k, np.nan)
@@ -190,7 +190,7 @@ def _evidence(search: Search) -> ReferenceEvidence:
     return ReferenceEvidence(
         each(values),
         np.where(works, tail, 1.0),
-        tuple(found.get(c) for c in range(k)),
+        tuple(smallest.get(c) for c in range(k)),
         looked,
         tail,
         {name: each(sizes) for name, sizes in zip(names, (*own, *means), strict=True)},
@@ -204,14 +204,14 @@ def _choice(search: Search) -> tuple[Int[ndarray, " t"], Bool[ndarray, " t"]]:
     every, close = np.arange(len(search.rest.classes)), search.method.close
     if len(every) <= search.method.many:
         return every, np.ones(len(every), bool)
-    quick = {kind: _reversed(search, search.model, kind, every, "quick").size for kind in KINDS}
+    quick = {kind: _triggers(search, search.model, kind, every, "quick").size for kind in KINDS}
     order = np.argsort(sizes(quick["rectangle"], quick["shift"]), kind="stable")
-    drawn = np.random.default_rng(child(search.seed, "classes")).choice(order[close:], close, replace=False)
-    looked = np.sort(np.concatenate([order[:close], drawn]))
-    return looked, np.isin(looked, drawn)
+    sample = np.random.default_rng(child(search.seed, "classes")).choice(order[close:], close, replace=False)
+    looked = np.sort(np.concatenate([order[:close], sample]))
+    return looked, np.isin(looked, sample)
 
 
-def _reversed(search: Search, model: TorchModel, kind: str, targets: ndarray, stage: str) -> Reversed:
+def _triggers(search: Search, model: TorchModel, kind: str, targets: ndarray, stage: str) -> Reversed:
     how, parts = (_QUICK if stage == "quick" else search.method.searches())[kind], []
     for start in range(0, len(targets), _GROUP):
         group = targets[start : start + _GROUP]
@@ -241,4 +241,4 @@ def _reference_sizes(search: Search, looked: ndarray, i: int) -> Float[ndarray, 
     needed = (1 / len(search.rest.classes) + accuracy(model, search.fitted).value) / 2
     if accuracy(other, search.fitted).value < needed:
         return None
-    return np.stack([_reversed(search, other, kind, looked, f"reference-{i}").size for kind in KINDS])
+    return np.stack([_triggers(search, other, kind, looked, f"reference-{i}").size for kind in KINDS])
