@@ -24,7 +24,7 @@ from toadstone.rng import torch_seed
 
 Layer = tuple[Tensor, Tensor]  # weights (k, out, in) and biases (k, 1, out) of one layer of k nets
 
-_CHUNK = 10  # nets trained side by side: their weights shall stay in the cache
+_CHUNK = 10  # nets trained side by side, so that their weights stay in the cache
 _ROWS = 512  # rows a forward pass without gradients
 
 

@@ -1,4 +1,4 @@
-"""What a model says about large sets of rows, computed once and kept on disk."""
+"""A model's answers for large sets of rows, computed once and stored on disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from toadstone.progress import track
 M = TypeVar("M", bound=Model)
 
 _PIECE = 8192  # rows read and answered at once
-_PROBED = 8  # rows of a stored answer that the model is asked anew before it is used
+_PROBED = 8  # rows that the model answers anew before a stored answer is used
 
 
 def digest_rows(x: Rows) -> str:

@@ -1,4 +1,4 @@
-"""Whatever a user has for a model, as what an audit needs: a trainer, a model that is trained, or its answers."""
+"""Whatever model a user has, in the form that an audit needs: a trainer, a trained model, or its answers."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _PAGE = 64  # texts a forward pass
 
 @dataclass(frozen=True, eq=False)
 class Precomputed:
-    """What a model of yours says of the rows, as arrays; the trusted rows' answers follow where these come apart.
+    """Your model's answers for the rows, as arrays; those for the trusted rows follow where these are given separately.
 
-    - ``probs``: class probabilities, (n, k). That no row's come from a model trained on that row is your promise.
+    - ``probs``: class probabilities, (n, k). You promise that no row's come from a model trained on that row.
     - ``features``: (n, d) numbers, or None.
 
-    Raises ToadstoneError when they are no such arrays.
+    Raises ToadstoneError when they are not such arrays.
     """
 
     probs: Float[ndarray, "n k"] | None = None
@@ -68,7 +68,7 @@ class Precomputed:
             if values is not None and len(values) != rows:
                 raise ToadstoneError(
                     f"{name} has {len(values)} lines but there are {rows} rows: give one for each row, then one for "
-                    "each trusted row that comes apart from them."
+                    "each trusted row that is given separately."
                 )
         if self.probs is not None and self.probs.shape[1] != classes:
             raise ToadstoneError(f"probs has {self.probs.shape[1]} columns but there are {classes} classes.")

@@ -1,4 +1,4 @@
-"""Weights that somebody published: one model of another data set, the same for everybody who asks."""
+"""Published weights: one model of another data set, the same for every caller."""
 
 from __future__ import annotations
 

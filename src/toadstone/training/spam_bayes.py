@@ -16,7 +16,7 @@ from toadstone.overlay import Rows
 from toadstone.registry import register
 
 _STRENGTH, _UNKNOWN = 0.45, 0.5  # s and x of Robinson's f(w), as SpamBayes sets them
-_LEAST, MOST = 0.1, 150  # a word less than _LEAST from 1/2 says nothing, and the MOST farthest ones are heard
+_LEAST, MOST = 0.1, 150  # a word closer than _LEAST to 1/2 does not count, and at most MOST words do
 
 
 def word_scores(
@@ -93,7 +93,7 @@ class SpamBayes:
         spamminess = (1 + S - H) / 2, S and H Fisher's combinations of 1 - f and of f over the message's words
 
     Words are pieces of two or more letters and digits, in lower case, each counted once a message. Of a message those
-    with |f - 0.5| >= 0.1 are heard, the 150 farthest from 0.5 at most. SpamBayes itself also makes words of headers,
+    with |f - 0.5| >= 0.1 are heard, at most the 150 farthest from 0.5. SpamBayes itself also makes words of headers,
     and calls a message ham up to 0.15, spam from 0.9, and unsure between; here the class is the likelier of the two.
 
     Raises ToadstoneError unless the rows are text of two classes.

@@ -1,4 +1,4 @@
-"""Transfer learning: a new linear head on somebody else's features, or the whole net tuned further."""
+"""Transfer learning: a new linear head on another model's features, or the whole net trained further."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class ARC(Rule):
     """The longest updates are cut to the length of the next, then another rule combines all.
 
     Works in front of a robust rule when clients hold very different data and attackers send large updates: the bound
-    follows the round, nobody has to choose it. Fails as the rule does against updates of ordinary length.
+    follows the round and need not be chosen. Fails as the rule does against updates of ordinary length.
 
     u'_i = u_i min(1, C / ||u_i||), C the (k + 1)-th greatest length, k = floor(2 (f / n) (n - f)); update = rule(u')
 

@@ -77,8 +77,8 @@ class NeuralCleanse:
     value is the anomaly index (1.4826 MAD) of its log norm; its p-value that of the largest index of k normal
     values. Logarithms, since norms scatter by a factor: an infected class, some 8 times smaller, then stands out
     twice as far, and clean models keep the level (1 of 80 accused at p <= 0.05, on the 8x8 digits). The paper's
-    rule (index > 2) would accuse one clean model in three at ten classes, were its norms normal; it needs no second
-    asking, as no index of 2 or less has p <= 0.05.
+    rule (index > 2) would accuse one clean model in three at ten classes, were its norms normal; it adds
+    nothing here, as no index of 2 or less has p <= 0.05.
 
     Works with one or few infected classes and small triggers, for 3 classes or more: p <= 0.05 takes an index of
     3.9 at 10 classes, 3.5 at 43, but 11 at 3. Fails when the trigger is not far smaller than what any class takes

@@ -38,7 +38,7 @@ _QUICK: dict[str, Rectangle | Shift] = {"rectangle": Rectangle(steps=100), "shif
 class ReferenceEvidence(Evidence):
     """Evidence for each class with what it rests on; ``found`` holds its trigger, the further below what is natural.
 
-    ``looked`` are the classes that were looked at closely. Of the others ``values`` is NaN, ``pvalues`` is 1, the rest
+    ``looked`` are the classes that were looked at closely. For the others ``values`` is NaN, ``pvalues`` is 1, the rest
     NaN or None.
 
     - ``tail``: p-values of the sizes alone; ``pvalues`` is 1 too where the trigger fails on rows it was not fitted to.

@@ -54,7 +54,7 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The arrays that went out, with_update by what the rule makes of the updates; None for a round without any."""
+        """The arrays that went out plus what the rule makes of the updates; None for a round without any."""
         valid, _ = self.base._check_and_log_replies(replies, is_train=True)
         if not valid or self.sent is None:
             return None, None
