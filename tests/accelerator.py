@@ -7,9 +7,10 @@ computed on the CPU meanwhile, in the single precision of nets, is noted: a net 
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_flatten, tree_map
 
 DEVICE = torch.device("meta")
 _ATEN = torch.ops.aten
@@ -64,11 +65,10 @@ class Accelerator(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = dict(options or {})
-        with self:  # inference mode does not take steps apart that are made of others
-            out = function.decompose(*arguments, **options)
-        if out is not NotImplemented:
-            return out
-        tensors = [leaf for leaf in tree_flatten((arguments, options))[0] if isinstance(leaf, torch.Tensor)]
+        if torch.is_inference_mode_enabled() and _of_others(function):  # elsewhere it is taken apart before
+            with self:
+                return function.decompose(*arguments, **options)
+        tensors = list(_tensors((arguments, *options.values())))
         held = [tensor for tensor in tensors if isinstance(tensor, Held)]
         name = function.__name__.partition(".")[0]
         if function in _COPIES:
@@ -85,8 +85,9 @@ class Accelerator(TorchDispatchMode):
         if wanted is not None:
             options["device"] = torch.device("cpu")
         with torch.inference_mode(False):  # a view of a tensor that was made outside cannot be made inside
-            out = tree_map(_held, function(*tree_map(_inside, arguments), **tree_map(_inside, options)))
-            return return_and_correct_aliasing(function, arguments, options, out)
+            inside = {name: _each(_inside, value) for name, value in options.items()}
+            out = _each(_held, function(*_each(_inside, arguments), **inside))
+            return return_and_correct_aliasing(function, arguments, options, out) if _aliases(function) else out
 
     @staticmethod
     def _check_devices(function, arguments, tensors, name):
@@ -107,6 +108,30 @@ class Accelerator(TorchDispatchMode):
         with torch.inference_mode(False):
             copy = function(_inside(arguments[0]), **options)
             return _held(copy) if device == DEVICE else copy
+
+
+@cache
+def _of_others(function):
+    """Whether a step is made of other steps."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), "CompositeImplicitAutograd")
+
+
+@cache
+def _aliases(function):
+    """Whether what a step returns shares memory with what it was given."""
+    return any(value.alias_info is not None for value in function._schema.returns)
+
+
+def _tensors(value):
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part)
+
+
+def _each(action, value):
+    return type(value)(_each(action, part) for part in value) if isinstance(value, list | tuple) else action(value)
 
 
 def _inside(value):
