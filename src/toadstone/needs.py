@@ -93,7 +93,8 @@ def _gradients(given: Given) -> None:
 
 
 def _server_rows(given: Given) -> None:
-    """What the server owns is part of its view, which the rule itself reads."""
+    if not given["server_rows"]:
+        raise NotApplicableError("server_rows is 0: set rows aside for the server, or choose a rule that needs none.")
 
 
 def _kind(given: Given) -> str:
@@ -117,7 +118,8 @@ WORDS: dict[str, Callable[[Given], None]] = {
 
 - "labels": rows with class labels. "two classes": and of two classes at least. "numbers": with a number to predict.
 - "images": uint8 images (n, h, w) or (n, h, w, c). "image model": a model that reads such. "text": strings.
-- "trusted rows": ``clean`` is given. "server's rows": the server of a federated round has rows of its own.
+- "trusted rows": ``clean`` is given. "server's rows": ``server_rows`` of a federated run is above 0; checked before its
+  first round.
 - "probs", "features", "gradients": a model of which these can be read; gradients take a TorchModel.
 """
 
@@ -125,7 +127,7 @@ WORDS: dict[str, Callable[[Given], None]] = {
 def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
     """Raise NotApplicableError unless the arguments ``given``, by name, have all that ``needs`` names.
 
-    The names are those of the contracts' verbs: model, data, train, inputs, clean.
+    The names are those of the contracts' verbs: model, data, train, inputs, clean; of a federated run, server_rows.
 
     >>> from toadstone.core import Data
     >>> check(("two classes",), {"data": Data(np.zeros((2, 3)), np.zeros(2, int), ("one", "two"))})

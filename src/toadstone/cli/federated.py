@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Json, Seed, echo_json, read_json, with_notes
+from toadstone.cli.options import Device, Json, Seed, echo_json, read_json, with_notes
 
 if TYPE_CHECKING:
     from toadstone.core import Rate
@@ -42,6 +42,7 @@ def federated(
             help="Folder for checkpoints, records and a report. The same again goes on, another run is added.",
         ),
     ] = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a model on clients of whom some attack, beside the clean twin in which the same clients are honest.

@@ -47,8 +47,8 @@ def attacking_distances(net: nn.Module, x: Tensor, classes: int) -> Float64[ndar
         parts = [torch.cat([slopes[name].flatten() for name in names]) for names in layers.values()]
         return torch.stack([torch.linalg.vector_norm(part) for part in parts]).mean()
 
-    labels = torch.arange(classes).repeat_interleave(len(x))
-    lengths = vmap(length, chunk_size=_CHUNK)(x.repeat(classes, *[1] * (x.ndim - 1)), labels).double().numpy()
+    labels = torch.arange(classes, device=x.device).repeat_interleave(len(x))
+    lengths = vmap(length, chunk_size=_CHUNK)(x.repeat(classes, *[1] * (x.ndim - 1)), labels).cpu().double().numpy()
     means: ndarray = lengths.reshape(classes, len(x)).mean(1)
     return means
 
@@ -94,8 +94,9 @@ class ADA:
         """The target: the one given, or the one with the least AD."""
         if self.target is not None:
             return self.target
-        x, _ = tensors(view, rows.take(np.flatnonzero(rows.y == self.source)))
-        distances = attacking_distances(net_at(view, view.weights), x, len(rows.classes))
+        net = net_at(view, view.weights)
+        x, _ = tensors(view, rows.take(np.flatnonzero(rows.y == self.source)), net)
+        distances = attacking_distances(net, x, len(rows.classes))
         distances[self.source] = np.inf
         return int(distances.argmin())
 

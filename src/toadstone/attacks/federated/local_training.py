@@ -17,6 +17,7 @@ from toadstone.core import Attack, Data
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
 from toadstone.fields import Count, Positive, checked
+from toadstone.models.torch_model import device_of
 from toadstone.rng import torch_seed
 
 BATCH = 20  # rows a step, as clients take by default
@@ -53,10 +54,10 @@ class Descent:
         mask: Bool[ndarray, " d"] | None = None,
     ) -> Float32[ndarray, " d"]:
         """The update that descending ``loss`` on ``data`` gives; weights off ``mask`` stay as they are."""
-        x, y = tensors(view, data)
         draw, update = np.random.default_rng(seed), np.zeros_like(view.weights)
         with torch_seed(seed):  # for nets that draw while they train
             net = net_at(view, view.weights).train()
+            x, y = tensors(view, data, net)
             free = None if mask is None else parameters(view, mask.astype(np.float32))
             for _ in range(self.epochs):
                 for rows in batches(len(y), draw):
@@ -102,10 +103,10 @@ def distance(net: nn.Module, anchor: Sequence[Tensor]) -> Tensor:
     return length
 
 
-def tensors(view: AttackerView, data: Data) -> tuple[Tensor, Tensor]:
-    """Rows as the net reads them, and their labels."""
-    x = cast(Tensor, view.local.encode(np.asarray(data.x)))
-    return x, torch.tensor(np.asarray(data.y, np.int64))
+def tensors(view: AttackerView, data: Data, net: nn.Module) -> tuple[Tensor, Tensor]:
+    """Rows as the net reads them, and their labels, where the net is."""
+    x, device = cast(Tensor, view.local.encode(np.asarray(data.x))), device_of(net)
+    return x.to(device), torch.tensor(np.asarray(data.y, np.int64)).to(device)
 
 
 def pooled(parts: Sequence[Data]) -> Data:

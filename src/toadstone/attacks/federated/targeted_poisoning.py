@@ -92,15 +92,15 @@ class TargetedPoisoning:
     def stealthy(self, view: AttackerView, wanted: Data) -> Float32[ndarray, " d"]:
         """The update that alternating minimisation ends with; ``wanted`` are the images and their labels."""
         seed, boost = child(view.seed, "train"), (view.gamma if self.boost is None else self.boost) / len(view.own)
-        (x, y), (images, labels) = tensors(view, pooled(view.data)), tensors(view, wanted)
         middle = parameters(view, view.weights + expected_mean(view))
-        draw = np.random.default_rng(seed)
-        steps = (rows for _ in iter(int, 1) for rows in batches(len(y), draw))
+        rows, draw = pooled(view.data), np.random.default_rng(seed)
+        steps = (some for _ in iter(int, 1) for some in batches(len(rows), draw))
         with torch_seed(seed):  # for nets that draw while they train
             net = net_at(view, view.weights).train()
+            (x, y), (images, labels) = tensors(view, rows, net), tensors(view, wanted, net)
             for _ in range(self.epochs):
-                for rows in islice(steps, self.stealth_steps):
-                    step(net, cross_entropy(net, x[rows], y[rows]) + self.rho * distance(net, middle), self.lr)
+                for some in islice(steps, self.stealth_steps):
+                    step(net, cross_entropy(net, x[some], y[some]) + self.rho * distance(net, middle), self.lr)
                 step(net, boost * cross_entropy(net, images, labels), self.lr)
         update: ndarray = view.local.flat(net) - view.weights
         check_finite(update)
