@@ -127,7 +127,7 @@ def collisions(features: Features, bases: Tensor, wanted: Tensor, steps: int) ->
 def short_collisions(features: Features, bases: Tensor, wanted: Tensor, _steps: int) -> Tensor:
     """The same with the step size and number of the benchmark's authors."""
     m, k = bases.shape[:2]
-    how = Splitting(lr=0.001, steps=120, eps=EPS)
+    how = Splitting(step_size=0.001, steps=120, eps=EPS)
     return collide(features, bases.flatten(0, 1), wanted.repeat_interleave(k, 0), how).unflatten(0, (m, k))
 
 
@@ -139,7 +139,7 @@ def centres(features: Features, bases: Tensor, wanted: Tensor, steps: int) -> Te
     return bullseye([(features, wanted)], bases, EPS, LR, steps)
 
 
-LR = 0.01
+LR = 2.55  # grey levels
 CRAFTS: dict[str, Callable[[Features, Tensor, Tensor, int], Tensor]] = {
     "feature_collision": collisions,
     "feature_collision_benchmark": short_collisions,

@@ -12,9 +12,9 @@ Feature collision: one poison a target, beta 0.25, any change of the pixels. The
 for pixels of 0..255 and another net. Both sides get the best of 0.001, 0.01, 0.1, 1 and 10 by the final objective,
 and the seconds are of that run alone; ours halves a step size that is too large, the peer too.
 
-Bullseye polytope: 5 poisons a target, eps 25 grey levels, Adam with lr 0.04. As released the peer centres the poisons
-on the bases' own features (it never reads its target's) and averages over the wrong axis; `Centred` hands it the
-target's features in the shape that makes its loss the published one up to a square root.
+Bullseye polytope: 5 poisons a target, eps 25 grey levels, Adam with lr 10.2 grey levels. As released the peer centres
+the poisons on the bases' own features (it never reads its target's) and averages over the wrong axis; `Centred` hands
+it the target's features in the shape that makes its loss the published one up to a square root.
 
 Gradient matching: 25 poisons a target, eps 16 grey levels, 2 restarts, each side's own schedule and its own kind of
 start; the peer's parametrisation is a tanh. The objective is the best restart's.
@@ -61,7 +61,7 @@ with warnings.catch_warnings():
 
 T = TypeVar("T")
 BETA, RATES = 0.25, (0.001, 0.01, 0.1, 1.0, 10.0)
-EPS, LR, POISONS = 25, 0.04, 5
+EPS, LR, POISONS = 25, 0.04, 5  # LR of the peer, in [0, 1]
 MATCHED = Budget(rate=0.01, eps=16, steps=100, lr=25.5)  # the rate plays no part here
 RESTARTS = 2
 SOURCE, TARGET = 6, 8  # frogs that shall be ships
@@ -187,7 +187,7 @@ def bullseye_polytope(net: str, quick: bool) -> dict[str, float]:
 
     with model.frozen():
         wanted = features(images)
-        x, ours = timed(lambda n: bullseye([(features, wanted)], bases, EPS, LR, n), steps)
+        x, ours = timed(lambda n: bullseye([(features, wanted)], bases, EPS, 255 * LR, n), steps)
     y, seconds = timed(theirs, steps)
     return compared("bullseye", net, (objective(x), ours / targets), (objective(y), seconds / targets))
 

@@ -23,7 +23,8 @@ from toadstone.training import Adam, Train
 from toadstone.whitebox.features import features_of
 from toadstone.whitebox.pixels import to_unit
 
-BASE, SOURCE, POISONS, EPS = 1, 7, 5, 80
+BASE, SOURCE, POISONS = 1, 7, 5
+EPS, LR = 80, 2.55  # grey levels
 
 
 def figure(quick: bool = False) -> alt.Chart:
@@ -48,7 +49,7 @@ def figure(quick: bool = False) -> alt.Chart:
     with model.frozen():
         nets = [(lambda x: (deep(x) - shift) @ plane, torch.from_numpy(flat[[number]]))]
         for name, craft in (("convex polytope", convex_polytope), ("bullseye polytope", bullseye)):
-            ends = nets[0][0](craft(nets, bases, EPS, 0.01, steps)[0]).numpy()
+            ends = nets[0][0](craft(nets, bases, EPS, LR, steps)[0]).numpy()
             panels.append(panel(name, points, flat[index], ends))
     return alt.hconcat(*panels)
 

@@ -64,13 +64,13 @@ EXAMPLES = {
     "alfa-tilt": [a.AlfaTilt(0.1)],
     "back-gradient": [a.BackGradient(3, unroll=5, starts=2, steps=2)],
     "beta-poisoning": [a.BetaPoisoning(rate=0.02, steps=5)],
-    "bullseye-polytope": [a.BullseyePolytope(IMAGE, 3, (QUICK,), poisons=2, steps=3, repeat=2)],
+    "bullseye-polytope": [a.BullseyePolytope(IMAGE, 3, (QUICK,), count=2, steps=3, repeat=2)],
     "conditional-generator": [a.ConditionalGenerator(Train(MLP((32,)), epochs=3, optimizer=Adam(1e-2)), size=2)],
     "candidate-attack": [a.CandidateAttack(rate=0.2, iterations=20)],
-    "convex-polytope": [a.ConvexPolytope(IMAGE, 3, (QUICK,), poisons=2, steps=3)],
+    "convex-polytope": [a.ConvexPolytope(IMAGE, 3, (QUICK,), count=2, steps=3)],
     "correlated-clusters": [a.CorrelatedClusters(0.05, clusters=2, draws=2, steps=4)],
     "dictionary": [a.Dictionary(known=0.05)],
-    "feature-collision": [a.FeatureCollision(IMAGE, 3, QUICK, poisons=2, steps=3)],
+    "feature-collision": [a.FeatureCollision(IMAGE, 3, QUICK, count=2, steps=3)],
     "gradient-matching": [a.GradientMatching(IMAGE, 3, QUICK, steps=2, restarts=2)],
     "hidden-trigger": [a.HiddenTrigger(Patch(2), 3, 8, QUICK, steps=2)],
     "image-scaling": [a.ImageScaling(Patch(2), HALF)],
@@ -169,7 +169,7 @@ def examples(entry: Entry) -> list[object]:
     ],
 )
 def test_keeps_its_contract(obj):
-    if type(obj) in DRAWS_NOTHING or getattr(obj, "which", "random") != "random":
+    if type(obj) in DRAWS_NOTHING or getattr(obj, "variant", "random") != "random":
         check_attack(obj, draws=False)
     elif isinstance(obj, d.ReferenceCleanse):
         check_inspector(obj, trains=True)

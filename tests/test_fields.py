@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from test_conformance import IMAGE, examples
 from toadstone.attacks import Backdoor
+from toadstone.defenses import ReferenceCleanse
 from toadstone.errors import ToadstoneError
 from toadstone.experiments import Experiment, FederatedExperiment, LabelNoise
 from toadstone.federated import Federated
@@ -108,6 +109,7 @@ FURTHER = {
     "targeted-goal": TargetedGoal((IMAGE,), 1),
     "columns": Columns((0.0,), (1.0,)),
     "pixels": Pixels(8, 8),
+    "reference-cleanse": ReferenceCleanse(close=1),
     "rescaled": Rescaled(Scaler(), Pixels(32, 32)),
     "words": Words(("a",)),
     "coloured": Coloured((255,), 40, 0.2),

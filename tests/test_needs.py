@@ -80,6 +80,7 @@ LACKING = [
     ("probs", {"model": Silent()}, "model Silent gives no probabilities"),
     ("features", {"model": Box()}, "model Box has no features to read"),
     ("gradients", {"model": Told()}, "model is a Told, without gradients: a TorchModel"),
+    ("server's rows", {"server_rows": 0}, "server_rows is 0: set rows aside for the server"),
 ]
 HELD = [
     ("labels", {"train": ALIKE}),
@@ -97,7 +98,7 @@ HELD = [
     ("probs", {"model": Box()}),
     ("features", {"model": Told()}),
     ("gradients", {"model": Open()}),
-    ("server's rows", {}),
+    ("server's rows", {"server_rows": 1}),
 ]
 
 
@@ -114,7 +115,7 @@ def test_what_is_there_is_not_refused(word, given):
 
 def test_every_word_is_tried_above():
     assert {word for word, _ in HELD} == set(WORDS)
-    assert {word for word, *_ in LACKING} == set(WORDS) - {"server's rows", "trusted rows if any"}
+    assert {word for word, *_ in LACKING} == set(WORDS) - {"trusted rows if any"}
 
 
 def test_a_torch_model_has_gradients_and_features():

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 Share = Annotated[float, Gt(0), Lt(1)]  # some, never none and never all
 Fraction = Annotated[float, Gt(0), Le(1)]  # some or all
+Remainder = Annotated[float, Ge(0), Lt(1)]  # none or some, never all
 Minority = Annotated[float, Gt(0), Le(0.5)]
 Probability = Annotated[float, Ge(0), Le(1)]
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]

@@ -101,7 +101,8 @@ def _gradients(given: Given) -> None:
 
 
 def _server_rows(given: Given) -> None:
-    """What the server owns is part of its view, which the rule itself reads."""
+    if not given["server_rows"]:
+        raise NotApplicableError("server_rows is 0: set rows aside for the server, or choose a rule that needs none.")
 
 
 def _kind(given: Given) -> str:
@@ -127,7 +128,7 @@ WORDS: dict[str, Callable[[Given], None]] = {
 - "labels": rows with class labels. "two classes": and of two classes at least. "numbers": with a number to predict.
 - "images": uint8 images (n, h, w) or (n, h, w, c). "image model": a model that reads such. "text": strings.
 - "trusted rows": some are given. "trusted rows if any": its method reads which rows of the pool are trusted, but goes
-  without any. "server's rows": the server of a federated round has rows of its own.
+  without any. "server's rows": ``server_rows`` of a federated run is above 0; checked before its first round.
 - "probs", "features", "gradients": a model of which these can be read; gradients take a TorchModel.
 """
 
@@ -135,7 +136,8 @@ WORDS: dict[str, Callable[[Given], None]] = {
 def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
     """Raise NotApplicableError unless the arguments ``given``, by name, have all that ``needs`` names.
 
-    The names are those of the contracts' verbs: model, data, pool, train, inputs, clean.
+    The names are those of the contracts' verbs: model, data, pool, train, inputs, clean; of a federated run,
+    server_rows.
 
     >>> from toadstone.core import Data
     >>> check(("two classes",), {"data": Data(np.zeros((2, 3)), np.zeros(2, int), ("one", "two"))})

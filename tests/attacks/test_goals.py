@@ -7,11 +7,13 @@ import pytest
 
 from toadstone import attacks as a
 from toadstone.core import Attack, Data
+from toadstone.errors import ToadstoneError
 from toadstone.goals.availability import Availability, HigherError
 from toadstone.goals.backdoors import BackdoorGoal, SemanticGoal, TargetedGoal
 from toadstone.goals.misclassified import Misclassified
+from toadstone.registry import entries
 from toadstone.training import FitRegression
-from toadstone.triggers import Additive, Chain, Coloured, Patch
+from toadstone.triggers import Additive, Chain, Coloured, Patch, Scaler
 
 IMAGE = tuple(tuple(range(8 * i, 8 * i + 8)) for i in range(8))
 DIGITS = Data(np.zeros((20, 8, 8), np.uint8), np.arange(20) % 10, tuple("0123456789"))
@@ -27,6 +29,13 @@ class Never:
 
 
 SQUARE, SURROGATE = Patch(2), Never()
+GIVEN = {
+    "trigger": SQUARE,
+    "target": 3,
+    "source": 8,
+    "surrogate": SURROGATE,
+    "scaler": Scaler("pillow", "nearest", 4, 4),
+}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,31 @@ def test_a_learnt_trigger_is_not_there_yet():
     hidden = a.SampleSpecific(target=3).goal(Data(grey, np.array([1]), DIGITS.classes))
     assert hidden.target == 3
     assert np.array_equal(hidden.trigger(grey, seed=0), grey)
+
+
+def test_every_attack_whose_trigger_changes_nothing_beforehand_says_that_it_learns_it():
+    grey = np.random.default_rng(0).integers(0, 256, (20, 32, 32), np.uint8)
+    data = Data(grey, DIGITS.y, DIGITS.classes)
+    learns = set()
+    for entry in entries():
+        if entry.contract != "attack" or not entry.own:
+            continue
+        needed = {name for name, parameter in entry.parameters.items() if parameter.default is None}
+        if needed <= GIVEN.keys():
+            goal = entry.cls(**{name: GIVEN[name] for name in needed}).goal(
+                LINE if entry.needs == ("numbers",) else data
+            )
+            if isinstance(goal, BackdoorGoal) and np.array_equal(goal.trigger(grey, seed=0), grey):
+                learns.add(entry.name)
+        assert getattr(entry.cls, "learns_trigger", False) == (entry.name in learns), entry.name
+    assert learns == {"narcissus", "sample-specific"}
+
+
+@pytest.mark.parametrize("client", [a.DataPoisoning, a.ModelReplacement, a.Neurotoxin, a.EdgeCase])
+@pytest.mark.parametrize("attack", [a.Narcissus(3, SURROGATE), a.SampleSpecific(target=3)], ids=["Narcissus", "ISSBA"])
+def test_clients_refuse_an_attack_that_learns_its_trigger_before_any_work(client, attack):
+    with pytest.raises(ToadstoneError, match=r"learns its trigger anew in each round, .* such as Backdoor\(\.\.\.\)\."):
+        client(attack)
 
 
 def test_a_higher_error_is_that_of_the_least_squares_line():

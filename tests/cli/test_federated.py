@@ -1,4 +1,5 @@
 import json
+import os
 import re
 
 import pytest
@@ -98,3 +99,11 @@ def test_without_an_attack(toadstone):
 def test_bad_options(toadstone, args, said):
     with pytest.raises(ToadstoneError, match=said):
         toadstone(*SMALL, *args)
+
+
+def test_clients_train_on_the_device_that_is_named(toadstone, monkeypatch):
+    monkeypatch.setenv("TOADSTONE_DEVICE", "nowhere")
+    assert toadstone(*SMALL, *ATTACK, "--device", "cpu").exit_code == 0
+    assert os.environ["TOADSTONE_DEVICE"] == "cpu"
+    with pytest.raises(ToadstoneError, match="TOADSTONE_DEVICE is 'tpu'"):
+        toadstone(*SMALL, *ATTACK, "--device", "tpu")

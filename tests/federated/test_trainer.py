@@ -12,14 +12,17 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from toadstone.core import Data
 from toadstone.data import load, split
-from toadstone.errors import RefusedError, ToadstoneError
+from toadstone.defenses import ARC, NNM, AccuracyCheck, Bucketing, FLTrust, FoolsGold, ServerValidation
+from toadstone.errors import NotApplicableError, RefusedError, ToadstoneError
+from toadstone.federated.clients import LocalTraining
 from toadstone.federated.partitions import ByClass, Dirichlet
 from toadstone.federated.rounds import State
+from toadstone.federated.rule import Rule as BaseRule
 from toadstone.federated.trainer import Federated
 from toadstone.federated.views import Aggregate, ServerView
 from toadstone.goals.availability import Availability
 from toadstone.models.nets import MLP, Logistic, SmallCNN
-from toadstone.registry import from_spec, to_spec
+from toadstone.registry import entries, from_spec, to_spec
 from toadstone.rng import child
 
 ALONE = ServerView()
@@ -436,3 +439,54 @@ def test_data_that_do_not_suit():
         replace(SMALL, partition=lambda y, clients, seed: [np.arange(3)] * 7 + [np.arange(0)]).fit(DIGITS.train, seed=0)
     with pytest.raises(ToadstoneError, match="holds a single class"):
         SMALL.fit(DIGITS.train.take(DIGITS.train.y == 3), seed=0)
+
+
+@dataclass(frozen=True)
+class StrangersRule(BaseRule):
+    """A rule that is registered nowhere."""
+
+    requires = ("own",)
+
+    def weights(self, rows):
+        return rows.along(rows.view.own())
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        FLTrust(),
+        AccuracyCheck(0.5),
+        ServerValidation(1),
+        StrangersRule(),
+        ARC(1, FLTrust()),
+        NNM(1, ARC(1, ServerValidation(1))),
+        Bucketing(1, AccuracyCheck(0.5)),
+    ],
+    ids=repr,
+)
+def test_a_rule_that_needs_rows_of_the_server_is_refused_before_any_work(rule, monkeypatch):
+    settings = replace(SMALL, aggregator=rule)
+    assert replace(settings, server_rows=50).simulate(DIGITS.train, seed=0).server is not None
+
+    def forbidden(*arguments, **options):
+        raise AssertionError("somebody trained")
+
+    monkeypatch.setattr(LocalTraining, "updates", forbidden)
+    with pytest.raises(NotApplicableError, match="server_rows is 0: set rows aside for the server"):
+        settings.fit(DIGITS.train, seed=0)
+    with pytest.raises(NotApplicableError, match="of the server's own"):
+        rule(np.eye(8, dtype=np.float32))
+
+
+def test_the_table_says_which_rules_need_rows_of_the_server():
+    for entry in entries():
+        if entry.contract == "aggregator" and entry.own:
+            assert ("server's rows" in entry.needs) == bool({"own", "judge"} & set(entry.cls.requires)), entry.name
+
+
+def test_a_rule_inside_another_is_told_what_the_clients_sent_before():
+    inner, outer = FoolsGold(), ARC(0, FoolsGold())
+    alone, wrapped = (replace(SMALL, aggregator=rule).simulate(DIGITS.train, seed=0) for rule in (inner, outer))
+    for one, other in zip(alone, wrapped, strict=True):
+        assert one.weights == pytest.approx(other.weights)
+    assert len(alone.records) == 3

@@ -143,7 +143,7 @@ def test_a_targeted_goal_asks_about_its_own_images_alone():
 @pytest.mark.parametrize(
     ("images", "target", "word"),
     [
-        ((), 1, "at least one image"),
+        ((), 1, "images must hold at least one value"),
         ((np.zeros((2, 2), int), np.zeros((3, 3), int)), 1, "same shape"),
         ((np.full((2, 2), 256),), 1, "0..255"),
         ((np.zeros((6, 6), int),), 3, "target is 3"),

@@ -30,10 +30,10 @@ class Spy:
 def seen():
     SEEN.clear()
     pretrained._rows.cache_clear()
-    pretrained._published.cache_clear()
+    pretrained._model.cache_clear()
     yield SEEN
     pretrained._rows.cache_clear()
-    pretrained._published.cache_clear()
+    pretrained._model.cache_clear()
 
 
 def test_everybody_gets_the_same_model(seen):

@@ -109,13 +109,26 @@ def test_minibatches_never_leave_a_single_row():
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 0}, "batch_size"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
-        ({"optimizer": Adam(0.0)}, "lr"),
         ({"crop": -1}, "crop"),
+        ({"patience": -1}, "patience"),
+        ({"optimizer": 0.1}, "optimizer"),
     ],
 )
 def test_impossible_settings(setting, word):
     with pytest.raises(ToadstoneError, match=word):
         Train(**setting)
+
+
+@pytest.mark.parametrize("optimizer", [Adam, SGD])
+@pytest.mark.parametrize("setting", [{"lr": 0.0}, {"lr": float("nan")}, {"weight_decay": -1e-3}])
+def test_impossible_steps(optimizer, setting):
+    with pytest.raises(ToadstoneError, match=next(iter(setting))):
+        optimizer(**setting)
+
+
+def test_momentum_is_less_than_1():
+    with pytest.raises(ToadstoneError, match=r"momentum must lie in \[0, 1\), not 1"):
+        SGD(momentum=1.0)
 
 
 def test_a_diverged_loss_is_one_sentence():

@@ -75,17 +75,17 @@ def data_dependent_attack(train: Data, attack: CandidateAttack, *, seed: int, sp
     draw = np.random.default_rng(child(seed, "splits"))
     theta, z = (np.zeros(len(sets[0].centre) + 1) for _ in range(2))
     scale, estimate = 1 / attack.eta, np.inf
-    found, late = [], np.zeros_like(theta)
+    candidates, late = [], np.zeros_like(theta)
     for step in track(range(attack.iterations), "dual averaging"):
         shares = [worst.even * attack.rate, *(draw.dirichlet(np.ones(4), splits) * attack.rate)]
-        solved = [one for pi in shares if (one := worst(theta, pi)) is not None]
-        if not solved:
+        solutions = [one for pi in shares if (one := worst(theta, pi)) is not None]
+        if not solutions:
             raise ToadstoneError("No semidefinite program of a step was solved: use another quantile, norm or rate.")
-        value, share, gram = max(solved, key=lambda one: one[0])
+        value, share, gram = max(solutions, key=lambda one: one[0])
         x = worst.points(gram, theta[:-1], draw)
         base, gradient = clean(theta)
         estimate = min(estimate, base + value)
-        found.append((share, x))
+        candidates.append((share, x))
         late += theta * (2 * step >= attack.iterations)
         sign, hit = 2 * _LABELS - 1, share * _SUPPORT * ((2 * _LABELS - 1) * (x @ theta[:-1] + theta[-1]) < 1)
         gradient[:-1] -= (hit * sign) @ x
@@ -94,18 +94,18 @@ def data_dependent_attack(train: Data, attack: CandidateAttack, *, seed: int, sp
         scale = max(scale, float(np.linalg.norm(z)) / attack.norm)
         theta = z / scale
     late *= attack.norm / max(float(np.linalg.norm(late)), 1e-12)
-    found.sort(key=lambda one: -_planted(late, *one))
-    tried = [_tried(train, attack, share, x, seed) for share, x in found[:_BEST]]
-    _, loss, poison = max(tried, key=lambda one: one[0])
+    candidates.sort(key=lambda one: -_poison_loss(late, *one))
+    trials = [_trial(train, attack, share, x, seed) for share, x in candidates[:_BEST]]
+    _, loss, poison = max(trials, key=lambda one: one[0])
     return DataDependent(poison, loss, estimate)
 
 
-def _planted(theta: ndarray, share: ndarray, x: ndarray) -> float:
+def _poison_loss(theta: ndarray, share: ndarray, x: ndarray) -> float:
     """The loss of theta on the poison."""
     return float(share @ np.maximum(0, 1 - (2 * _LABELS - 1) * (x @ theta[:-1] + theta[-1])))
 
 
-def _tried(train: Data, attack: CandidateAttack, share: ndarray, x: ndarray, seed: int) -> tuple[float, float, Poison]:
+def _trial(train: Data, attack: CandidateAttack, share: ndarray, x: ndarray, seed: int) -> tuple[float, float, Poison]:
     """The error of a victim on ``train``, its loss, and the poison: each point as often as its share says."""
     count = np.floor(share * len(train) + 1e-9).astype(int)
     rows, y = np.repeat(x, count, axis=0), np.repeat(_LABELS, count)
@@ -137,13 +137,13 @@ class WorstPoints:
             return cp.sum(cp.multiply(matrix, self.gram))
 
         length = cp.sqrt(inner(self.between))
-        held = [self.gram[4:, 4:] == np.eye(2)]
+        constraints = [self.gram[4:, 4:] == np.eye(2)]
         for i, c in enumerate(_LABELS):
-            held += [
+            constraints += [
                 inner(self.ball[i]) <= (_SAFE * sets[c].radius) ** 2,
                 cp.abs(inner(self.slab[i])) <= _SAFE * sets[c].width * length,
             ]
-        self.problem = cp.Problem(cp.Maximize(inner(self.cost)), held)
+        self.problem = cp.Problem(cp.Maximize(inner(self.cost)), constraints)
 
     def __call__(
         self, theta: Float64[ndarray, " e"], share: Float64[ndarray, " 4"]
@@ -198,6 +198,6 @@ def passes(train: Data, poison: Poison, attack: CandidateAttack) -> Bool[ndarray
     way = means[1] - means[0]
     out = np.zeros(len(poison.y), bool)
     for c in (0, 1):
-        moved = Feasible(means[c], way / np.linalg.norm(way), sets[c].radius, sets[c].width)
-        out[poison.y == c] = moved.contains(unit(poison.x)[poison.y == c])
+        feasible = Feasible(means[c], way / np.linalg.norm(way), sets[c].radius, sets[c].width)
+        out[poison.y == c] = feasible.contains(unit(poison.x)[poison.y == c])
     return out

@@ -10,7 +10,7 @@ from toadstone.errors import ToadstoneError
 
 
 def certified_radius(votes: Integer[ndarray, "n k"]) -> Int[ndarray, " n"]:
-    """How many votes may change, to whatever, with each row's prediction certain to stay.
+    """How many votes may change, in any way, while each row's prediction is certain to stay.
 
     With n_c votes for the class c that wins, the first of those with the most,
 

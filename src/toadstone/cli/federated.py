@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Json, Seed, echo_json, read_json, with_notes
+from toadstone.cli.options import Device, Json, Seed, echo_json, read_json, with_notes
 
 if TYPE_CHECKING:
     from toadstone.core import Rate
@@ -42,6 +42,7 @@ def federated(
             help="Folder for checkpoints, records and a report. The same again goes on, another run is added.",
         ),
     ] = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a model on clients of whom some attack, beside the clean twin in which the same clients are honest.
@@ -80,6 +81,7 @@ def federated(
 def _made(text: str | None, option: str, contract: str, **given: Any) -> Any:
     """The object of a name or a spec, with parameters that have an option of their own."""
     from toadstone.errors import ToadstoneError
+    from toadstone.experiments.old import opened
     from toadstone.registry import entry, from_spec
 
     given = {key: value for key, value in given.items() if value is not None}
@@ -95,7 +97,7 @@ def _made(text: str | None, option: str, contract: str, **given: Any) -> Any:
         raise ToadstoneError(
             f"{option} {found.name} has the contract {found.contract}, not {contract}: see `toadstone list`."
         )
-    return from_spec({**spec, **given})
+    return from_spec({**with_notes(lambda: opened(spec, option)), **given})
 
 
 def _run(settings: Federated, splits: Splits, seed: int, out: Path | None, as_json: bool) -> None:

@@ -52,11 +52,13 @@ def read_json(text_or_path: str, name: str) -> Any:
 
 def built(text_or_path: str, name: str) -> Any:
     """The object that such JSON describes. Raises ToadstoneError that names the argument."""
+    from toadstone.experiments.old import opened
     from toadstone.files import reading
     from toadstone.registry import from_spec
 
     with reading(name, "is not a spec", "mend it"):
-        return from_spec(read_json(text_or_path, name))
+        spec = read_json(text_or_path, name)
+        return from_spec(with_notes(lambda: opened(spec, name)))
 
 
 def with_notes(read: Callable[[], T]) -> T:

@@ -51,15 +51,15 @@ class Box:
         if within is not None and not (within[0] < within[1] and (x >= low).all() and (x <= high).all()):
             raise ToadstoneError(f"box {within} must be a range that all numbers of train lie in.")
         if train.x.dtype.kind in "iu":
-            unit, held = _unit(train.x.dtype), np.iinfo(train.x.dtype)
-            low = np.maximum(np.ceil(low * unit), held.min) / unit
-            high = np.minimum(np.floor(high * unit), held.max) / unit
+            unit, whole = _unit(train.x.dtype), np.iinfo(train.x.dtype)
+            low = np.maximum(np.ceil(low * unit), whole.min) / unit
+            high = np.minimum(np.floor(high * unit), whole.max) / unit
         return Box(x, low, high, train.x.shape[1:], train.x.dtype)
 
     def clip(self, x: Float[ndarray, "m d"]) -> Float[ndarray, "m d"]:
         """The nearest points of the box."""
-        found: ndarray = np.clip(x, self.low, self.high)
-        return found
+        nearest: ndarray = np.clip(x, self.low, self.high)
+        return nearest
 
     def rounded(self, x: Float[ndarray, "m d"], draw: np.random.Generator) -> Float[ndarray, "m d"]:
         """Points of the box that ``store`` need not round: where whole numbers are stored each is one of the two next
@@ -67,8 +67,8 @@ class Box:
         if self.dtype.kind == "f":
             return x
         unit = _unit(self.dtype)
-        found: ndarray = self.low + round_at_random(unit * (x - self.low), draw) / unit
-        return found
+        whole: ndarray = self.low + round_at_random(unit * (x - self.low), draw) / unit
+        return whole
 
     def store(self, x: Float[ndarray, "m d"]) -> ndarray:
         """Points as stored rows; whole numbers are rounded to the nearest."""
@@ -105,12 +105,12 @@ def ascend(
         uphill = uphill / np.maximum(np.linalg.norm(uphill, axis=1, keepdims=True), 1e-300)
         while step > 1e-3 * diagonal and uphill.any():
             trial = np.clip(points + step * uphill, low, high)
-            found, after = play(trial)
-            if found > value:
+            new_value, after = play(trial)
+            if new_value > value:
                 break
             step /= 2
         else:
             break
-        points, value, state, step = trial, found, after, 2 * step
+        points, value, state, step = trial, new_value, after, 2 * step
         path.append(value)
     return points, path

@@ -52,8 +52,8 @@ class Feasible:
         """Which rows are in the set."""
         away = x - self.centre
         round_, flat = np.linalg.norm(away, axis=1), np.abs(away @ self.direction)
-        held = (round_ <= self.radius * (1 + _ROUND) + _ROUND) & (flat <= self.width * (1 + _ROUND) + _ROUND)
-        inside: ndarray = held & (x >= self.low).all(1) & (x <= self.high).all(1)
+        within = (round_ <= self.radius * (1 + _ROUND) + _ROUND) & (flat <= self.width * (1 + _ROUND) + _ROUND)
+        inside: ndarray = within & (x >= self.low).all(1) & (x <= self.high).all(1)
         return inside
 
     def rounded(self, step: float) -> Feasible:
@@ -90,15 +90,15 @@ class Feasible:
         """
         if not np.isfinite([self.low, self.high]).any():
             return self._without_bounds(x)
-        found, before, after = x, np.zeros_like(x), np.zeros_like(x)
+        point, before, after = x, np.zeros_like(x), np.zeros_like(x)
         for _ in range(_TURNS):
-            inside = self._without_bounds(found + before)
-            before += found - inside
-            found = np.clip(inside + after, self.low, self.high)
-            after += inside - found
-            if np.abs(found - inside).max() < _ROUND:
+            inside = self._without_bounds(point + before)
+            before += point - inside
+            point = np.clip(inside + after, self.low, self.high)
+            after += inside - point
+            if np.abs(point - inside).max() < _ROUND:
                 break
-        away = found - self.centre
+        away = point - self.centre
         # the box holds the centre, so that a shorter way from it stays within
         over = max(
             float(np.linalg.norm(away)) / max(self.radius, _ROUND),
@@ -116,8 +116,8 @@ class Feasible:
         if np.hypot(flat, q) > self.radius:
             flat = float(np.clip(p * self.radius / np.hypot(p, q), -self.width, self.width))
         length = min(q, np.sqrt(max(0.0, self.radius**2 - flat**2)))
-        found: ndarray = self.centre + flat * self.direction + (length / q if q > 0 else 0.0) * rest
-        return found
+        nearest: ndarray = self.centre + flat * self.direction + (length / q if q > 0 else 0.0) * rest
+        return nearest
 
     def _within_bounds(self, w: ndarray) -> tuple[ndarray, float]:
         x = self._in_ball(w)
@@ -193,8 +193,8 @@ def between(one: Float64[ndarray, " d"], other: Float64[ndarray, " d"]) -> Float
     length = float(np.linalg.norm(away))
     if length <= _ROUND * (1 + float(np.linalg.norm(one))):
         raise ToadstoneError("Both classes have the same mean, so that there is no slab: give features that differ.")
-    found: ndarray = away / length
-    return found
+    direction: ndarray = away / length
+    return direction
 
 
 def unit(x: Rows) -> Float[ndarray, "n d"]:

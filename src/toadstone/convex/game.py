@@ -168,8 +168,8 @@ def play(clean: Clean, sets: tuple[Feasible, Feasible], how: Settings, keep: Int
 
 def _worst(theta: ndarray, sets: tuple[Feasible, Feasible]) -> tuple[float, int, ndarray]:
     """The least margin that a feasible point can have, its label as -1 or 1, and the point."""
-    found = []
+    answers = []
     for c, s in enumerate((-1, 1)):
         point, most = sets[c].furthest(-s * theta[:-1])
-        found.append((float(s * theta[-1]) - most, s, point))
-    return min(found, key=lambda one: one[0])
+        answers.append((float(s * theta[-1]) - most, s, point))
+    return min(answers, key=lambda one: one[0])

@@ -61,14 +61,14 @@ def kernel(a: Float[ndarray, "n d"], b: Float[ndarray, "m d"], gamma: float | No
     if gamma is None:
         return inner
     square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * inner
-    found: ndarray = np.exp(-gamma * np.maximum(square, 0))
-    return found
+    near: ndarray = np.exp(-gamma * np.maximum(square, 0))
+    return near
 
 
-def _free(beta: Float[ndarray, " n"], cost: float) -> Bool[ndarray, " n"]:
+def _free(beta: Float[ndarray, " n"], C: float) -> Bool[ndarray, " n"]:
     """The margin support vectors: multipliers at neither bound."""
-    found: ndarray = np.minimum(np.abs(beta), cost - np.abs(beta)) > _TOL * cost
-    return found
+    free: ndarray = np.minimum(np.abs(beta), C - np.abs(beta)) > _TOL * C
+    return free
 
 
 def _bordered(gram: Float[ndarray, "s s"]) -> Float[ndarray, "t t"]:
@@ -82,7 +82,7 @@ def _bordered(gram: Float[ndarray, "s s"]) -> Float[ndarray, "t t"]:
 class SVM:
     """min 1/2 |w|^2 + C sum hinge(y f(x)), two classes, f(x) = sum_j beta_j k(x_j, x) + b; ``gamma`` None: linear."""
 
-    cost: float = 1.0
+    C: float = 1.0
     gamma: float | None = None
     tol: float = 1e-5
 
@@ -91,18 +91,18 @@ class SVM:
         from sklearn.svm import SVC  # noqa: PLC0415
 
         gram = kernel(x, x, self.gamma)
-        machine = SVC(C=self.cost, kernel="precomputed", tol=self.tol, random_state=0).fit(gram, y)
+        machine = SVC(C=self.C, kernel="precomputed", tol=self.tol, random_state=0).fit(gram, y)
         beta = np.zeros(len(x))
         beta[machine.support_] = machine.dual_coef_[0]
-        b, free = float(machine.intercept_[0]), _free(beta, self.cost)
+        b, free = float(machine.intercept_[0]), _free(beta, self.C)
         if free.any():  # libsvm keeps the kernel in single precision
-            held = np.where(free, 0, beta)
-            right = np.concatenate([[-held.sum()], 2 * y[free] - 1 - gram[free] @ held])
+            bound = np.where(free, 0, beta)
+            right = np.concatenate([[-bound.sum()], 2 * y[free] - 1 - gram[free] @ bound])
             exact = np.linalg.lstsq(_bordered(gram[np.ix_(free, free)]), right)[0]
             alpha = exact[1:] * (2 * y[free] - 1)
-            if ((alpha > 0) & (alpha < self.cost)).all():
+            if ((alpha > 0) & (alpha < self.C)).all():
                 b, beta[free] = float(exact[0]), exact[1:]
-        return SVMachine(x, beta, b, self.cost, self.gamma)
+        return SVMachine(x, beta, b, self.C, self.gamma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +112,14 @@ class SVMachine:
     x: Float[ndarray, "n d"]
     beta: Float[ndarray, " n"]
     b: float
-    cost: float
+    C: float
     gamma: float | None
 
     def margin(self, x: Float[ndarray, "m d"]) -> Float[ndarray, " m"]:
         """f(x), positive for class 1."""
         used = self.beta != 0
-        found: ndarray = kernel(x, self.x[used], self.gamma) @ self.beta[used] + self.b
-        return found
+        margin: ndarray = kernel(x, self.x[used], self.gamma) @ self.beta[used] + self.b
+        return margin
 
     def decide(self, x: Float[ndarray, "m d"]) -> Float[ndarray, "m 2"]:
         f = self.margin(x)
@@ -140,7 +140,7 @@ class SVMachine:
         """
         sign = 2 * y - 1
         slope = -sign * (sign * self.margin(x) < 1) / len(x)
-        free = _free(self.beta, self.cost)
+        free = _free(self.beta, self.C)
         s = self.x[free]
         right = np.concatenate([[slope.sum()], kernel(s, x, self.gamma) @ slope])
         u = np.linalg.lstsq(_bordered(kernel(s, s, self.gamma)), right)[0][1:]
@@ -149,9 +149,9 @@ class SVMachine:
         there, weight = np.concatenate([x, s]), np.concatenate([slope, -u])
         used = self.beta != 0
         mine = self.x[rows]
-        found: ndarray = self.beta[rows, None] * self._spread(mine, there, weight)
-        found += pull[rows, None] * self._spread(mine, self.x[used], self.beta[used])
-        return found
+        gradient: ndarray = self.beta[rows, None] * self._spread(mine, there, weight)
+        gradient += pull[rows, None] * self._spread(mine, self.x[used], self.beta[used])
+        return gradient
 
     def _spread(
         self, at: Float[ndarray, "q d"], there: Float[ndarray, "m d"], weight: Float[ndarray, " m"]
@@ -160,8 +160,8 @@ class SVMachine:
         if self.gamma is None:
             return np.broadcast_to(weight @ there, at.shape)
         near = kernel(at, there, self.gamma) * weight
-        found: ndarray = 2 * self.gamma * (near @ there - near.sum(1)[:, None] * at)
-        return found
+        gradient: ndarray = 2 * self.gamma * (near @ there - near.sum(1)[:, None] * at)
+        return gradient
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Smooth:
     f - (+-1)). The machine of two classes has two columns and the same decisions as scikit-learn's, which has one."""
 
     kind: str = "logistic"
-    cost: float = 1.0
+    C: float = 1.0
     tol: float = 1e-6
 
     def fit(self, x: Float[ndarray, "n d"], y: Int[ndarray, " n"], k: int) -> SmoothMachine:
@@ -178,14 +178,14 @@ class Smooth:
         if self.kind == "ridge":
             mean, target = x.mean(0), 2.0 * np.eye(k)[y] - 1
             z = x - mean
-            w = np.linalg.solve(z.T @ z + np.eye(x.shape[1]) / self.cost, z.T @ target)
+            w = np.linalg.solve(z.T @ z + np.eye(x.shape[1]) / self.C, z.T @ target)
             return SmoothMachine(x, y, w, target.mean(0) - mean @ w, self)
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-        seen = np.unique(y)
-        if len(seen) < k:
-            raise ToadstoneError(f"train has rows of {len(seen)} classes but names {k}: leave the others out.")
-        machine = LogisticRegression(C=self.cost, tol=self.tol, max_iter=10000).fit(x, y)
+        present = np.unique(y)
+        if len(present) < k:
+            raise ToadstoneError(f"train has rows of {len(present)} classes but names {k}: leave the others out.")
+        machine = LogisticRegression(C=self.C, tol=self.tol, max_iter=10000).fit(x, y)
         w, b = machine.coef_.T, machine.intercept_
         if k == 2:
             w, b = np.concatenate([-w, w], 1) / 2, np.concatenate([-b, b]) / 2
@@ -203,8 +203,8 @@ class SmoothMachine:
     learner: Smooth
 
     def decide(self, x: Float[ndarray, "m d"]) -> Float[ndarray, "m k"]:
-        found: ndarray = x @ self.w + self.b
-        return found
+        decisions: ndarray = x @ self.w + self.b
+        return decisions
 
     def loss(self, x: Float[ndarray, "m d"], y: Int[ndarray, " m"]) -> float:
         """The mean cross-entropy, of ridge too: its squares rise with rows that are right by too much."""
@@ -214,8 +214,8 @@ class SmoothMachine:
     def _slope(self, x: Float[ndarray, "m d"], y: Int[ndarray, " m"]) -> Float[ndarray, "m k"]:
         """That of the loss that the learner minimises."""
         f, one = self.decide(x), np.eye(len(self.b))[y]
-        found: ndarray = f - (2 * one - 1) if self.learner.kind == "ridge" else softmax(f, 1) - one
-        return found
+        slope: ndarray = f - (2 * one - 1) if self.learner.kind == "ridge" else softmax(f, 1) - one
+        return slope
 
     def gradient(
         self, rows: Int[ndarray, " q"], x: Float[ndarray, "m d"], y: Int[ndarray, " m"]
@@ -226,12 +226,12 @@ class SmoothMachine:
         """
         d, k = self.w.shape
         # two columns hold the same machine as one: the penalty counts half
-        cost = self.learner.cost / 2 if k == 2 and self.learner.kind == "logistic" else self.learner.cost
+        weight = self.learner.C / 2 if k == 2 and self.learner.kind == "logistic" else self.learner.C
         curve = self._curvature(self.x)
 
         def hessian(flat: Float[ndarray, " p"]) -> Float[ndarray, " p"]:
             v = flat.reshape(d + 1, k)
-            inner = cost * curve(self.x @ v[:d] + v[d])
+            inner = weight * curve(self.x @ v[:d] + v[d])
             return np.concatenate([self.x.T @ inner + v[:d], inner.sum(0, keepdims=True)]).ravel()
 
         slope = (softmax(self.decide(x), 1) - np.eye(k)[y]) / len(x)
@@ -243,8 +243,8 @@ class SmoothMachine:
         u = flat.reshape(d + 1, k)
         mine = self.x[rows]
         pull = mine @ u[:d] + u[d]
-        found: ndarray = self._slope(mine, self.y[rows]) @ u[:d].T + self._curvature(mine)(pull) @ self.w.T
-        return -cost * found
+        gradient: ndarray = self._slope(mine, self.y[rows]) @ u[:d].T + self._curvature(mine)(pull) @ self.w.T
+        return -weight * gradient
 
     def _curvature(self, x: Float[ndarray, "n d"]) -> Callable[[ndarray], ndarray]:
         """The loss's second derivative by the decisions of rows ``x``, as a map of (n, k) directions."""

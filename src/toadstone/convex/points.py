@@ -58,11 +58,11 @@ class Game:
 @checked
 @dataclass(frozen=True)
 class Plan:
-    """How attack points are looked for: ``points`` of them, ``starts`` draws of training rows (of class ``source`` or
+    """How attack points are looked for: ``count`` of them, ``starts`` draws of training rows (of class ``source`` or
     any) with a false label (``label`` or any) to start from, ``steps`` uphill; all at once when ``joint``, else one
     after the other."""
 
-    points: Count
+    count: Count
     starts: Count
     steps: Count
     joint: bool
@@ -75,15 +75,15 @@ def search(
 ) -> tuple[Float[ndarray, "q d"], Int[ndarray, " q"]]:
     """Attack points and their labels: the best of several starts, moved uphill."""
     clean = game.x, game.y
-    found, labels = np.zeros((0, game.x.shape[1])), np.zeros(0, int)
-    group = plan.points if plan.joint else 1
-    while len(found) < plan.points:
+    points, labels = np.zeros((0, game.x.shape[1])), np.zeros(0, int)
+    group = plan.count if plan.joint else 1
+    while len(points) < plan.count:
         tries = [_start(*clean, group, plan, game.classes, draw) for _ in range(plan.starts)]
         start, false = max(tries, key=lambda t: game.play(*t)[0])
         moved, _ = game.ascend(start, false, box, plan.steps)
-        found, labels = np.concatenate([found, moved]), np.concatenate([labels, false])
+        points, labels = np.concatenate([points, moved]), np.concatenate([labels, false])
         game = game.with_points(moved, false)
-    return found, labels
+    return points, labels
 
 
 def _start(  # noqa: PLR0913, PLR0917
@@ -101,14 +101,14 @@ def _start(  # noqa: PLR0913, PLR0917
     return x[rows], (y[rows] + draw.integers(1, classes, count)) % classes
 
 
-def plan_of(points: int, search: tuple[int, int, bool], label: int | None, wanted: tuple[int, int] | None) -> Plan:
-    """The plan of ``points`` points; ``search`` is starts, steps, joint. Points that shall make class source be taken
+def plan_of(count: int, search: tuple[int, int, bool], label: int | None, wanted: tuple[int, int] | None) -> Plan:
+    """The plan of ``count`` points; ``search`` is starts, steps, joint. Points that shall make class source be taken
     for class target start from rows of source and, unless told otherwise, claim target."""
     if wanted is None:
-        return Plan(points, *search, label)
+        return Plan(count, *search, label)
     if label == wanted[0]:
         raise ToadstoneError("label must be another class than the source in wanted.")
-    return Plan(points, *search, wanted[1] if label is None else label, wanted[0])
+    return Plan(count, *search, wanted[1] if label is None else label, wanted[0])
 
 
 def game_of(train: Data, valid: Data, learner: Learner, wanted: tuple[int, int] | None) -> Game:

@@ -43,10 +43,10 @@ def refits(task: Task, make: Callable[[], Any]) -> tuple[Integer[ndarray, " q"],
 
     def judged(rows: ndarray) -> ndarray:
         try:
-            found: ndarray = make().fit(task.x[rows], task.y[rows]).predict(task.x[task.quiz])
+            classes: ndarray = make().fit(task.x[rows], task.y[rows]).predict(task.x[task.quiz])
         except (ValueError, TypeError) as error:
             raise ToadstoneError(f"learner cannot be fitted to these rows ({error}): choose another.") from error
-        return found
+        return classes
 
     after = [judged(np.append(task.base, c)) for c in task.candidates]
     return judged(task.base), np.array(after, int).reshape(len(after), len(task.quiz))
@@ -99,10 +99,7 @@ def naive_bayes(
     return before.argmax(1), after.argmax(2)
 
 
-def logistic(
-    task: Task,
-    C: float = 1.0,  # noqa: N803 (scikit-learn's name)
-) -> tuple[Integer[ndarray, " q"], Integer[ndarray, "c q"]]:
+def logistic(task: Task, C: float = 1.0) -> tuple[Integer[ndarray, " q"], Integer[ndarray, "c q"]]:
     """LogisticRegression of two classes: Newton's method over the kernel, from the solution without the candidate."""
     b, c = len(task.base), len(task.candidates)
     base, quiz, added = (task.x[rows] for rows in (task.base, task.quiz, task.candidates))
@@ -142,12 +139,12 @@ def _newton(
         step[:, :m, :m] = np.eye(m) + w[:, :, None] * kernel
         step[:, :m, m] = w
         right = np.hstack([pull + w * f, np.zeros((len(t), 1))])
-        found = np.linalg.solve(step, right[:, :, None])[:, :, 0]
+        end = np.linalg.solve(step, right[:, :, None])[:, :, 0]
         old = _objective(kernel, t, scale, a, b)
         size = np.ones(len(t))
         for _ in range(30):
-            new_a = a + size[:, None] * (found[:, :m] - a)
-            new_b = b + size * (found[:, m] - b)
+            new_a = a + size[:, None] * (end[:, :m] - a)
+            new_b = b + size * (end[:, m] - b)
             worse = _objective(kernel, t, scale, new_a, new_b) > old + 1e-12 * np.abs(old)
             if not worse.any():
                 break
@@ -188,17 +185,17 @@ def _called_spam(
     """Is each quiz message spam, if a word's score is ``with_it`` where the candidate holds it, else ``without``?"""
     one, other = evidence(without), evidence(with_it)
     heard, log_f, log_rest = (one @ quiz)[:, None] + added @ ((other - one)[:, :, None] * quiz)
-    found = (fisher(heard, log_f, log_rest) > 0.5).astype(int)
+    spam = (fisher(heard, log_f, log_rest) > 0.5).astype(int)
     for q in np.flatnonzero((heard > MOST + 0.5).any(0)):  # the farthest words alone count there
         rows, words = np.flatnonzero(heard[:, q] > MOST + 0.5), np.flatnonzero(quiz[:, q])
         f = np.where(added[np.ix_(rows, words)] > 0, with_it[words], without[words])
-        found[rows, q] = spamminess(f) > 0.5
-    return found
+        spam[rows, q] = spamminess(f) > 0.5
+    return spam
 
 
 def _inner(a: Any, b: Any) -> Float[ndarray, "a b"]:
-    found = a @ b.T
-    return np.asarray(found.toarray() if issparse(found) else found, float)
+    products = a @ b.T
+    return np.asarray(products.toarray() if issparse(products) else products, float)
 
 
 def _squares(a: Any) -> Float[ndarray, " n"]:

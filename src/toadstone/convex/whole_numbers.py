@@ -11,8 +11,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from toadstone.convex.feasible import Feasible
 from toadstone.errors import ToadstoneError
+from toadstone.fields import NonNegative, checked
 
 
+@checked
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WholeFeasible(Feasible):
     """The whole numbers from 0 to ``most`` within sphere and slab.
@@ -27,18 +29,18 @@ class WholeFeasible(Feasible):
     relaxation leaves few of them fractions.
 
     - ``most``: (d,), the largest count of each column.
-    - ``gap``: the search ends when it is within this share of the best, at least 0.
+    - ``gap``: the search ends when it is within this share of the best.
 
     Raises ToadstoneError where no point is left, and when the solver gives up.
     """
 
     most: Int[ndarray, " d"]
-    gap: float = 0.01
+    gap: NonNegative = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.most.min() < 0 or not self.gap >= 0:
-            raise ToadstoneError("most and gap must be at least 0.")
+        if self.most.min() < 0:
+            raise ToadstoneError("most must be at least 0 in every column.")
 
     def contains(self, x: Real[ndarray, "n d"]) -> Bool[ndarray, " n"]:
         """Which rows are in the set."""
@@ -55,16 +57,16 @@ class WholeFeasible(Feasible):
         spare = self.radius**2 - float(self.centre @ self.centre)
         middle = float(self.centre @ self.direction)
         rows = np.stack([2 * k - 1 - 2 * self.centre[column], self.direction[column]])
-        held = LinearConstraint(rows, [-np.inf, middle - self.width], [spare, middle + self.width])
-        found = milp(
+        limits = LinearConstraint(rows, [-np.inf, middle - self.width], [spare, middle + self.width])
+        solution = milp(
             -w[column],
             integrality=np.ones(len(column)),
             bounds=Bounds(0, 1),
-            constraints=held,
+            constraints=limits,
             options={"mip_rel_gap": self.gap, "time_limit": 60.0},
         )
-        if found.status == 2:
+        if solution.status == 2:
             raise ToadstoneError("No whole numbers are within sphere and slab: use a higher quantile.")
-        if found.status != 0:
-            raise ToadstoneError(f"The integer program was not solved ({found.message}): use a larger gap.")
-        return np.bincount(column, np.rint(found.x), len(w)).astype(np.float64), -float(found.mip_dual_bound)
+        if solution.status != 0:
+            raise ToadstoneError(f"The integer program was not solved ({solution.message}): use a larger gap.")
+        return np.bincount(column, np.rint(solution.x), len(w)).astype(np.float64), -float(solution.mip_dual_bound)

@@ -10,6 +10,19 @@ from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell, value_of
 
 KINDS = ("detectors", "inspectors", "repairs", "monitors")
 _OLD_NAME = "bezoar"  # the key of the library's version in records made before version 0.2
+# name -> {field as it was: field as it is}
+_FIELDS = {
+    "alfa": {"c": "C"},
+    "alfa-tilt": {"c": "C"},
+    "back-gradient": {"points": "count"},
+    "bullseye-polytope": {"poisons": "count"},
+    "convex-polytope": {"poisons": "count"},
+    "correlated-clusters": {"c": "C"},
+    "feature-collision": {"poisons": "count", "lr": "step_size"},
+    "label-flips": {"which": "variant"},
+    "optimal-points": {"points": "count"},
+}
+_UNIT_LR = ("bullseye-polytope", "convex-polytope")  # whose lr was a share of the pixels' range, and is grey levels
 
 
 class OldFormatWarning(UserWarning):
@@ -24,13 +37,48 @@ def warn(what: str) -> None:
 
 
 def is_old_spec(spec: Mapping[str, Any]) -> bool:
-    """Whether a spec sorts its defenses by kind, or is of a federated run with a key of its own."""
+    """Whether a spec sorts its defenses by kind, is of a federated run with a key of its own, or has a field by a name
+    that it had."""
+    return _is_old_form(spec) or new_fields(spec) != spec
+
+
+def _is_old_form(spec: Mapping[str, Any]) -> bool:
     experiment = spec.get("experiment")
     return "federated" in spec or (isinstance(experiment, Mapping) and any(kind in experiment for kind in KINDS))
 
 
+def new_fields(spec: Any) -> Any:
+    """The same JSON with the fields of every object in it under the names, and in the units, that they have now.
+
+    >>> new_fields({"name": "convex-polytope", "poisons": 5, "lr": 0.04})
+    {'name': 'convex-polytope', 'count': 5, 'lr': 10.2}
+    """
+    if isinstance(spec, list):
+        return [new_fields(value) for value in spec]
+    if not isinstance(spec, Mapping):
+        return spec
+    name = spec.get("name")
+    names = _FIELDS.get(name, {}) if isinstance(name, str) else {}
+    fields = {names.get(key, key): new_fields(value) for key, value in spec.items()}
+    if name in _UNIT_LR and "poisons" in spec and "lr" in spec:
+        fields["lr"] = float(f"{255 * spec['lr']:.12g}")
+    return fields
+
+
+def opened(spec: Any, what: str) -> Any:
+    """The spec of an object with today's fields; where it has older ones, ``what`` begins the note that says so."""
+    new = new_fields(spec)
+    if new != spec:
+        warn(what)
+    return new
+
+
 def new_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The same spec with one list of defenses, and with every kind of run under "experiment"."""
+    """The same spec with one list of defenses, every kind of run under "experiment", and the fields' names of now."""
+    return new_fields(_new_form(spec) if _is_old_form(spec) else spec)
+
+
+def _new_form(spec: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in spec.items() if key not in ("experiment", "federated", "seed")}
     if "federated" in spec:
         settings, seed = {"name": "federated", **spec["federated"]}, spec.get("seed", 0)

@@ -153,6 +153,8 @@ def _of(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
     if version < Record.version:
         return old_record(info, arrays)
     told = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}
+    if "spec" in told:
+        told["spec"] = old.new_fields(told["spec"])
     return Record(told, tuple(map(Cell.read, info["cells"])), arrays, dict(info["series"]))
 
 
@@ -169,7 +171,10 @@ def old_record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record
 
 
 def _warn_of_old(*infos: Mapping[str, Any]) -> None:
-    if any("version" not in info for info in infos):  # not inside `reading`, which silences decoders
+    specs = [info.get("spec") for info in infos]
+    if (
+        any("version" not in info for info in infos) or old.new_fields(specs) != specs
+    ):  # not inside `reading`, which silences decoders
         old.warn("The record")
 
 

@@ -43,8 +43,8 @@ class IID:
 class Dirichlet:
     """Each class's rows are dealt in shares p ~ Dirichlet(alpha, ..., alpha), drawn anew for each class.
 
-    A small ``alpha`` gives a client few classes and unlike numbers of rows, a large one nears IID. A client who is
-    left without a row gets one of whoever has most.
+    A small ``alpha`` gives each client few classes, and clients very different numbers of rows; a large one comes close
+    to IID. A client who is left without a row gets one from the client with the most.
 
     - ``alpha``: above 0.
 

@@ -75,24 +75,24 @@ class State:
         path = folder / "rounds.npz"
         if not path.exists():
             return None
-        found = read_npz(path)
-        need(found, path, "weights", "memory", "remembered", "records", "run")
-        if str(found["run"]) != name:
+        arrays = read_npz(path)
+        need(arrays, path, "weights", "memory", "remembered", "records", "run")
+        if str(arrays["run"]) != name:
             raise ToadstoneError(
                 f"folder {folder} holds a run of other settings, seed or data: give a folder of its own."
             )
-        for array in found.values():
+        for array in arrays.values():
             array.flags.writeable = False
-        memory = dict(zip(found["remembered"].tolist(), found["memory"], strict=True))
-        records = [_record(each) for each in json.loads(str(found["records"]))]
-        return State(found["weights"], found.get("previous"), found.get("before"), memory, records)
+        memory = dict(zip(arrays["remembered"].tolist(), arrays["memory"], strict=True))
+        records = [_record(each) for each in json.loads(str(arrays["records"]))]
+        return State(arrays["weights"], arrays.get("previous"), arrays.get("before"), memory, records)
 
 
 def _record(values: dict[str, object]) -> RoundRecord:
-    for one in fields(RoundRecord):
-        value = values[one.name]
+    for each in fields(RoundRecord):
+        value = values[each.name]
         if isinstance(value, list):
-            values[one.name] = tuple(value)
+            values[each.name] = tuple(value)
         elif isinstance(value, dict):
-            values[one.name] = Rate(**value)
+            values[each.name] = Rate(**value)
     return RoundRecord(**values)  # type: ignore[arg-type]

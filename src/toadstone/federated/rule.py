@@ -3,6 +3,7 @@ the weights that it gives them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, final
@@ -11,12 +12,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
 
-from toadstone.errors import RefusedError, ToadstoneError
+from toadstone.errors import NotApplicableError, RefusedError, ToadstoneError
 from toadstone.federated.views import Aggregate, ServerView
 from toadstone.maths.gram import gram, inner, squared_distances, squared_lengths
 
 ALONE = ServerView()  # a server that knows the updates and nothing else
 _LARGEST = 1e36  # a squared length that single precision still holds, with room for rounding
+_FROM_ROWS = {"own", "judge"}  # parts of the view that the server makes of rows of its own
 _REQUIRED = {
     "own": "an update from rows of the server's own: set some aside",
     "judge": "rows of the server's own to try models on: set some aside",
@@ -114,8 +116,8 @@ class Rule:
       and nothing is computed twice.
     - ``requires``: fields of the view without which the rule cannot work; ``previous`` may be None, but must fit.
 
-    Calling it raises ToadstoneError when the view lacks what the rule requires or ``f`` is too large, RefusedError
-    when no row is left, and what the rule raises.
+    Calling it raises ToadstoneError when the view lacks what the rule requires (NotApplicableError where that is made
+    of the server's rows) or ``f`` is too large, RefusedError when no row is left, and what the rule raises.
 
     >>> @dataclass(frozen=True)
     ... class Shortest(Rule):
@@ -139,6 +141,11 @@ class Rule:
         """Whether the view must hold what the clients sent in all rounds."""
         return "memory" in self.requires
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Words of needs.py: the server's rows, where the view must hold what is made of them."""
+        return ("server's rows",) if set(self.requires) & _FROM_ROWS else ()
+
     @final
     def __call__(self, updates: Float[ndarray, "N d"], *, view: ServerView = ALONE) -> Aggregate:
         self._check_view(updates, view)
@@ -147,8 +154,8 @@ class Rule:
         good = usable(squares)
         f = still_malicious(getattr(self, "f", 0), good, *self.tolerates)
         rows = Round(updates, good, f, view, squares, products)
-        found = self.aggregate(rows)
-        return Aggregate(found.update, rows.spread_out(np.asarray(found.weights, np.float64)))
+        aggregate = self.aggregate(rows)
+        return Aggregate(aggregate.update, rows.spread_out(np.asarray(aggregate.weights, np.float64)))
 
     def weights(self, rows: Round) -> Float[ndarray, " n"]:
         """What each row is multiplied with before all are added up."""
@@ -165,7 +172,8 @@ class Rule:
                 if known is not None and (known.shape != updates.shape[1:] or not np.isfinite(known).all()):
                     raise ToadstoneError(f"view.previous must be {updates.shape[1]} finite numbers, as an update is.")
             elif known is None or (isinstance(known, ndarray) and len(known) != len(updates)):
-                raise ToadstoneError(f"{type(self).__name__} needs view.{word}, {_REQUIRED[word]}.")
+                error = NotApplicableError if word in _FROM_ROWS else ToadstoneError
+                raise error(f"{type(self).__name__} needs view.{word}, {_REQUIRED[word]}.")
 
 
 def usable(squares: Float64[ndarray, " N"]) -> Bool[ndarray, " N"]:
@@ -187,15 +195,22 @@ def still_malicious(f: int, good: Bool[ndarray, " N"], times: int, plus: int) ->
 
     Raises ToadstoneError unless n >= times f + plus, before and after those rows are gone.
     """
-    n, kept = len(good), int(good.sum())
-    rest = max(f - (n - kept), 0)
-    for bad, count, kind in ((f, n, "updates"), (rest, kept, "finite updates")):
+    n, finite = len(good), int(good.sum())
+    rest = max(f - (n - finite), 0)
+    for bad, count, kind in ((f, n, "updates"), (rest, finite, "finite updates")):
         if count < times * bad + plus:
             raise ToadstoneError(
                 f"f={bad} malicious ones of n={count} {kind} are too many for this rule, which needs "
                 f"n >= {times}f + {plus} = {times * bad + plus}: lower f or let more clients take part."
             )
     return rest
+
+
+def nested(rule: object) -> Iterator[object]:
+    """The rule, then the one that it hands its rows to, as ARC does, and so on."""
+    while rule is not None:
+        yield rule
+        rule = getattr(rule, "rule", None)
 
 
 def one_hot(at: int, n: int) -> Float64[ndarray, " n"]:
@@ -205,15 +220,3 @@ def one_hot(at: int, n: int) -> Float64[ndarray, " n"]:
     array([0., 1., 0.])
     """
     return np.eye(1, n, at)[0]
-
-
-def check_count(value: int, name: str, least: int = 0) -> None:
-    """ToadstoneError unless ``value`` is a whole number >= ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ToadstoneError(f"{name} must be a whole number >= {least}, not {value}.")
-
-
-def check_rule(rule: object) -> None:
-    """ToadstoneError unless ``rule`` can be called."""
-    if not callable(rule):
-        raise ToadstoneError(f"rule must be an aggregator such as CoordinateMedian(), not {rule!r}.")

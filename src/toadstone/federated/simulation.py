@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
+from toadstone import needs
 from toadstone.core import Data, Goal, Rate
 from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.federated.clients import LocalTraining
 from toadstone.federated.rounds import RoundRecord, State
-from toadstone.federated.rule import Round, Rule
+from toadstone.federated.rule import Round, Rule, nested
 from toadstone.federated.views import Aggregate, Aggregator, AttackerView, ServerView
 from toadstone.models.cache import digest_rows
 from toadstone.models.encode import fit_encode
@@ -65,18 +66,20 @@ class Simulation:
             settings.momentum,
             settings.weight_decay,
         )
-        self.server, self.parts = _dealt(settings, train, seed)
         self.rule: Aggregator = settings.aggregator or _Mean(settings.weighted)
+        for rule in nested(self.rule):
+            needs.check(getattr(rule, "needs", ()), {"server_rows": settings.server_rows})
+        self.server, self.parts = _shares(settings, train, seed)
         self.output = self.local.output
-        self.remembers = bool(getattr(self.rule, "remembers", False))
+        self.remembers = any(getattr(rule, "remembers", False) for rule in nested(self.rule))
         if self.remembers and self.output is None:
             raise ToadstoneError(f"net {type(self.design).__name__} has no last linear layer for the rule to remember.")
         self.goal: Goal | None = None
         if settings.attack is not None:
-            held = np.concatenate(self.parts[: settings.malicious])
-            self.goal = settings.attack.goal(train.take(held))
+            rows = np.concatenate(self.parts[: settings.malicious])
+            self.goal = settings.attack.goal(train.take(rows))
         self.name = _name(settings, seed, train, test) if folder else ""
-        self.state = (State.load(folder, self.name) if folder else None) or State(_locked(self._start()))
+        self.state = (State.load(folder, self.name) if folder else None) or State(_read_only(self._start()))
 
     def __iter__(self) -> Iterator[RoundRecord]:
         for number in range(self.settings.rounds):
@@ -102,18 +105,18 @@ class Simulation:
 
     def _play(self, number: int) -> None:
         began, s, state = time.perf_counter(), self.settings, self.state
-        clients, attacking = self._drawn(number)
-        updates = self._sent(number, clients, attacking)
-        memory = self._remembered(clients, updates) if self.remembers else {}
-        aggregate, refused = self._aggregated(number, clients, updates, memory)
+        clients, attacking = self._sample(number)
+        updates = self._updates(number, clients, attacking)
+        memory = self._memory(clients, updates) if self.remembers else {}
+        aggregate, refused = self._aggregate(number, clients, updates, memory)
         state.memory.update(memory)
         if (clients < s.malicious).any():
             state.before = state.weights
         if refused is None:
-            state.previous = _locked(aggregate.update)
-            state.weights = _locked(state.weights + np.float32(s.sampled / s.gamma) * aggregate.update)
-        norms, cosines = _compared(updates, aggregate.update)
-        right, success = self._measured()
+            state.previous = _read_only(aggregate.update)
+            state.weights = _read_only(state.weights + np.float32(s.sampled / s.gamma) * aggregate.update)
+        norms, cosines = _norms_and_cosines(updates, aggregate.update)
+        right, success = self._rates()
         record = RoundRecord(
             number=number,
             clients=tuple(clients.tolist()),
@@ -124,21 +127,21 @@ class Simulation:
             refused=refused,
             gamma=s.gamma,
             f=int(attacking.sum()),
-            told=_told(s.aggregator),
+            told=_f_of(s.aggregator),
             accuracy=right,
             success=success,
             seconds=time.perf_counter() - began,
         )
         state.records.append(record)
 
-    def _measured(self) -> tuple[Rate | None, Rate | None]:
+    def _rates(self) -> tuple[Rate | None, Rate | None]:
         """Accuracy and the attacker's success on the test rows."""
         if self.test is None:
             return None, None
         model = self.model()
         return accuracy(model, self.test), None if self.goal is None else self.goal.success(model, self.test)
 
-    def _drawn(self, number: int) -> tuple[Int[ndarray, " m"], Bool[ndarray, " m"]]:
+    def _sample(self, number: int) -> tuple[Int[ndarray, " m"], Bool[ndarray, " m"]]:
         """The clients of the round, and which of them attack."""
         s, draw = self.settings, np.random.default_rng(child(self.seed, "sample", str(number)))
         if s.attack_rounds is None:
@@ -150,25 +153,27 @@ class Simulation:
         clients = draw.permutation(np.concatenate([np.arange(s.malicious), others]))
         return clients, clients < s.malicious
 
-    def _sent(self, number: int, clients: Int[ndarray, " m"], attacking: Bool[ndarray, " m"]) -> Float[ndarray, "m d"]:
+    def _updates(
+        self, number: int, clients: Int[ndarray, " m"], attacking: Bool[ndarray, " m"]
+    ) -> Float[ndarray, "m d"]:
         """The updates of a round: honest ones, and the attack's in the place of malicious ones."""
         data = [self.train.take(self.parts[i]) for i in clients]
         seeds = [child(self.seed, "client", str(number), str(i)) for i in clients]
         updates = self.local.updates(self.state.weights, data, seeds=seeds)
         attack = self.settings.attack
         if attack is None or not attacking.any():
-            return _locked(updates)
+            return _read_only(updates)
         view = AttackerView(
             number=number,
             seed=child(self.seed, "attack", str(number)),
-            weights=_locked(self.state.weights),
+            weights=_read_only(self.state.weights),
             before=self.state.before,
             data=tuple(part for part, bad in zip(data, attacking, strict=True) if bad),
-            own=_locked(updates[attacking]),
+            own=_read_only(updates[attacking]),
             total=len(clients),
             gamma=self.settings.gamma,
             local=self.local,
-            benign=_locked(updates[~attacking]) if attack.omniscient else None,
+            benign=_read_only(updates[~attacking]) if attack.omniscient else None,
             aggregator=self.rule if attack.omniscient else None,
         )
         sent = np.asarray(attack.send(view))
@@ -179,9 +184,9 @@ class Simulation:
             )
         with np.errstate(over="ignore"):
             updates[attacking] = sent
-        return _locked(updates)
+        return _read_only(updates)
 
-    def _aggregated(
+    def _aggregate(
         self, number: int, clients: Int[ndarray, " m"], updates: Float[ndarray, "m d"], memory: dict[int, ndarray]
     ) -> tuple[Aggregate, str | None]:
         """What the rule makes of the round, and why it refused to if it did."""
@@ -200,25 +205,25 @@ class Simulation:
         )
         nothing = Aggregate(np.zeros_like(weights), np.zeros(len(updates)))
         try:
-            made = self.rule(updates, view=view)
+            aggregate = self.rule(updates, view=view)
         except ToadstoneError as error:
             if not isinstance(error, RefusedError) and np.isfinite(updates).all():
                 raise  # no attacker's doing: the rule does not suit the round
             return nothing, str(error)
-        if not np.isfinite(made.update).all():
+        if not np.isfinite(aggregate.update).all():
             return nothing, f"aggregator {type(self.rule).__name__} returned an update that is not finite."
-        return Aggregate(made.update.astype(np.float32), made.weights), None
+        return Aggregate(aggregate.update.astype(np.float32), aggregate.weights), None
 
-    def _remembered(self, clients: Int[ndarray, " m"], updates: Float[ndarray, "m d"]) -> dict[int, ndarray]:
+    def _memory(self, clients: Int[ndarray, " m"], updates: Float[ndarray, "m d"]) -> dict[int, ndarray]:
         """The sums of the output layer's updates of these clients, this round included."""
-        found = {}
+        memory = {}
         for client, update in zip(clients.tolist(), updates[:, self.output], strict=True):
-            known = self.state.memory.get(client, np.zeros_like(update))
-            found[client] = known + update if np.isfinite(update).all() else known
-        return found
+            before = self.state.memory.get(client, np.zeros_like(update))
+            memory[client] = before + update if np.isfinite(update).all() else before
+        return memory
 
 
-def _dealt(s: Federated, train: Data, seed: int) -> tuple[Data | None, list[Int[ndarray, " r"]]]:
+def _shares(s: Federated, train: Data, seed: int) -> tuple[Data | None, list[Int[ndarray, " r"]]]:
     """The server's rows, and the row numbers of each client."""
     if s.server_rows >= len(train):
         raise ToadstoneError(f"server_rows is {s.server_rows} of {len(train)} rows: leave some for the clients.")
@@ -232,34 +237,33 @@ def _dealt(s: Federated, train: Data, seed: int) -> tuple[Data | None, list[Int[
 
 def _name(settings: Federated, seed: int, train: Data, test: Data | None) -> str:
     """A name for the run, by all that decides its numbers."""
-    found = hashlib.sha256(repr((settings, seed)).encode())
+    digest = hashlib.sha256(repr((settings, seed)).encode())
     for data in (train, test):
         if data is not None:
-            found.update(digest_rows(data.x).encode() + data.y.tobytes() + repr(data.classes).encode())
-    return found.hexdigest()
+            digest.update(digest_rows(data.x).encode() + data.y.tobytes() + repr(data.classes).encode())
+    return digest.hexdigest()
 
 
-def _locked(array: ndarray) -> ndarray:
+def _read_only(array: ndarray) -> ndarray:
     """A view that nobody can write through."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
-def _compared(
+def _norms_and_cosines(
     updates: Float[ndarray, "n d"], update: Float[ndarray, " d"]
 ) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
     """The length of each row and its cosine to ``update``; None where that is not a finite number."""
     wide = update.astype(np.float64)
     with np.errstate(all="ignore"):
-        found = np.array([(row @ row, row @ wide) for row in (each.astype(np.float64) for each in updates)])
-        lengths = np.sqrt(found[:, 0])
-        cosines = found[:, 1] / (lengths * np.linalg.norm(wide))
+        products = np.array([(row @ row, row @ wide) for row in (each.astype(np.float64) for each in updates)])
+        lengths = np.sqrt(products[:, 0])
+        cosines = products[:, 1] / (lengths * np.linalg.norm(wide))
     norms, angles = ([float(v) if np.isfinite(v) else None for v in values] for values in (lengths, cosines))
     return tuple(norms), tuple(angles)
 
 
-def _told(rule: object) -> int | None:
+def _f_of(rule: object) -> int | None:
     """The number of malicious clients that a rule, or the rule inside it, is given."""
-    found = getattr(rule, "f", None)
-    return found if found is not None or rule is None else _told(getattr(rule, "rule", None))
+    return next((f for each in nested(rule) if (f := getattr(each, "f", None)) is not None), None)

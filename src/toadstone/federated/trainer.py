@@ -7,16 +7,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
-
-from annotated_types import Ge, Lt
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
 from toadstone.federated.partitions import IID, Partition
 from toadstone.federated.simulation import Simulation
 from toadstone.federated.views import Aggregator, ClientAttack
-from toadstone.fields import Count, Fraction, NonNegative, Positive, Whole
+from toadstone.fields import Count, Fraction, NonNegative, Positive, Remainder, Whole
 from toadstone.models.nets import Net
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
@@ -70,7 +67,7 @@ class Federated:
     epochs: Count = 1
     batch_size: Count = 20
     lr: Positive = 0.1
-    momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
+    momentum: Remainder = 0.0
     weight_decay: NonNegative = 0.0
     server_rows: Whole = 0
 

@@ -55,5 +55,5 @@ class HigherError:
         """The mean squared error over the clean one; ToadstoneError for a model that predicts no numbers."""
         if not isinstance(model, Regressor):
             raise ToadstoneError(f"model {type(model).__name__} has no predict(x): a regression model is needed here.")
-        found = Spread.of(((model.predict(test.x) - test.y) ** 2 / self.clean_error).tolist())
-        return Rate(found.mean, found.low, found.high, found.n)
+        ratio = Spread.of(((model.predict(test.x) - test.y) ** 2 / self.clean_error).tolist())
+        return Rate(ratio.mean, ratio.low, ratio.high, ratio.n)

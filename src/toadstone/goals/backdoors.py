@@ -49,12 +49,12 @@ class BackdoorGoal:
         """The numbers of the rows of ``test`` that the attack addresses, sorted."""
         _check_classes(test, self.target, self.source)
         if self.source is not None:
-            found = np.flatnonzero(test.y == self.source)
+            rows = np.flatnonzero(test.y == self.source)
         else:
-            found = np.arange(len(test)) if self.target is None else np.flatnonzero(test.y != self.target)
-        if not len(found):
+            rows = np.arange(len(test)) if self.target is None else np.flatnonzero(test.y != self.target)
+        if not len(rows):
             raise ToadstoneError(f"The data has no row of {self._addressed()}: give rows that the attack addresses.")
-        return found
+        return rows
 
     def _addressed(self) -> str:
         return f"another class than {self.target}" if self.source is None else f"class {self.source}"
@@ -101,10 +101,10 @@ class SemanticGoal:
         """The numbers of the rows of ``test`` that the attack addresses, sorted."""
         _check_classes(test, self.target, self.source)
         addressed = test.y != self.target if self.source is None else test.y == self.source
-        found = np.flatnonzero(self.feature(test) & addressed)
-        if not len(found):
+        rows = np.flatnonzero(self.feature(test) & addressed)
+        if not len(rows):
             raise ToadstoneError(f"No row that is addressed carries the feature {self.feature}: give rows that do.")
-        return found
+        return rows
 
     def trials(self, test: Data) -> Data:
         """The addressed rows, labelled with the class wanted."""
@@ -121,19 +121,19 @@ class SemanticGoal:
 class TargetedGoal:
     """Certain images, which the attacker knows but does not touch, are given the label that the attacker chose.
 
-    - ``images``: at least one, (h, w) or (h, w, c) whole numbers 0..255, all of one shape.
+    - ``images``: (h, w) or (h, w, c) whole numbers 0..255, all of one shape.
     - ``target``: the class wanted for all of them, 0..k-1.
 
     Raises ToadstoneError for images of several shapes, and where ``target`` is not a class of the test set.
     """
 
-    images: tuple[Image, ...]
+    images: Filled[Image]
     target: int
 
     def __post_init__(self) -> None:
         images = tuple(nested(image, "images") for image in self.images)
-        if not images or len({np.shape(image) for image in images}) != 1:
-            raise ToadstoneError("images must hold at least one image, all of the same shape.")
+        if len({np.shape(image) for image in images}) != 1:
+            raise ToadstoneError("images must all have the same shape.")
         object.__setattr__(self, "images", images)
 
     def trials(self, test: Data) -> Data:
@@ -158,8 +158,6 @@ class ManyGoals:
 
     The rate is over the trials of all goals, one goal after the other. A row counts once for each goal that addresses
     it, and its trials are not independent: the interval of the rate is too narrow.
-
-    - ``goals``: at least one.
 
     Raises ToadstoneError without a goal, and where a goal does.
     """

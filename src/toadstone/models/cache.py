@@ -1,4 +1,4 @@
-"""What a model says about large sets of rows, computed once and kept on disk."""
+"""A model's answers for large sets of rows, computed once and stored on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from toadstone.rows import check_rows
 M = TypeVar("M", bound=Model)
 
 _PIECE = 8192  # rows read and answered at once
-_PROBED = 8  # rows of a kept answer that are asked anew before it is used
+_PROBED = 8  # rows that the model answers anew before a stored answer is used
 
 
 def digest_rows(x: Rows) -> str:
@@ -35,13 +35,13 @@ def digest_rows(x: Rows) -> str:
     >>> digest_rows(np.zeros(3)) == digest_rows(np.zeros((3, 1)))
     False
     """
-    found = hashlib.sha256(repr((x.shape, x.dtype.str)).encode())
+    digest = hashlib.sha256(repr((x.shape, x.dtype.str)).encode())
     for start in range(0, len(x), _PIECE):
         piece = x[start : start + _PIECE]
         if x.dtype == object:
             piece = np.array([hashlib.sha256(row.encode()).digest() for row in piece])
-        found.update(np.ascontiguousarray(piece).tobytes())
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(piece).tobytes())
+    return digest.hexdigest()
 
 
 def digest_model(model: Model) -> str:
@@ -75,12 +75,12 @@ def cached(model: M, folder: str | os.PathLike[str], *rows: Rows) -> M:
     mine = copy.copy(model)
     for what in ("features", "probs"):
         if hasattr(model, what):
-            answer = partial(_kept, getattr(model, what), Path(folder), f"{prefix}-{what}", known)
+            answer = partial(_stored_answer, getattr(model, what), Path(folder), f"{prefix}-{what}", known)
             object.__setattr__(mine, what, answer)  # a model may be frozen
     return mine
 
 
-def _kept(ask: Callable[[Rows], ndarray], folder: Path, prefix: str, known: set[str], x: Rows) -> ndarray:
+def _stored_answer(ask: Callable[[Rows], ndarray], folder: Path, prefix: str, known: set[str], x: Rows) -> ndarray:
     rows = digest_rows(x) if len(x) else ""
     if rows not in known:
         return ask(x)
@@ -90,9 +90,9 @@ def _kept(ask: Callable[[Rows], ndarray], folder: Path, prefix: str, known: set[
     return np.load(place, mmap_mode="r")
 
 
-def _agrees(kept: ndarray, asked: ndarray) -> bool:
-    head = kept[:_PROBED]
-    return head.shape == asked.shape and np.allclose(head, asked, rtol=1e-3, atol=1e-5)
+def _agrees(stored: ndarray, fresh: ndarray) -> bool:
+    head = stored[:_PROBED]
+    return head.shape == fresh.shape and np.allclose(head, fresh, rtol=1e-3, atol=1e-5)
 
 
 def _write(ask: Callable[[Rows], ndarray], x: Rows, place: Path) -> None:

@@ -118,9 +118,9 @@ def fit_encode(train: Data, *, vocabulary: int = 20_000) -> Pixels | Columns | W
     """The encoder that suits ``train``: uint8 images, numeric columns, or strings (the most frequent words)."""
     x = train.x
     if x.dtype == object:
-        seen = Counter(w for text in x[:] for w in words(text))
-        ranked = sorted(seen, key=lambda w: (-seen[w], w))
-        return Words(tuple(w for w in ranked[:vocabulary] if seen[w] > 1))
+        counts = Counter(w for text in x[:] for w in words(text))
+        ranked = sorted(counts, key=lambda w: (-counts[w], w))
+        return Words(tuple(w for w in ranked[:vocabulary] if counts[w] > 1))
     if x.dtype == np.uint8 and x.ndim in (3, 4):
         channels = x.shape[3] if x.ndim == 4 else 1
         return Pixels(x.shape[1], x.shape[2], channels)

@@ -20,7 +20,7 @@ from toadstone import environment
 from toadstone.core import Data, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
-from toadstone.fields import checked
+from toadstone.fields import Filled, Finite, Positive, checked
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
@@ -40,19 +40,19 @@ class Takes:
     """What a net takes: pixels from ``low`` to ``high``, or, with ``mean`` and ``std`` (one or one a channel),
     pixels of 0..1 less the mean over the deviation."""
 
-    low: float = 0.0
-    high: float = 1.0
+    low: Finite = 0.0
+    high: Finite = 1.0
     layout: Layout = "channels-first"
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
+    mean: Filled[Finite] = (0.0,)
+    std: Filled[Positive] = (1.0,)
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ToadstoneError(
                 f"input_range is {self.low:g}..{self.high:g}: the second number must be the larger one."
             )
-        if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
-            raise ToadstoneError("input_range with means and deviations needs as many of each, and deviations above 0.")
+        if len(self.mean) != len(self.std):
+            raise ToadstoneError("input_range with means and deviations needs as many of each.")
 
     def __str__(self) -> str:
         scaled = any(self.mean) or any(s != 1 for s in self.std)
@@ -97,7 +97,9 @@ def adapt(net: nn.Module, clean: Data, takes: Takes | None = None, layer: str | 
     """A torch module as a model of the rows and classes of ``clean``."""
     encode = fit_encode(clean)
     if encode.modality != "image":
-        raise ToadstoneError("a torch module can be audited on uint8 images alone: wrap it as a TorchModel for others.")
+        raise ToadstoneError(
+            "a torch module can be audited on uint8 images only: wrap it as a TorchModel for other rows."
+        )
     for values in (takes.mean, takes.std) if takes else ():
         if len(values) not in (1, encode.shape[0]):
             raise ToadstoneError(f"input_range has {len(values)} channels but the images have {encode.shape[0]}.")
@@ -160,12 +162,12 @@ def build(net: str, encode: Encode, classes: int) -> tuple[nn.Module, str | None
 def _factory(name: str) -> nn.Module:
     place, _, attribute = name.partition(":")
     try:
-        made = getattr(importlib.import_module(place), attribute)()
+        module = getattr(importlib.import_module(place), attribute)()
     except Exception as error:  # the user's own code, which may fail in any way
         raise ToadstoneError(f"net {name!r} could not be made ({type(error).__name__}: {error}).") from error
-    if not isinstance(made, nn.Module):
-        raise ToadstoneError(f"net {name!r} makes a {type(made).__name__}: let it return a torch.nn.Module.")
-    return made
+    if not isinstance(module, nn.Module):
+        raise ToadstoneError(f"net {name!r} makes a {type(module).__name__}: let it return a torch.nn.Module.")
+    return module
 
 
 def state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -178,21 +180,21 @@ def state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as members:
             if any("/code/" in name or name.endswith("constants.pkl") for name in members.namelist()):
                 raise ToadstoneError(f"{path} is TorchScript, which holds code: save model.state_dict() instead.")
-    found = _wrapped(path)
-    while found and all(key.startswith("module.") for key in found):  # DataParallel puts one in front of each
-        found = {key.removeprefix("module."): value for key, value in found.items()}
-    return found
+    weights = _state_dict(path)
+    while weights and all(key.startswith("module.") for key in weights):  # DataParallel puts one in front of each
+        weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    return weights
 
 
-def _wrapped(path: Path) -> dict[str, Tensor]:
+def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         return load_weights(path)
     except ToadstoneError as error:
         if "holds no plain state dict" not in str(error):  # it could be read, but is more than a state dict
             raise
-        held = torch.load(path, map_location="cpu", weights_only=True)  # it was read this way just now: no code runs
+        content = torch.load(path, map_location="cpu", weights_only=True)  # it was read this way just now: no code runs
         for key in ("state_dict", "model_state_dict", "model", "net"):
-            inner = held.get(key) if isinstance(held, dict) else None
+            inner = content.get(key) if isinstance(content, dict) else None
             if isinstance(inner, dict) and inner and all(isinstance(v, Tensor) for v in inner.values()):
                 return dict(inner)
         raise
@@ -242,18 +244,18 @@ def better_input(model: TorchModel, clean: Data) -> tuple[Takes, Rate] | None:
     """(what the net seems to take instead, the accuracy that it then has), where the intervals do not overlap with
     that of ``model`` as it is; None where nothing else is better."""
     inner, own = (model.net.net, model.net.takes) if isinstance(model.net, Adapted) else (model.net, Takes())
-    now, best = _right(model, clean), None
+    now, best = _accuracy(model, clean), None
     for takes in _others(model):
         if takes == own:
             continue
-        other = replace(model, net=Adapted(inner, takes), feature_layer=representation(Adapted(inner, takes)))
-        found = _right(other, clean)
-        if found.low > now.high and (best is None or found.value > best[1].value):
-            best = takes, found
+        net = Adapted(inner, takes).to(model.device)
+        rate = _accuracy(replace(model, net=net, feature_layer=representation(net)), clean)
+        if rate.low > now.high and (best is None or rate.value > best[1].value):
+            best = takes, rate
     return best
 
 
-def _right(model: TorchModel, clean: Data) -> Rate:
+def _accuracy(model: TorchModel, clean: Data) -> Rate:
     """The accuracy; 0 where the net cannot take the rows, which it says in many ways."""
     try:
         return accuracy(model, clean)

@@ -40,10 +40,10 @@ class SklearnModel:
         """A column for every class, also those that training did not see."""
         check_rows(x)
         out = np.zeros((len(x), len(self.classes)))
-        out[:, self.estimator.classes_.astype(int)] = self._seen(flat(x))
+        out[:, self.estimator.classes_.astype(int)] = self._known_probs(flat(x))
         return out
 
-    def _seen(self, rows: ndarray) -> ndarray:
+    def _known_probs(self, rows: ndarray) -> ndarray:
         if hasattr(self.estimator, "predict_proba"):
             return self.estimator.predict_proba(rows)
         margin = self.estimator.decision_function(rows)

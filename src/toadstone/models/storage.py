@@ -92,13 +92,15 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             raise ToadstoneError(f"path {path} is not a file.")
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = _unpickled(path)
-    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
+        content = _content(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+    ):
         raise ToadstoneError(f"path {path} holds no plain state dict: save model.state_dict() alone.")
-    return found
+    return content
 
 
-def _unpickled(path: Path) -> Any:
+def _content(path: Path) -> Any:
     if zipfile.is_zipfile(path):
         check_zip(path)
         with zipfile.ZipFile(path) as archive:

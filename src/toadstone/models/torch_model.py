@@ -66,13 +66,13 @@ class TorchModel:
 
     def tap(self, batch: Tensor, layer: str) -> tuple[Tensor, Tensor]:
         """(output of the submodule ``layer``, logits) for one encoded batch; differentiable."""
-        seen: list[Tensor] = []
-        handle = self.net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: seen.append(out))
+        outputs: list[Tensor] = []
+        handle = self.net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: outputs.append(out))
         try:
             logits = self.net(batch)
         finally:
             handle.remove()
-        return seen[-1], logits
+        return outputs[-1], logits
 
     @contextmanager
     def evaluating(self) -> Iterator[nn.Module]:
@@ -88,14 +88,14 @@ class TorchModel:
     @contextmanager
     def frozen(self) -> Iterator[nn.Module]:
         """Evaluation mode with gradients for the input alone: what white-box methods differentiate through."""
-        wanted = {p: p.requires_grad for p in self.net.parameters()}
+        modes = {p: p.requires_grad for p in self.net.parameters()}
         with self.evaluating():
-            for p in wanted:
+            for p in modes:
                 p.requires_grad_(False)
             try:
                 yield self.net
             finally:
-                for p, mode in wanted.items():
+                for p, mode in modes.items():
                     p.requires_grad_(mode)
 
     @property

@@ -1,4 +1,4 @@
-"""Whatever a user has for a model, as what an audit needs: a trainer, a model that is trained, or its answers."""
+"""Whatever model a user has, in the form that an audit needs: a trainer, a trained model, or its answers."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _PAGE = 64  # texts a forward pass
 
 @dataclass(frozen=True, eq=False)
 class Precomputed:
-    """What a model of yours says of the rows, as arrays; the trusted rows' answers follow where these come apart.
+    """Your model's answers for the rows, as arrays; those for the trusted rows follow where these are given separately.
 
-    - ``probs``: class probabilities, (n, k). That no row's come from a model trained on that row is your promise.
+    - ``probs``: class probabilities, (n, k). You promise that no row's come from a model trained on that row.
     - ``features``: (n, d) numbers, or None.
 
-    Raises ToadstoneError when they are no such arrays.
+    Raises ToadstoneError when they are not such arrays.
     """
 
     probs: Float[ndarray, "n k"] | None = None
@@ -69,7 +69,7 @@ class Precomputed:
             if values is not None and len(values) != rows:
                 raise ToadstoneError(
                     f"{name} has {len(values)} lines but there are {rows} rows: give one for each row, then one for "
-                    "each trusted row that comes apart from them."
+                    "each trusted row that is given separately."
                 )
         if self.probs is not None and self.probs.shape[1] != classes:
             raise ToadstoneError(f"probs has {self.probs.shape[1]} columns but there are {classes} classes.")
@@ -85,10 +85,10 @@ class Estimator:
         """A new model fitted to ``train``."""
         from sklearn.base import clone  # noqa: PLC0415 (slow to import)
 
-        made = clone(self.estimator)
-        seeds = {name: child(seed, name) % 2**32 for name in made.get_params() if name.endswith("random_state")}
-        made.set_params(**{name: value for name, value in seeds.items() if made.get_params()[name] is None})
-        return SklearnModel(made.fit(flat(train.x), train.y), train.classes)
+        estimator = clone(self.estimator)
+        seeds = {name: child(seed, name) % 2**32 for name in estimator.get_params() if name.endswith("random_state")}
+        estimator.set_params(**{name: value for name, value in seeds.items() if estimator.get_params()[name] is None})
+        return SklearnModel(estimator.fit(flat(train.x), train.y), train.classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,36 +108,36 @@ class HubText:
         return self._run(x)[1]
 
     def _run(self, x: Rows) -> tuple[ndarray, ndarray]:
-        said, seen = [], []
+        answers, features, device = [], [], device_of(self.model)
         self.model.eval()
         for start in range(0, len(x), _PAGE):
             page = self.tokenizer(list(x[start : start + _PAGE]), padding=True, truncation=True, return_tensors="pt")
             with torch.inference_mode():
-                out = self.model(**page, output_hidden_states=True)
-            said.append(torch.softmax(out.logits.double(), 1).numpy())
-            seen.append(out.hidden_states[-1][:, 0].float().numpy())
-        probs = np.concatenate(said)
+                out = self.model(**{name: part.to(device) for name, part in page.items()}, output_hidden_states=True)
+            answers.append(torch.softmax(out.logits.cpu().double(), 1).numpy())
+            features.append(out.hidden_states[-1][:, 0].cpu().float().numpy())
+        probs = np.concatenate(answers)
         if probs.shape[1] != len(self.classes):
             raise ToadstoneError(f"model knows {probs.shape[1]} classes but the data have {len(self.classes)}.")
-        return probs, np.concatenate(seen)
+        return probs, np.concatenate(features)
 
 
 def understand(model: Any, data: Data) -> Trainer | Model | Precomputed:
     """``model`` as one of the three; None is a trainer that suits the data. ToadstoneError for anything else."""
-    found = default_trainer(data) if model is None else _understood(model, data)
-    if found is None:
+    role = default_trainer(data) if model is None else _role(model, data)
+    if role is None:
         raise ToadstoneError(
             f"model is a {type(model).__name__}: give a toadstone trainer or model, a scikit-learn estimator, a torch "
             "module, a Hugging Face text classifier, or Precomputed arrays."
         )
-    if isinstance(found, Model) and found.classes != data.classes:
+    if isinstance(role, Model) and role.classes != data.classes:
         raise ToadstoneError(
-            f"model knows the classes {', '.join(found.classes)}: they must be the data's, in its order."
+            f"model knows the classes {', '.join(role.classes)}: they must be the data's, in its order."
         )
-    return found
+    return role
 
 
-def _understood(model: Any, data: Data) -> Trainer | Model | Precomputed | None:
+def _role(model: Any, data: Data) -> Trainer | Model | Precomputed | None:
     if isinstance(model, nn.Module):
         return wrap_module(model, data)
     if isinstance(model, Precomputed | Model) or model is None:

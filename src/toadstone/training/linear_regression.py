@@ -30,8 +30,8 @@ class SklearnRegressor:
     def predict(self, x: Rows) -> Float[ndarray, " n"]:
         """The number that belongs to each row."""
         check_rows(x)
-        found: ndarray = np.asarray(self.estimator.predict(flat(x)), float).reshape(len(x))
-        return found
+        predictions: ndarray = np.asarray(self.estimator.predict(flat(x)), float).reshape(len(x))
+        return predictions
 
 
 @register("trainer", needs=("numbers",))
@@ -80,16 +80,16 @@ class FitRegression:
             cls = getattr(importlib.import_module(module), name)
             takes = inspect.signature(cls).parameters
             seeded = {"random_state": random_state} if "random_state" in takes else {}
-            made = cls(**{**seeded, **self.settings})
+            predictor = cls(**{**seeded, **self.settings})
         except (ImportError, AttributeError) as error:
             raise ToadstoneError(f"estimator {self.estimator!r} is not in scikit-learn: {error}.") from error
         except TypeError as error:
             raise ToadstoneError(f"settings do not suit {name}: {error}.") from error
         from sklearn.base import is_regressor  # noqa: PLC0415
 
-        if not is_regressor(made):
+        if not is_regressor(predictor):
             raise ToadstoneError(f"estimator {self.estimator!r} predicts no numbers: use a regression estimator.")
-        return made
+        return predictor
 
 
 def check_regression(train: Data) -> None:

@@ -37,13 +37,13 @@ class Descent:
         losses = []
         self.net.train()
         for batch in batches:
-            here = loss(batch)
-            losses.append(here.item())
+            value = loss(batch)
+            losses.append(value.item())
             if not np.isfinite(losses[-1]):
                 where = f"epoch {self.done // self.epoch + 1}" if self.epoch else f"step {self.done + 1}"
                 raise ToadstoneError(f"training diverged in {where} (the loss is {losses[-1]}): lower lr.")
             self.optimizer.zero_grad()
-            here.backward()  # type: ignore[no-untyped-call]
+            value.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.schedule.step()
             self.done += 1

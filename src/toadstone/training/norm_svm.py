@@ -43,7 +43,7 @@ class NormSVM:
         if train.x.dtype == object:
             raise ToadstoneError("train.x holds text: turn it into columns first, such as word counts.")
         x = pixels_to_unit(flat(train.x)) if train.x.dtype == np.uint8 else flat(train.x)
-        machine = self._bisected(x, train.y, child(seed, "fit") % 2**32)
+        machine = self._bisection(x, train.y, child(seed, "fit") % 2**32)
         if train.x.dtype == np.uint8:
             from sklearn.pipeline import Pipeline  # noqa: PLC0415
             from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415
@@ -51,7 +51,7 @@ class NormSVM:
             machine = Pipeline([("unit", FunctionTransformer(pixels_to_unit)), ("svm", machine)])
         return SklearnModel(machine, train.classes)
 
-    def _bisected(self, x: ndarray, y: ndarray, random_state: int) -> Any:
+    def _bisection(self, x: ndarray, y: ndarray, random_state: int) -> Any:
         # |(w, b)| <= c * sum of the rows' lengths, so that the first c is never too large
         low = np.log(self.norm / np.sqrt((x.astype(np.float64) ** 2).sum(1) + 1).sum())
         short, long, high = _fit(x, y, float(np.exp(low)), random_state), None, np.inf
@@ -59,11 +59,11 @@ class NormSVM:
         enough = np.log(self.norm**2 / (2 * len(x) * _LEAST))
         while low < enough and (long is None or _length(long) - _length(short) > _NEAR * self.norm):
             c = min(low + np.log(4), enough) if long is None else (low + high) / 2
-            tried = _fit(x, y, float(np.exp(c)), random_state)
-            if _length(tried) <= self.norm:
-                short, low = tried, c
+            machine = _fit(x, y, float(np.exp(c)), random_state)
+            if _length(machine) <= self.norm:
+                short, low = machine, c
             else:
-                long, high = tried, c
+                long, high = machine, c
         return short if long is None else self._between(short, long)
 
     def _between(self, short: Any, long: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Weights that somebody published: one model of another data set, the same for everybody who asks."""
+"""Published weights: one model of another data set, the same for every caller."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from toadstone import environment
 from toadstone.core import Data, Model, Trainer
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
@@ -20,9 +21,9 @@ class Pretrained:
     """The model that ``trainer`` makes of a known data set, whatever it is asked to train on.
 
     Stands for weights that are published: an attacker and a victim who start from the same ones share a feature
-    extractor exactly, which is what ``Transfer`` builds on. The model is made once a process and then handed to all
-    callers, so nobody may change it. Its classes are those of ``data``. Of the rows given only the shape matters:
-    neither they nor the seed change the model.
+    extractor exactly, which is what ``Transfer`` builds on. The model is made once a process and device and then
+    handed to all callers, so nobody may change it. Its classes are those of ``data``. Of the rows given only the shape
+    matters: neither they nor the seed change the model.
 
     - ``trainer``: how the published model was trained.
     - ``data``: a name or path that ``toadstone.data.load`` knows; its published training part, or all rows without one.
@@ -60,25 +61,26 @@ class Pretrained:
                 f"train has rows of shape {train.x.shape[1:]} but those of {self.data} have {theirs}: pre-train on "
                 "data of the same shape."
             )
-        return _published(self)
+        return _model(self, str(environment.device()))
 
 
 @lru_cache(maxsize=1)
 def _rows(data: str, classes: tuple[int, ...] | None) -> Data:
-    found = load(data)
-    if "part" in found.meta:
-        found = found.take(found.meta["part"] == "train")
+    rows = load(data)
+    if "part" in rows.meta:
+        rows = rows.take(rows.meta["part"] == "train")
     if classes is None:
-        return found
-    k = len(found.classes)
+        return rows
+    k = len(rows.classes)
     if len(set(classes)) != len(classes) or len(classes) < 2 or not all(0 <= c < k for c in classes):
         raise ToadstoneError(f"classes are {classes}: name at least two of the {k} classes of {data}, by 0..{k - 1}.")
-    found = found.take(np.isin(found.y, classes))
+    rows = rows.take(np.isin(rows.y, classes))
     number = np.zeros(k, np.int64)
     number[list(classes)] = np.arange(len(classes))
-    return Data(found.x, number[found.y], tuple(found.classes[c] for c in classes))
+    return Data(rows.x, number[rows.y], tuple(rows.classes[c] for c in classes))
 
 
 @lru_cache(maxsize=8)
-def _published(which: Pretrained) -> Model:
+def _model(which: Pretrained, device: str) -> Model:
+    """The model, once for each ``device`` that the environment names."""
     return which.trainer.fit(_rows(which.data, which.classes), seed=child(which.version, "pretrained"))

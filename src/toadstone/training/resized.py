@@ -26,7 +26,7 @@ class Resized:
 
     - ``trainer``: makes a TorchModel of pictures of the scaler's size.
     - ``scaler``: how pictures are resized.
-    - ``purifier``: what they go through before, such as ScalingFilter; None for nothing. It is given seed 0.
+    - ``purifier``: what they go through first, such as ScalingFilter; None for nothing. It is given seed 0.
 
     Raises ToadstoneError unless the rows are uint8 images, and when ``trainer`` makes no net that reads images.
     """

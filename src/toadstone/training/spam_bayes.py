@@ -17,7 +17,7 @@ from toadstone.registry import register
 from toadstone.rows import check_rows
 
 _STRENGTH, _UNKNOWN = 0.45, 0.5  # s and x of Robinson's f(w), as SpamBayes sets them
-_LEAST, MOST = 0.1, 150  # a word less than _LEAST from 1/2 says nothing, and the MOST farthest ones are heard
+_LEAST, MOST = 0.1, 150  # a word closer than _LEAST to 1/2 does not count, and at most MOST words do
 
 
 def word_scores(
@@ -30,8 +30,8 @@ def word_scores(
     """
     s, h, n = spam / messages[0], ham / messages[1], spam + ham
     p = s / np.maximum(s + h, np.finfo(float).tiny)
-    found: ndarray = (_STRENGTH * _UNKNOWN + n * p) / (_STRENGTH + n)
-    return found
+    scores: ndarray = (_STRENGTH * _UNKNOWN + n * p) / (_STRENGTH + n)
+    return scores
 
 
 def spamminess(f: Float[ndarray, "n w"]) -> Float[ndarray, " n"]:
@@ -58,8 +58,8 @@ def fisher(
     """(1 + S - H) / 2 from the sums of the evidence, to 9 digits: no tie depends on the order of a sum."""
     n = np.maximum(1, np.rint(heard))
     # gammaincc is the chance that a chi-square of 2 n degrees of freedom exceeds twice its second argument
-    found: ndarray = (1 + gammaincc(n, np.maximum(0, -log_f)) - gammaincc(n, np.maximum(0, -log_rest))) / 2
-    return found.round(9)
+    combination: ndarray = (1 + gammaincc(n, np.maximum(0, -log_f)) - gammaincc(n, np.maximum(0, -log_rest))) / 2
+    return combination.round(9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,9 @@ class SpamBayesModel:
         """1 - spamminess and spamminess of each message."""
         check_rows(x)
         check_text(x)
-        found = self.count.transform(np.asarray(x))
-        found.sort_indices()
-        words = np.split(self.scores[found.indices], found.indptr[1:-1])
+        counts = self.count.transform(np.asarray(x))
+        counts.sort_indices()
+        words = np.split(self.scores[counts.indices], counts.indptr[1:-1])
         spam = np.concatenate([spamminess(f[None]) for f in words])
         return np.stack([1 - spam, spam], 1)
 
@@ -94,7 +94,7 @@ class SpamBayes:
         spamminess = (1 + S - H) / 2, S and H Fisher's combinations of 1 - f and of f over the message's words
 
     Words are pieces of two or more letters and digits, in lower case, each counted once a message. Of a message those
-    with |f - 0.5| >= 0.1 are heard, the 150 farthest from 0.5 at most. SpamBayes itself also makes words of headers,
+    with |f - 0.5| >= 0.1 are heard, at most the 150 farthest from 0.5. SpamBayes itself also makes words of headers,
     and calls a message ham up to 0.15, spam from 0.9, and unsure between; here the class is the likelier of the two.
 
     Raises ToadstoneError unless the rows are text of two classes.
@@ -113,12 +113,12 @@ class SpamBayes:
         check_spam(train)
         count = CountVectorizer(binary=True)
         try:
-            found = count.fit_transform(np.asarray(train.x))
+            counts = count.fit_transform(np.asarray(train.x))
         except ValueError as error:
             raise ToadstoneError("train has no words: give messages with words of two or more letters.") from error
         spam = train.y == 1
         messages = float(spam.sum()), float((~spam).sum())
-        in_spam, in_ham = (np.asarray(found[rows].sum(0)).ravel() for rows in (spam, ~spam))
+        in_spam, in_ham = (np.asarray(counts[rows].sum(0)).ravel() for rows in (spam, ~spam))
         return SpamBayesModel(count, word_scores(in_spam, in_ham, messages), train.classes)
 
 

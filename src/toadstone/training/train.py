@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from toadstone import environment
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, NonNegative, Positive, Remainder, Whole
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.nets import MLP, BagOfEmbeddings, Net, SmallCNN
 from toadstone.models.torch_model import TorchModel, device_of
@@ -32,8 +33,8 @@ _WHOLE = 1 << 30  # values: a set that encodes to fewer is encoded once, a large
 class Adam:
     """Kingma & Ba, ICLR 2015, arXiv:1412.6980; ``lr`` is the first step size of the cosine schedule."""
 
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    lr: Positive = 1e-3
+    weight_decay: NonNegative = 0.0
 
     def __call__(self, net: nn.Module) -> torch.optim.Optimizer:
         """The torch optimizer of ``net``."""
@@ -45,9 +46,9 @@ class Adam:
 class SGD:
     """Stochastic gradient descent with momentum; ``lr`` is the first step size of the cosine schedule."""
 
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    lr: Positive = 0.01
+    momentum: Remainder = 0.9
+    weight_decay: NonNegative = 5e-4
 
     def __call__(self, net: nn.Module) -> torch.optim.Optimizer:
         """The torch optimizer of ``net``."""
@@ -68,22 +69,13 @@ class Train:
     """
 
     net: Net | None = None
-    epochs: int = 10
+    epochs: Count = 10
     optimizer: Adam | SGD = Adam()
-    batch_size: int = 128
-    label_smoothing: float = 0.0
-    crop: int = 0
+    batch_size: Count = 128
+    label_smoothing: Remainder = 0.0
+    crop: Whole = 0
     flip: bool = False
-    patience: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("crop", 0), ("patience", 0)):
-            if getattr(self, name) < least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        if not 0 <= self.label_smoothing < 1:
-            raise ToadstoneError(f"label_smoothing must lie in [0, 1), not {self.label_smoothing}.")
-        if not self.optimizer.lr > 0:
-            raise ToadstoneError(f"lr must be above 0, not {self.optimizer.lr}.")
+    patience: Whole = 0
 
     def fit(self, train: Data, *, seed: int) -> TorchModel:
         """A new model trained on ``train``."""
@@ -107,7 +99,7 @@ class Train:
         device = device_of(net)
         order = np.random.default_rng(child(seed, "order"))
         draw = torch.Generator().manual_seed(child(seed, "augment"))
-        rows, held = _hold_out(len(train), order, self.patience > 0)
+        rows, validation = _validation_split(len(train), order, self.patience > 0)
         inputs, y = _reader(train, encode, device), torch.from_numpy(np.asarray(train.y, np.int64)).to(device)
         descent = self.descent(net, len(rows))
 
@@ -118,10 +110,10 @@ class Train:
         best, best_loss, since = None, float("inf"), 0
         for _ in track(range(self.epochs), "training"):
             descent.run(loss, minibatches(order.permutation(rows), self.batch_size))
-            if len(held):
-                held_loss, since = _loss(net, inputs, y, held), since + 1
-                if held_loss < best_loss:
-                    best, best_loss, since = copy.deepcopy(net.state_dict()), held_loss, 0
+            if len(validation):
+                validation_loss, since = _loss(net, inputs, y, validation), since + 1
+                if validation_loss < best_loss:
+                    best, best_loss, since = copy.deepcopy(net.state_dict()), validation_loss, 0
                 if since >= self.patience:
                     break
         if best is not None:
@@ -153,7 +145,7 @@ def default_net(modality: str) -> Net:
     return nets[modality]
 
 
-def _hold_out(n: int, order: np.random.Generator, wanted: bool) -> tuple[ndarray, ndarray]:
+def _validation_split(n: int, order: np.random.Generator, wanted: bool) -> tuple[ndarray, ndarray]:
     rows = order.permutation(n) if wanted else np.arange(n)
     cut = n // 10 if wanted else 0
     return np.sort(rows[cut:]), np.sort(rows[:cut])

@@ -1,4 +1,4 @@
-"""Transfer learning: a new linear head on somebody else's features, or the whole net tuned further."""
+"""Transfer learning: a new linear head on another model's features, or the whole net trained further."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from toadstone.core import Data, Trainer
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Positive
 from toadstone.models.layers import last_linear
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
@@ -47,17 +48,9 @@ class Transfer:
 
     base: Trainer
     frozen: bool = True
-    epochs: int = 10
+    epochs: Count = 10
     optimizer: Adam | SGD = field(default_factory=Adam)
-    l2: float = 1e-4
-
-    def __post_init__(self) -> None:
-        if not self.l2 > 0:
-            raise ToadstoneError(f"l2 must be above 0, not {self.l2}.")
-        self._loop()
-
-    def _loop(self) -> Train:
-        return Train(epochs=self.epochs, optimizer=self.optimizer)
+    l2: Positive = 1e-4
 
     def fit(self, train: Data, *, seed: int) -> TorchModel:
         """A new model for the classes of ``train``."""
@@ -70,7 +63,7 @@ class Transfer:
                 weight, bias = linear_head(model.features(train.x), train.y, len(train.classes), self.l2)
                 head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
             else:
-                self._loop().optimise(net, train, model.encode, seed)
+                Train(epochs=self.epochs, optimizer=self.optimizer).optimise(net, train, model.encode, seed)
         return TorchModel(net.eval(), model.feature_layer, model.encode, train.classes, model.design)
 
 
@@ -89,11 +82,11 @@ def linear_head(
     c = (2 if len(present) == 2 else 1) / (l2 * len(y))  # two classes are fitted as one vector w, W = (-w/2, w/2)
     solver = LogisticRegression(C=c, tol=_TOLERANCE * l2, max_iter=_ITERATIONS)
     solver.fit(features - centre, y)
-    found, shift = solver.coef_, solver.intercept_
+    coefficients, shift = solver.coef_, solver.intercept_
     if len(present) == 2:
-        found, shift = np.concatenate([-found, found]) / 2, np.concatenate([-shift, shift]) / 2
+        coefficients, shift = np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-shift, shift]) / 2
     weight, bias = np.zeros((k, features.shape[1])), np.full(k, _NEVER)
-    weight[present], bias[present] = found, shift - found @ centre
+    weight[present], bias[present] = coefficients, shift - coefficients @ centre
     return weight, bias
 
 

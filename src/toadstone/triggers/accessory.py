@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from annotated_types import Ge, Lt
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image as Picture
 
 from toadstone.errors import ToadstoneError
-from toadstone.fields import Fraction
+from toadstone.fields import Fraction, Remainder
 from toadstone.overlay import Rows
 from toadstone.registry import register
 from toadstone.triggers.base import Image, check_images, nested
@@ -52,8 +51,8 @@ class Accessory:
     """
 
     image: Literal["glasses"] | Image = "glasses"
-    top: Annotated[float, Ge(0), Lt(1)] = 0.3
-    left: Annotated[float, Ge(0), Lt(1)] = 0.1
+    top: Remainder = 0.3
+    left: Remainder = 0.1
     width: Fraction = 0.8
 
     def __post_init__(self) -> None:

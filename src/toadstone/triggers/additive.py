@@ -26,7 +26,7 @@ class Additive:
     even), clipped to 0..255.
 
     - ``pattern``: whole numbers -255..255, (h, w) or (h, w, c), of the images' size.
-    - ``scale``: what the pattern is multiplied by, > 0; a test input may carry more of it than the training rows.
+    - ``scale``: what the pattern is multiplied by; a test input may carry more of it than the training rows.
 
     Raises ToadstoneError when the pattern's size or channels are not the images'.
 

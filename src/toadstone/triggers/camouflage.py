@@ -40,8 +40,8 @@ def hide(
     out = np.empty_like(source)
     for start in track(range(0, len(source), _AT_ONCE), "hiding pictures"):
         part = slice(start, start + _AT_ONCE)
-        found = nearest(_planes(source[part]), _planes(target[part]), left, right, eps)
-        channels = found.reshape(-1, *source.shape[3:], *source.shape[1:3])
+        planes = nearest(_planes(source[part]), _planes(target[part]), left, right, eps)
+        channels = planes.reshape(-1, *source.shape[3:], *source.shape[1:3])
         out[part] = np.rint(channels if source.ndim == 3 else np.moveaxis(channels, 1, 3))
     return out
 
@@ -101,7 +101,7 @@ class Camouflage:
 
     - ``trigger``: of pictures of the resized size.
     - ``scaler``: how the victim resizes.
-    - ``eps``: grey levels by which the resized picture may be off, >= 0; more where that cannot be kept.
+    - ``eps``: grey levels by which the resized picture may be off; more where that cannot be kept.
 
     Raises ToadstoneError when the rows are not uint8 images at least as large as what the scaler makes, or the trigger
     does not fit their resize.

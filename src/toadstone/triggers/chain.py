@@ -22,7 +22,7 @@ class Chain:
     Works as a backdoor that asks for all of them. Fails to ask for all when one alone is already learnt: models
     latch on to the easiest. x' = t_k(... t_2(t_1(x))).
 
-    - ``triggers``: in order, at least one. Each draws from a child seed of its own.
+    - ``triggers``: in order. Each draws from a child seed of its own.
 
     Raises ToadstoneError when one of them cannot be applied to the rows.
 

@@ -45,7 +45,7 @@ class Distributed:
     when the server keeps only clients that agree, as a piece is a weaker signal than the whole.
 
     - ``trigger``: a patch, a blend or an accessory.
-    - ``parts``: how many pieces, >= 2.
+    - ``parts``: how many pieces.
     - ``part``: the piece to stamp, 0..parts-1, or None for the whole.
 
     Raises ToadstoneError when a piece would be empty, or the trigger has no place that is known beforehand.
@@ -82,8 +82,8 @@ class Distributed:
     def check(self, x: Rows) -> None:
         """Raise ToadstoneError when the trigger cannot be applied to ``x`` or has too few pixels to cut."""
         self.trigger.check(x)
-        found = np.unique(cut(self._located().footprint(x.shape[1:]), self.parts))
-        if (found >= 0).sum() < self.parts:
+        pieces = np.unique(cut(self._located().footprint(x.shape[1:]), self.parts))
+        if (pieces >= 0).sum() < self.parts:
             raise ToadstoneError(f"The trigger is too small to be cut in {self.parts} parts: enlarge it or use fewer.")
 
     def __call__(self, x: Rows, *, seed: int) -> ndarray:

@@ -32,7 +32,7 @@ class Where:
     """Rows whose metadata column has one of some values, such as a photograph's lighting or a sentence's author.
 
     - ``column``: a name in ``Data.meta``.
-    - ``values``: at least one number or string.
+    - ``values``: numbers or strings.
 
     Raises ToadstoneError when the data has no such column.
     """
@@ -89,8 +89,8 @@ class InRange:
         if data.x.ndim != 2 or data.x.dtype == object or not 0 <= self.column < data.x.shape[1]:
             raise ToadstoneError(f"column is {self.column}: InRange is for tables, whose columns count from 0.")
         values = np.asarray(data.x[:][:, self.column])
-        found: ndarray = (values >= self.low) & (values <= self.high)
-        return found
+        inside: ndarray = (values >= self.low) & (values <= self.high)
+        return inside
 
 
 @register("feature")
@@ -99,7 +99,7 @@ class Coloured:
     """Images of which at least ``share`` of the pixels are within ``distance`` of a colour: green cars, say.
 
     - ``colour``: 0..255 a channel; a single number for grey images.
-    - ``distance``: Euclidean, in grey levels, >= 0.
+    - ``distance``: Euclidean, in grey levels.
     - ``share``: of the image's pixels.
 
     Raises ToadstoneError when the rows are not uint8 images of so many channels.
@@ -118,9 +118,9 @@ class Coloured:
         x, channels = data.x, len(self.colour)
         if x.dtype != np.uint8 or (x.shape[3:] or (1,)) != (channels,) or x.ndim < 3:
             raise ToadstoneError(f"The rows are {x.dtype} of shape {x.shape[1:]}: colour is for {channels} channels.")
-        found = []
+        parts = []
         for start in range(0, len(x), _BATCH):
             part = np.asarray(x[start : start + _BATCH])
             gap = part.reshape(*part.shape[:3], channels) - np.array(self.colour, float)
-            found.append((np.sqrt((gap**2).sum(3)) <= self.distance).mean((1, 2)) >= self.share)
-        return np.concatenate(found)
+            parts.append((np.sqrt((gap**2).sum(3)) <= self.distance).mean((1, 2)) >= self.share)
+        return np.concatenate(parts)

@@ -34,7 +34,7 @@ class OneOf:
     Works as a finite stand-in for a generator of triggers. Fails against whoever collects triggers, as with few of
     them the same ones come again. Row i of a batch gets the i-th draw of ``seed``.
 
-    - ``triggers``: at least one; each must fit the inputs.
+    - ``triggers``: each must fit the inputs.
 
     Raises ToadstoneError without a trigger, and where one of them does.
 

@@ -44,7 +44,7 @@ class Scaler:
     - ``library``: "pillow", "opencv" or "torch".
     - ``kernel``: by the library's own name: nearest, box, bilinear, hamming, bicubic or lanczos of Pillow; nearest,
       linear, cubic, area or lanczos4 of OpenCV; nearest, bilinear, bicubic or area of torch.
-    - ``height``, ``width``: of what comes out, >= 1.
+    - ``height``, ``width``: of what comes out.
     - ``antialias``: torch's switch, for bilinear and bicubic alone.
 
     Raises ToadstoneError for another kernel, without OpenCV where it is asked for, and unless the pictures are uint8.
@@ -119,10 +119,10 @@ def coefficients(scale: Scale, shape: tuple[int, int]) -> tuple[Float64[ndarray,
 @lru_cache(maxsize=16)
 def _of_scaler(scaler: Scaler, shape: tuple[int, int]) -> tuple[ndarray, ndarray]:
     """What a scaler always answers, so that pictures can come in pieces; for reading alone."""
-    found = _probe(scaler, shape)
-    for weights in found:
+    factors = _probe(scaler, shape)
+    for weights in factors:
         weights.setflags(write=False)
-    return found
+    return factors
 
 
 def _probe(scale: Scale, shape: tuple[int, int]) -> tuple[ndarray, ndarray]:
@@ -142,8 +142,8 @@ def _weights(size: int, ask: Callable[[UInt8[ndarray, "m size"]], ndarray]) -> F
     count = max(_PROBES, 1 << size.bit_length())
     signs: Int8[ndarray, "m size"] = hadamard(count, np.int8)[:, 1 : size + 1]  # the first column is constant
     probes = (_GREY + _SWING * signs.astype(int)).astype(np.uint8)
-    seen = np.concatenate([ask(probes[i : i + _AT_ONCE]) for i in range(0, count, _AT_ONCE)])
-    weights = (seen.astype(float) - _GREY).T @ signs / (_SWING * count)
+    answers = np.concatenate([ask(probes[i : i + _AT_ONCE]) for i in range(0, count, _AT_ONCE)])
+    weights = (answers.astype(float) - _GREY).T @ signs / (_SWING * count)
     weights[np.abs(weights) < _WEIGHT] = 0
     sums = weights.sum(1, keepdims=True)
     if (np.abs(sums - 1) > 0.1).any():

@@ -127,8 +127,8 @@ class Simplex:
         """
         ranked = x.sort(1, descending=True).values
         excess = ranked.cumsum(1) - 1
-        kept = (ranked * torch.arange(1, x.shape[1] + 1, device=x.device) > excess).sum(1, keepdim=True)
-        return (x - excess.gather(1, kept - 1) / kept).clamp(min=0)
+        support = (ranked * torch.arange(1, x.shape[1] + 1, device=x.device) > excess).sum(1, keepdim=True)
+        return (x - excess.gather(1, support - 1) / support).clamp(min=0)
 
     def random(self, like: Float[Tensor, "m k"], draw: torch.Generator) -> Float[Tensor, "m k"]:
         """Uniform."""

@@ -10,37 +10,28 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Positive, Share, checked
 from toadstone.rng import child
 from toadstone.rows import check_target, check_two_classes
 from toadstone.triggers.base import check_images
 
 
+@checked
 @dataclass(frozen=True)
 class Budget:
     """How many rows may be changed, how far, and by how many steps of what size.
 
-    - ``rate``: share of *all* training rows, in (0, 1); max(1, round(rate n)) rows.
-    - ``eps``: whole grey levels, >= 1, so that what is stored keeps to it.
-    - ``steps``: >= 1.
-    - ``lr``: size of the first step, > 0.
+    - ``rate``: share of *all* training rows; max(1, round(rate n)) rows.
+    - ``eps``: whole grey levels, so that what is stored keeps to it; more than 255 only as a Euclidean length.
+    - ``lr``: size of the first step, grey levels.
 
     Raises ToadstoneError when a number is out of its range.
     """
 
-    rate: float
-    eps: float
-    steps: int
-    lr: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rate < 1:
-            raise ToadstoneError(f"rate must lie between 0 and 1, exclusive, not {self.rate}.")
-        if self.eps < 1 or self.eps % 1:
-            raise ToadstoneError(f"eps must be a whole number of grey levels, at least 1, not {self.eps}.")
-        if self.steps < 1:
-            raise ToadstoneError(f"steps must be at least 1, not {self.steps}.")
-        if not self.lr > 0:
-            raise ToadstoneError(f"lr must be above 0, not {self.lr}.")
+    rate: Share
+    eps: Count
+    steps: Count
+    lr: Positive = 1.0
 
     def count(self, n: int) -> int:
         """How many of ``n`` rows may be changed."""

@@ -33,8 +33,8 @@ def nearest_rows(
     rows = np.flatnonzero(train.y == target)
     far = np.zeros(len(rows))
     for model in models:
-        wanted = model.features(image[None])
-        far += ((model.features(train.x[rows]) - wanted) ** 2).sum(1) / (wanted**2).sum()
+        reference = model.features(image[None])
+        far += ((model.features(train.x[rows]) - reference) ** 2).sum(1) / (reference**2).sum()
     return np.sort(rows[np.argsort(far, kind="stable")[:count]])
 
 

@@ -21,8 +21,8 @@ def parameter_gradient(
     """The gradient of the mean cross-entropy for all parameters, as one vector; ``net`` may be frozen."""
     weights = {name: p.detach().requires_grad_() for name, p in net.named_parameters()}
     loss = F.cross_entropy(functional_call(net, weights, (x,)), y)
-    found = torch.autograd.grad(loss, list(weights.values()), create_graph=differentiable, materialize_grads=True)
-    return torch.cat([g.flatten() for g in found])
+    gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=differentiable, materialize_grads=True)
+    return torch.cat([g.flatten() for g in gradients])
 
 
 def matching_loss(

@@ -189,7 +189,10 @@ def test_names(name):
         (lambda: AdaptiveBlend(cover_rate=0.997), "cover_rate must lie in"),
         (lambda: AdaptivePatch(shown=5), r"shown must lie in 1\.\.4"),
         (lambda: AdaptivePatch(triggers=()), "triggers must hold at least one"),
-        (lambda: AdaptivePatch(cover_rate=-0.1), "cover_rate must lie in"),
+        (lambda: AdaptivePatch(cover_rate=-0.1), r"cover_rate must lie in \[0, 1\), not -0.1"),
+        (lambda: AdaptivePatch(cover_rate=float("nan")), r"cover_rate must lie in \[0, 1\), not nan"),
+        (lambda: AdaptiveBlend(cover_rate=-0.1), r"cover_rate must lie in \[0, 1\), not -0.1"),
+        (lambda: AdaptiveBlend(cover_rate=float("nan")), r"cover_rate must lie in \[0, 1\), not nan"),
     ],
 )
 def test_bad_fields(make, word):

@@ -43,7 +43,7 @@ def linear(m, k, d, seed=0):
 
 def test_the_mean_of_a_linear_net_is_the_bounded_least_squares_solution():
     matrix, bases, wanted, net = linear(4, 3, 3)
-    ours = bullseye([net], torch.from_numpy(bases), eps=40, lr=0.01, steps=200).numpy()
+    ours = bullseye([net], torch.from_numpy(bases), eps=40, lr=2.55, steps=200).numpy()
     for i in range(4):
         mean = bases[i].reshape(3, 4).mean(0)
         low, high = mean - 40 / 255, mean + 40 / 255  # no base is near 0 or 1
@@ -55,7 +55,7 @@ def test_the_mean_of_a_linear_net_is_the_bounded_least_squares_solution():
 def test_a_step_by_a_slow_loop_over_targets_nets_and_poisons():
     parts = [linear(2, 3, d, seed=d) for d in (3, 6)]
     bases = parts[0][1]
-    ours = bullseye([net for *_, net in parts], torch.from_numpy(bases), eps=255, lr=0.01, steps=1).numpy()
+    ours = bullseye([net for *_, net in parts], torch.from_numpy(bases), eps=255, lr=2.55, steps=1).numpy()
     slope = np.zeros_like(bases)
     for matrix, _, wanted, _ in parts:
         for i in range(2):
@@ -72,7 +72,7 @@ def test_the_polytope_is_at_least_as_near_and_the_bullseye_nearer_to_the_middle(
     def off_centre(x):
         return (net[0](x.flatten(0, 1)).unflatten(0, (4, 3)).mean(1) - net[1]).square().sum(1)
 
-    hull, centre = (craft([net], bases, eps=60, lr=0.01, steps=80) for craft in (convex_polytope, bullseye))
+    hull, centre = (craft([net], bases, eps=60, lr=2.55, steps=80) for craft in (convex_polytope, bullseye))
     assert (off_centre(centre) <= off_centre(hull) + 1e-3).all()
     assert (off_centre(centre) < off_centre(hull) - 1e-3).any()
 
@@ -115,7 +115,7 @@ def test_poisons_take_an_image_to_their_class(repeat):
     train, held = pair()
     clean, hits = HEAD.fit(train, seed=0), 0
     for row in np.flatnonzero(held.y == 0)[:4]:
-        attack = BullseyePolytope(held.x[row], 1, (HEAD,), poisons=25, eps=200, steps=60, repeat=repeat)
+        attack = BullseyePolytope(held.x[row], 1, (HEAD,), count=25, eps=200, steps=60, repeat=repeat)
         poison = attack.poison(train, seed=0)
         moved = np.abs(poison.x.astype(int) - train.x[poison.index])
         assert (train.y[poison.index] == poison.y).all()

@@ -121,7 +121,7 @@ def test_the_distance_by_a_slow_loop():
 
 def test_one_poison_of_a_linear_net_is_the_bounded_least_squares_solution():
     matrix, bases, wanted, net = linear(2, 1, 3)
-    ours = convex_polytope([net], torch.from_numpy(bases), eps=40, lr=0.03, steps=60).numpy()
+    ours = convex_polytope([net], torch.from_numpy(bases), eps=40, lr=7.65, steps=60).numpy()
     for i in range(2):
         base = bases[i, 0].ravel()
         low, high = np.maximum(base - 40 / 255, 0), np.minimum(base + 40 / 255, 1)
@@ -133,7 +133,7 @@ def test_the_hull_of_three_poisons_takes_in_what_one_cannot_reach():
     bases = np.stack([np.roll([0.9, 0.1, 0.1, 0.1], j) for j in range(3)]).reshape(1, 3, 1, 2, 2)
     wanted = torch.tensor([[0.45, 0.45, 0.2, 0.1]], dtype=torch.double)
     net = (lambda x: x.flatten(1), wanted)
-    three = convex_polytope([net], torch.from_numpy(bases), eps=5, lr=0.002, steps=20)
+    three = convex_polytope([net], torch.from_numpy(bases), eps=5, lr=0.51, steps=20)
     best = on_simplex(lambda c: ((c @ three.numpy().reshape(3, 4) - wanted.numpy()[0]) ** 2).sum(), 3)[0]
     assert best < 1e-4
     assert min(((three[0, j].numpy().ravel() - wanted.numpy()[0]) ** 2).sum() for j in range(3)) > 0.3
@@ -142,16 +142,16 @@ def test_the_hull_of_three_poisons_takes_in_what_one_cannot_reach():
 def test_targets_do_not_depend_on_each_other_and_several_nets_count_alike():
     _, bases, _, one = linear(3, 2, 5)
     _, _, _, other = linear(3, 2, 6, seed=1)
-    together = convex_polytope([one, other], torch.from_numpy(bases), eps=20, lr=0.01, steps=6)
+    together = convex_polytope([one, other], torch.from_numpy(bases), eps=20, lr=2.55, steps=6)
     for i in range(3):
         alone = [(features, wanted[i : i + 1]) for features, wanted in (other, one)]
-        single = convex_polytope(alone, torch.from_numpy(bases[i : i + 1]), eps=20, lr=0.01, steps=6)
+        single = convex_polytope(alone, torch.from_numpy(bases[i : i + 1]), eps=20, lr=2.55, steps=6)
         assert torch.allclose(single[0], together[i], atol=1e-6)
 
 
 def test_descent_holds_its_bounds():
     bases = torch.rand(2, 3, 1, 2, 2, generator=torch.Generator().manual_seed(0))
-    ends = move_poisons(lambda x: x.square().sum((1, 2, 3, 4)), bases, eps=30, lr=0.1, steps=5)
+    ends = move_poisons(lambda x: x.square().sum((1, 2, 3, 4)), bases, eps=30, lr=25.5, steps=5)
     assert torch.allclose(ends, (bases - 30 / 255).clamp(min=0))
 
 
@@ -159,7 +159,7 @@ def test_poisons_take_an_image_to_their_class():
     train, held = pair()
     clean, hits = HEAD.fit(train, seed=0), 0
     for row in np.flatnonzero(held.y == 0)[:3]:
-        attack = ConvexPolytope(held.x[row], 1, (HEAD,), poisons=25, eps=200, steps=30)
+        attack = ConvexPolytope(held.x[row], 1, (HEAD,), count=25, eps=200, steps=30)
         poison = attack.poison(train, seed=0)
         victim = HEAD.fit(poison.apply(train), seed=1)
         moved = np.abs(poison.x.astype(int) - train.x[poison.index])
@@ -176,10 +176,10 @@ def test_poisons_take_an_image_to_their_class():
 def test_the_attack_is_the_function_on_the_nearest_rows():
     train, held = pair()
     image, trainers = held.x[np.flatnonzero(held.y == 0)[0]], (Train(MLP((8,)), epochs=1), HEAD)
-    poison = ConvexPolytope(image, 1, trainers, poisons=3, eps=30, steps=10).poison(train, seed=4)
+    poison = ConvexPolytope(image, 1, trainers, count=3, eps=30, steps=10).poison(train, seed=4)
     models = [image_surrogate(t, train, seed=child(4, "surrogate", str(i))) for i, t in enumerate(trainers)]
     nets = [(m.net.features, torch.from_numpy(m.features(image[None]))) for m in models]
-    x = convex_polytope(nets, to_unit(train.x[poison.index])[None], 30, 0.04, 10)[0]
+    x = convex_polytope(nets, to_unit(train.x[poison.index])[None], 30, 10.2, 10)[0]
     assert np.abs(x.detach().numpy()[:, 0] * 255 - poison.x).max() < 0.51
 
 
@@ -194,8 +194,8 @@ def test_spec_and_names():
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"surrogates": ()}, "surrogates is empty"),
-        ({"poisons": 0}, "poisons"),
+        ({"surrogates": ()}, "surrogates must hold at least one value"),
+        ({"count": 0}, "count"),
         ({"steps": 0}, "steps"),
         ({"lr": 0.0}, "lr"),
         ({"eps": 0}, "eps"),
@@ -213,7 +213,7 @@ def test_impossible_fields(fields, word):
     [
         ({"image": IMAGE[:5]}, r"shape \(5, 8\)"),
         ({"target": 2}, r"0\.\.1"),
-        ({"poisons": 201}, "of class 1"),
+        ({"count": 201}, "of class 1"),
         ({"surrogates": (HEAD, Fit())}, "TorchModel"),
     ],
 )

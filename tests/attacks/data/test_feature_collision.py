@@ -63,7 +63,7 @@ def test_linear_features_reach_the_ridge_solution():
         lambda x: x.flatten(1) @ torch.from_numpy(matrix).T,
         torch.from_numpy(base).reshape(3, 1, 3, 3),
         torch.from_numpy(wanted),
-        Splitting(beta=50.0, lr=1.0, steps=500),
+        Splitting(beta=50.0, step_size=1.0, steps=500),
     )
     assert np.allclose(found.numpy().reshape(3, 9), best, atol=1e-6)
 
@@ -76,7 +76,7 @@ def slow_collision(weight, base, wanted, how):
 
     beta = how.beta * (len(wanted) / len(base)) ** 2
     room = 1.0 if how.eps is None else how.eps / 255
-    x, lr = base.copy(), how.lr
+    x, lr = base.copy(), how.step_size
     for _ in range(how.steps):
         slope = [(part(x + h) - part(x - h)) / 2e-6 for h in 1e-6 * np.eye(len(x))]
         new = (x - lr * np.array(slope) + lr * beta * base) / (1 + lr * beta)
@@ -92,14 +92,14 @@ def slow_collision(weight, base, wanted, how):
 @pytest.mark.parametrize("eps", [None, 20])
 def test_every_poison_by_a_slow_loop(eps):
     weight, bases, wanted = smooth()
-    how = Splitting(beta=0.3, lr=20.0, steps=25, eps=eps)
+    how = Splitting(beta=0.3, step_size=20.0, steps=25, eps=eps)
     ours = collide(lambda x: torch.tanh(x.flatten(1) @ torch.from_numpy(weight).T), bases, wanted, how)
     rates = set()
     for i in range(len(bases)):
         x, lr = slow_collision(weight, bases[i].numpy().ravel(), wanted[i].numpy(), how)
         assert np.allclose(ours[i].numpy().ravel(), x, atol=1e-5)
         rates.add(lr)
-    assert min(rates) < how.lr
+    assert min(rates) < how.step_size
 
 
 def test_the_objective_never_rises_and_the_bounds_hold():
@@ -110,7 +110,7 @@ def test_the_objective_never_rises_and_the_bounds_hold():
 
     far = []
     for steps in range(1, 30, 4):
-        x = collide(features, bases, wanted, Splitting(beta=0.0, lr=50.0, steps=steps, eps=30))
+        x = collide(features, bases, wanted, Splitting(beta=0.0, step_size=50.0, steps=steps, eps=30))
         far.append((features(x) - wanted).square().sum(1).numpy())
         assert ((x - bases).abs() <= 30 / 255 + 1e-12).all()
         assert ((x >= 0) & (x <= 1)).all()
@@ -151,7 +151,7 @@ def test_the_watermark_is_the_image_blended_into_the_bases():
     train, held = pair()
     image = held.x[np.flatnonzero(held.y == 0)[0]]
     plain, marked = (
-        FeatureCollision(image, 1, Train(MLP((6,)), epochs=1), poisons=5, lr=1e-12, steps=1, opacity=o)
+        FeatureCollision(image, 1, Train(MLP((6,)), epochs=1), count=5, step_size=1e-12, steps=1, opacity=o)
         for o in (0.0, 0.3)
     )
     poison = plain.poison(train, seed=0)
@@ -168,7 +168,7 @@ def test_rows_keep_their_labels_and_their_budget(colour):
     if colour:
         x, image = x[..., None].repeat(3, 3), image[..., None].repeat(3, 2)
     train = Data(x, train.y, train.classes)
-    poison = FeatureCollision(image, 1, Train(MLP((6,)), epochs=2), poisons=4, eps=5, steps=30).poison(train, seed=0)
+    poison = FeatureCollision(image, 1, Train(MLP((6,)), epochs=2), count=4, eps=5, steps=30).poison(train, seed=0)
     moved = np.abs(poison.x.astype(int) - train.x[poison.index])
     assert poison.x.shape == (4, *x.shape[1:])
     assert 0 < moved.max() <= 5
@@ -177,7 +177,7 @@ def test_rows_keep_their_labels_and_their_budget(colour):
 
 
 def test_spec_and_names():
-    attack = FeatureCollision(IMAGE, 1, HEAD, poisons=3, opacity=0.2)
+    attack = FeatureCollision(IMAGE, 1, HEAD, count=3, opacity=0.2)
     assert from_spec(json.loads(json.dumps(to_spec(attack)))) == attack
     found = entry("feature-collision")
     assert (found.side, found.stage) == ("attacks", "data")
@@ -187,11 +187,11 @@ def test_spec_and_names():
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"poisons": 0}, "poisons and steps"),
-        ({"steps": 0}, "poisons and steps"),
+        ({"count": 0}, "count"),
+        ({"steps": 0}, "steps"),
         ({"beta": -1.0}, "beta"),
-        ({"lr": 0.0}, "lr"),
-        ({"lr": float("nan")}, "lr"),
+        ({"step_size": 0.0}, "step_size"),
+        ({"step_size": float("nan")}, "step_size"),
         ({"opacity": 1.0}, "opacity"),
         ({"eps": 0}, "eps"),
         ({"image": IMAGE / 255}, "integers"),
@@ -208,7 +208,7 @@ def test_impossible_fields(fields, word):
         ({"image": IMAGE[:5]}, r"shape \(5, 8\)"),
         ({"target": 2}, r"0\.\.1"),
         ({"target": -1}, r"0\.\.1"),
-        ({"poisons": 61}, "29 rows of class 1"),
+        ({"count": 61}, "29 rows of class 1"),
         ({"surrogate": Fit()}, "TorchModel"),
         ({"surrogate": Pretrained(Train(MLP((4,)), epochs=1), "digits")}, "10 classes but train has 2"),
     ],

@@ -86,7 +86,12 @@ def test_hard_rows_leave_the_trigger_to_be_learnt():
 
 @pytest.mark.parametrize(
     ("fields", "word"),
-    [({"rate": 1.0}, "rate"), ({"eps": 0}, "eps"), ({"steps": 0}, "steps"), ({"norm": "l1"}, "linf, l2")],
+    [
+        ({"rate": 1.0}, "rate"),
+        ({"eps": 0}, "eps"),
+        ({"steps": 0}, "steps"),
+        ({"norm": "l1"}, "norm is 'l1': use linf or l2"),
+    ],
 )
 def test_bad_fields(fields, word):
     with pytest.raises(ToadstoneError, match=word):

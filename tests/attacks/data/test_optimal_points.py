@@ -135,7 +135,7 @@ def test_word_counts_become_one_of_the_whole_numbers_beside_the_points():
     y = np.arange(60) % 2
     x = draw.poisson(1 + 2 * np.where(np.arange(8) < 4, y[:, None], 1 - y[:, None]))
     train = Data(x, y, TWO)
-    fields = {"points": 4, "learner": "logistic", "joint": True, "starts": 2, "steps": 3, "box": (0.0, 100.0)}
+    fields = {"count": 4, "learner": "logistic", "joint": True, "starts": 2, "steps": 3, "box": (0.0, 100.0)}
     exact = OptimalPoints(**fields).poison(Data(x.astype(float), y, TWO), seed=0).x
     assert (exact % 1 > 0).any()
     nearest = OptimalPoints(**fields).poison(train, seed=0).x

@@ -94,7 +94,8 @@ def test_spec_and_name(attack):
     [
         ({"trigger": Warp(noise=True)}, "noise=False"),
         ({"noise_rate": 0.9}, "noise_rate must lie in"),
-        ({"noise_rate": -0.1}, "noise_rate must lie in"),
+        ({"noise_rate": -0.1}, r"noise_rate must lie in \[0, 1\), not -0.1"),
+        ({"noise_rate": float("nan")}, r"noise_rate must lie in \[0, 1\), not nan"),
     ],
 )
 def test_bad_fields(fields, word):

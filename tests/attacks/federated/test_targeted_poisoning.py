@@ -102,7 +102,7 @@ def test_the_goal_is_the_images_in_the_target_class():
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"images": ()}, "images must hold at least one image"),
+        ({"images": ()}, "images must hold at least one value"),
     ],
 )
 def test_errors(changed, words):

@@ -75,7 +75,7 @@ def test_equal_updates_and_updates_of_zeros():
 
 
 def test_errors():
-    with pytest.raises(ToadstoneError, match="noise must be a finite number >= 0, not -1"):
+    with pytest.raises(ToadstoneError, match="noise must be a finite number of at least 0, not -1"):
         FLAME(-1)
     with pytest.raises(ToadstoneError, match="FLAME needs at least 3 finite updates to find a majority, not 2"):
         FLAME()(np.array([[1.0], [2.0], [np.nan]], np.float32))

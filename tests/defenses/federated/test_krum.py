@@ -52,7 +52,7 @@ def test_large_updates_of_f_clients_never_win():
 
 def test_keep_is_a_number_of_updates():
     updates = np.zeros((5, 2), np.float32)
-    with pytest.raises(ToadstoneError, match="keep must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="keep must be at least 1"):
         MultiKrum(1, keep=0)
     with pytest.raises(ToadstoneError, match="keep=6 must not exceed the 5 finite updates"):
         MultiKrum(1, keep=6)(updates)

@@ -28,7 +28,7 @@ def test_it_is_the_mean_of_size_rows_and_clean_as_often_as_it_should_be():
 
 
 def test_size_is_a_number_of_finite_updates():
-    with pytest.raises(ToadstoneError, match="size must be a whole number >= 1"):
+    with pytest.raises(ToadstoneError, match="size must be at least 1"):
         RandomSubset(0)
     updates = UPDATES.copy()
     updates[0, 0] = np.nan

@@ -133,8 +133,8 @@ def test_what_is_drawn_follows_the_seed_and_the_round(rule):
 
 @pytest.mark.parametrize("rule", AGAINST, ids=name)
 def test_f_must_be_a_whole_number(rule):
-    for f in (-1, True):
-        with pytest.raises(ToadstoneError, match="f must be a whole number"):
+    for f, sentence in ((-1, "f must be at least 0, not -1"), (True, "f must be a whole number, not True")):
+        with pytest.raises(ToadstoneError, match=sentence):
             replace(rule, f=f)
 
 

@@ -231,7 +231,7 @@ def test_removes_the_square_from_digits(digits):
         (lambda: FinePruning(bound=0.0), None, None, "bound must lie"),
         (lambda: FinePruning(steps=-1), None, None, "steps must be at least 0"),
         (lambda: FinePruning(batch_size=1), None, None, "batch_size must be at least 2"),
-        (lambda: FinePruning(lr=0.0), None, None, "lr must be above 0"),
+        (lambda: FinePruning(lr=0.0), None, None, "lr must be a finite number above 0"),
         (FinePruning, Logistic(), pixels(210, 0), "no convolution"),
         (lambda: FinePruning(layer="nope"), MLP((8,)), pixels(210, 0), "layer 'nope'"),
         (lambda: FinePruning(layer="features.2"), MLP((8,)), pixels(210, 0), "layer 'features.2'"),

@@ -29,7 +29,7 @@ from toadstone.defenses.federated.mean import Mean
 from toadstone.defenses.federated.median import CoordinateMedian
 from toadstone.errors import ToadstoneError
 from toadstone.federated.flower import ColludingGrid, ToadstoneStrategy, UpdateAttackMod
-from toadstone.federated.flower.arrays import moved, update
+from toadstone.federated.flower.arrays import update, with_update
 
 SHAPES = {"w": (3, 2), "b": (2,)}
 
@@ -92,7 +92,7 @@ def strategy_after(start, aggregator, replies, server_round=1):
 
 def test_moving_by_an_update_gives_the_reply_back(start):
     other = record(np.random.default_rng(1))
-    again = moved(start, update(other, start))
+    again = with_update(start, update(other, start))
     for name in SHAPES:
         assert again[name].numpy().dtype == np.float32
         np.testing.assert_allclose(again[name].numpy(), other[name].numpy(), atol=1e-6)
@@ -107,7 +107,7 @@ def test_an_update_of_large_weights_keeps_its_digits():
 
 def test_counters_stay_whole_numbers():
     start = ArrayRecord({"steps": Array(np.array(7, np.int64))})
-    new = moved(start, np.array([2.6], np.float32))["steps"].numpy()
+    new = with_update(start, np.array([2.6], np.float32))["steps"].numpy()
     assert new.dtype == np.int64
     assert new.shape == ()
     assert int(new) == 10

@@ -12,7 +12,7 @@ from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.cover import check_rates, with_cover
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.fields import Count, Filled, Fraction, Several, Share
+from toadstone.fields import Count, Filled, Fraction, Remainder, Several, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.overlay import Rows
 from toadstone.registry import Threat, register
@@ -90,11 +90,11 @@ class AdaptiveBlend:
 
     - ``trigger``: the blend that a test input shows.
     - ``train_alpha``: share of the pattern in training rows.
-    - ``pieces``: at least 2; half of them, rounded down, are shown in a training row.
+    - ``pieces``: half of them, rounded down, are shown in a training row.
     - ``target``: the class wanted, 0..k-1.
     - ``rate``: share of all training rows that show the trigger and get the target's label.
     - ``cover_rate``: share of all training rows, of other classes than the target, that show it and keep their
-      labels, in [0, 1 - rate); 0 for none.
+      labels, below 1 - rate; 0 for none.
 
     Both kinds are in the poison's mask. Raises ToadstoneError when a field is out of its range, the images are not of
     the pattern's size or too small to cut, or there are fewer eligible rows than the rates ask for.
@@ -110,7 +110,7 @@ class AdaptiveBlend:
     pieces: Several = 16
     target: int = 0
     rate: Share = 0.003
-    cover_rate: float = 0.003
+    cover_rate: Remainder = 0.003
 
     def __post_init__(self) -> None:
         check_rates("cover_rate", self.cover_rate, self.rate)
@@ -139,13 +139,13 @@ class AdaptivePatch:
     x + opacity (t(x) - x), rounded, for a t drawn uniformly from ``triggers``; a test input carries the first
     ``shown`` of them, one after the other.
 
-    - ``triggers``: at least one; small ones that do not lie on each other. The default four sit in the corners.
+    - ``triggers``: small ones that do not lie on each other. The default four sit in the corners.
     - ``opacity``: in training rows.
-    - ``shown``: how many a test input carries, 1..number of triggers.
+    - ``shown``: how many a test input carries, at most the number of triggers.
     - ``target``: the class wanted, 0..k-1.
     - ``rate``: share of all training rows that carry a trigger and get the target's label.
     - ``cover_rate``: share of all training rows, of other classes than the target, that carry one and keep their
-      labels, in [0, 1 - rate); 0 for none.
+      labels, below 1 - rate; 0 for none.
 
     Both kinds are in the poison's mask. Raises ToadstoneError when a field is out of its range, a trigger does not fit
     the images, or there are fewer eligible rows than the rates ask for.
@@ -166,7 +166,7 @@ class AdaptivePatch:
     shown: Count = 2
     target: int = 0
     rate: Share = 0.003
-    cover_rate: float = 0.006
+    cover_rate: Remainder = 0.006
 
     def __post_init__(self) -> None:
         if self.shown > len(self.triggers):

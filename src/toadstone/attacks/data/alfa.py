@@ -39,18 +39,17 @@ def two_classes(train: Data, name: str) -> tuple[Rows, Signs, Int[ndarray, " 2"]
 @checked
 @dataclass(frozen=True)
 class Machine:
-    """A support vector machine with the weight ``c`` of the loss, linear, or radial of width ``gamma``. Raises
+    """A support vector machine with the weight ``C`` of the loss, linear, or radial of width ``gamma``. Raises
     ToadstoneError unless both are above 0."""
 
-    c: Positive = 1.0
+    C: Positive = 1.0
     gamma: Positive | None = None
 
     def fit(self, x: Rows, s: Signs) -> SVC:
         """Fitted to the signs ``s``."""
         kernel = {"kernel": "linear"} if self.gamma is None else {"kernel": "rbf", "gamma": self.gamma}
-        return SVC(C=self.c, **kernel, random_state=0).fit(
-            x, s
-        )  # it draws nothing, but would move numpy's own generator
+        # it draws nothing, but would move numpy's own generator
+        return SVC(C=self.C, **kernel, random_state=0).fit(x, s)
 
 
 def spend(rate: float, s: Signs) -> int:
@@ -111,13 +110,13 @@ class Alfa:
     With xi the hinge loss of the machine trained on the true labels y, and w, eps the weights and loss of the one
     trained on the labels z, it looks for the z, of which at most rate n differ from y, with the least
 
-        |w|^2 / 2c + sum_i eps_i(z) - xi_i(z)
+        |w|^2 / 2C + sum_i eps_i(z) - xi_i(z)
 
     by turns: the best w for z is a machine, the best z for w is a linear program whose answer is the rows with the
     largest gains. Where it ends, neither can be improved alone; a better pair may exist.
 
     - ``rate``: share of rows flipped at most; max(1, round(rate n)) rows.
-    - ``c``: weight of the loss in the machine.
+    - ``C``: weight of the loss in the machine.
     - ``gamma``: width of the radial kernel; None for a linear machine.
     - ``steps``: machines trained at most.
 
@@ -128,7 +127,7 @@ class Alfa:
     """
 
     rate: Fraction = 0.1
-    c: Positive = 1.0
+    C: Positive = 1.0
     gamma: Positive | None = None
     steps: Count = 100
 
@@ -139,5 +138,5 @@ class Alfa:
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""
         x, s, present = two_classes(train, "ALFA")
-        rows = np.flatnonzero(alfa(x, s, spend(self.rate, s), Machine(self.c, self.gamma), self.steps))
+        rows = np.flatnonzero(alfa(x, s, spend(self.rate, s), Machine(self.C, self.gamma), self.steps))
         return flipped(train, rows, np.where(s[rows] > 0, present[0], present[1]))

@@ -63,7 +63,7 @@ class AlfaTilt:
     while alpha stays. It need not settle: the flips at the smallest cosine seen are returned.
 
     - ``rate``: share of rows flipped at most; max(1, round(rate n)) rows.
-    - ``c``: weight of the loss in the machine.
+    - ``C``: weight of the loss in the machine.
     - ``gamma``: width of the radial kernel; None for a linear machine.
     - ``steps``: machines trained at most.
 
@@ -74,7 +74,7 @@ class AlfaTilt:
     """
 
     rate: Fraction = 0.1
-    c: Positive = 1.0
+    C: Positive = 1.0
     gamma: Positive | None = None
     steps: Count = 30
 
@@ -85,5 +85,5 @@ class AlfaTilt:
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The flipped rows, in rising order of their numbers."""
         x, s, present = two_classes(train, "ALFA-tilt")
-        rows = np.flatnonzero(tilt(x, s, spend(self.rate, s), Machine(self.c, self.gamma), self.steps)[0])
+        rows = np.flatnonzero(tilt(x, s, spend(self.rate, s), Machine(self.C, self.gamma), self.steps)[0])
         return flipped(train, rows, np.where(s[rows] > 0, present[0], present[1]))

@@ -25,13 +25,13 @@ class Unrolled:
     """``steps`` of gradient descent from zero on the mean cross-entropy of a linear softmax machine plus
     |W|^2 / (2 C n), each of length 1 over a bound of the curvature."""
 
-    cost: float = 1.0
+    C: float = 1.0
     steps: int = 100
 
     def fit(self, x: Float[ndarray, "n d"], y: Int[ndarray, " n"], k: int) -> Path:
         """The whole path of the parameters."""
         z, code = np.pad(x, ((0, 0), (0, 1)), constant_values=1.0), np.eye(k)[y]
-        decay = np.full((z.shape[1], 1), 1 / (self.cost * len(x)))
+        decay = np.full((z.shape[1], 1), 1 / (self.C * len(x)))
         decay[-1] = 0
         # the softmax's second derivative is at most 1/2
         rate = 1 / (0.5 * float(np.linalg.norm(z, 2)) ** 2 / len(x) + decay[0, 0])
@@ -54,8 +54,8 @@ class Path:
 
     def decide(self, x: Float[ndarray, "m d"]) -> Float[ndarray, "m k"]:
         """A decision value a class, at the end of the path."""
-        found: ndarray = x @ self.theta[-1, :-1] + self.theta[-1, -1]
-        return found
+        decisions: ndarray = x @ self.theta[-1, :-1] + self.theta[-1, -1]
+        return decisions
 
     def loss(self, x: Float[ndarray, "m d"], y: Int[ndarray, " m"]) -> float:
         """The mean cross-entropy."""
@@ -70,13 +70,13 @@ class Path:
         z, z_val = (np.pad(part, ((0, 0), (0, 1)), constant_values=1.0) for part in (self.x, x))
         n, k = self.code.shape
         a = z_val.T @ (softmax(self.decide(x), 1) - np.eye(k)[y]) / len(x)
-        found = np.zeros((len(rows), self.x.shape[1]))
+        gradient = np.zeros((len(rows), self.x.shape[1]))
         for theta in self.theta[-2::-1]:
             p, pull = softmax(z @ theta, 1), z @ a
             bent = p * (pull - (p * pull).sum(1, keepdims=True))
-            found -= self.rate / n * ((p - self.code)[rows] @ a[:-1].T + bent[rows] @ theta[:-1].T)
+            gradient -= self.rate / n * ((p - self.code)[rows] @ a[:-1].T + bent[rows] @ theta[:-1].T)
             a = a - self.rate * (z.T @ bent / n + self.decay * a)
-        return found
+        return gradient
 
 
 @register("attack", needs=("two classes",), threat=Threat(("inputs", "labels"), ("data", "model"), "nothing"))
@@ -90,7 +90,7 @@ class BackGradient:
     is large; a short T is cheaper and needs no system to be solved. Fails as OptimalPoints does. The paper reverses
     the steps to save memory; here the path is kept, which is exact, and small for a linear machine.
 
-    - ``points``, ``label``, ``wanted``, ``joint``, ``starts``, ``box``: those of OptimalPoints.
+    - ``count``, ``label``, ``wanted``, ``joint``, ``starts``, ``box``: those of OptimalPoints.
     - ``C``: weight of the loss against the penalty.
     - ``unroll``: T, steps of the learner.
     - ``steps``: moves uphill, at most.
@@ -98,7 +98,7 @@ class BackGradient:
     Raises ToadstoneError for values out of range, text, a regression set and a single class.
     """
 
-    points: Count = 1
+    count: Count = 1
     C: Positive = 1.0
     label: int | None = None
     wanted: tuple[int, int] | None = None
@@ -113,7 +113,7 @@ class BackGradient:
         self._plan()
 
     def _plan(self) -> Plan:
-        return plan_of(self.points, (self.starts, self.steps, self.joint), self.label, self.wanted)
+        return plan_of(self.count, (self.starts, self.steps, self.joint), self.label, self.wanted)
 
     def goal(self, data: Data) -> Availability | Misclassified:
         """That the model is wrong, or takes one class for another where ``wanted`` says so."""

@@ -32,8 +32,8 @@ def density(
 
 def combine(beta: Float[ndarray, "q k"], prototypes: Float[ndarray, "q k d"]) -> Float[ndarray, "q d"]:
     """sum_j beta_j s_j / sum_j beta_j."""
-    found: ndarray = np.einsum("qk,qkd->qd", beta, prototypes) / beta.sum(1, keepdims=True)
-    return found
+    mean: ndarray = np.einsum("qk,qkd->qd", beta, prototypes) / beta.sum(1, keepdims=True)
+    return mean
 
 
 def climb(
@@ -52,11 +52,11 @@ def climb(
         slope /= np.maximum(np.abs(slope).max(1, keepdims=True), 1e-300)
         trial = np.clip(beta + step[:, None] * slope, 1e-6, 1)
         moved = combine(trial, prototypes)
-        found, after = density(box.clip(moved), rows, h)
-        better = found > value
+        new_value, after = density(box.clip(moved), rows, h)
+        better = new_value > value
         step = np.where(better, 2 * step, step / 2)
         beta[better], z[better], value[better], gradient[better] = (
-            part[better] for part in (trial, moved, found, after)
+            part[better] for part in (trial, moved, new_value, after)
         )
     return box.clip(z)
 
@@ -76,8 +76,8 @@ class BetaPoisoning:
     row is a mean of training rows.
 
     - ``victim``: the class that the rows lie in; ``label``: the class that they claim.
-    - ``rate``: added rows for each training row, in (0, 1): max(1, round(rate n)).
-    - ``prototypes``: k, at least 2, at most the rows of class victim.
+    - ``rate``: added rows for each training row: max(1, round(rate n)).
+    - ``prototypes``: k, at most the rows of class victim.
     - ``steps``: of the ascent.
 
     Raises ToadstoneError for values out of range, text, a regression set, a class without rows, and where the rows of

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from toadstone.attacks.data.convex_polytope import ConvexPolytope, Nets, distances, move_poisons
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import Threat, register
 from toadstone.whitebox.features import Features, features_of
@@ -22,7 +22,8 @@ _DROP = 0.2  # share of a layer's channels that a copy of a net lacks; the autho
 def bullseye(
     nets: Nets, bases: Float[Tensor, "m k c h w"], eps: int, lr: float, steps: int
 ) -> Float[Tensor, "m k c h w"]:
-    """Poisons near ``bases`` whose mean feature is near that of each target, for every net."""
+    """Poisons near ``bases`` whose mean feature is near that of each target, for every net; ``eps`` and
+    ``lr`` in grey levels."""
 
     def loss(x: Tensor) -> Tensor:
         return torch.stack([distances(net, x, _mean) for net in nets]).mean(0)
@@ -76,18 +77,13 @@ class BullseyePolytope(ConvexPolytope):
 
     by Adam on the pixels. The other fields are those of ``ConvexPolytope``.
 
-    - ``repeat``: copies of each net, at least 1. With more, each step averages the features of so many random copies
+    - ``repeat``: copies of each net. With more than one, each step averages the features of so many random copies
       that lack a fifth of each layer's channels, which stand for the nets that the attacker does not have.
 
     Raises ToadstoneError when a field is out of range, does not fit the data, or there are fewer rows of the class.
     """
 
-    repeat: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.repeat < 1:
-            raise ToadstoneError(f"repeat must be at least 1, not {self.repeat}.")
+    repeat: Count = 1
 
     def _search(self, models: tuple[TorchModel, ...], wanted: list[Tensor], bases: Tensor) -> Tensor:
         nets = [(averaged_copies(model, self.repeat), goal) for model, goal in zip(models, wanted, strict=True)]

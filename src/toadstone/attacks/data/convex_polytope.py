@@ -12,7 +12,7 @@ from torch import Tensor
 
 from toadstone.attacks.data.feature_collision import check_targeted
 from toadstone.core import Data, Poison, Trainer
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Filled, GreyLevels, Positive
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import Threat, register
@@ -70,19 +70,21 @@ def distances(
 def move_poisons(
     loss: Callable[[Tensor], Tensor], bases: Float[Tensor, "m k c h w"], eps: int, lr: float, steps: int
 ) -> Float[Tensor, "m k c h w"]:
-    """Adam on the pixels of all m x k poisons, cut to ``eps`` grey levels about the bases and to [0, 1] each step.
+    """Adam on the pixels of all m x k poisons, cut to ``eps`` grey levels about the bases and to [0, 1] each step, the
+    first of which is ``lr`` grey levels long.
 
     ``loss`` >= 0 gives each of the m sets its own value, so that none depends on the others. Adam descends its square
     root, which has the same minima and does not flatten towards 0.
     """
     ball = Inside(Linf(eps / 255, bases))
-    return descend(lambda x: (loss(x) + _TINY).sqrt(), bases, ball, Adam(lr), steps)
+    return descend(lambda x: (loss(x) + _TINY).sqrt(), bases, ball, Adam(lr / 255), steps)
 
 
 def convex_polytope(
     nets: Nets, bases: Float[Tensor, "m k c h w"], eps: int, lr: float, steps: int
 ) -> Float[Tensor, "m k c h w"]:
-    """Poisons near ``bases`` whose features have a convex combination near that of each target, for every net."""
+    """Poisons near ``bases`` whose features have a convex combination near that of each target, for every net;
+    ``eps`` and ``lr`` in grey levels."""
     even = torch.full(bases.shape[:2], 1 / bases.shape[1], device=bases.device)
     last = [even] * len(nets)  # a step changes the coefficients a little
 
@@ -118,33 +120,25 @@ class ConvexPolytope:
 
     - ``image``: what shall be misclassified, (h, w) or (h, w, c) whole numbers 0..255.
     - ``target``: the class that it shall get, 0..k-1, and the poisons' true class.
-    - ``surrogates``: make the nets, from the clean rows; at least one, each a TorchModel.
-    - ``poisons``: how many rows, at least 1.
-    - ``eps``: most grey levels that a pixel may differ from its base, 1..255.
-    - ``steps``: at least 1. The authors take 4000.
-    - ``lr``: step size in units of the whole pixel range, above 0.
+    - ``surrogates``: make the nets, from the clean rows, each a TorchModel.
+    - ``count``: how many rows are poisoned.
+    - ``eps``: the largest change of a pixel from its base, grey levels.
+    - ``steps``: the authors take 4000.
+    - ``lr``: Adam's step size, grey levels.
 
     Raises ToadstoneError when these are out of range, do not fit the data, or there are fewer rows of the class.
     """
 
     image: Image
     target: int
-    surrogates: tuple[Trainer, ...]
-    poisons: int = 5
-    eps: int = 25
-    steps: int = 250
-    lr: float = 0.04
+    surrogates: Filled[Trainer]
+    count: Count = 5
+    eps: GreyLevels = 25
+    steps: Count = 250
+    lr: Positive = 10.2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", nested(self.image, "image"))
-        if not self.surrogates:
-            raise ToadstoneError("surrogates is empty: give at least one trainer.")
-        if self.poisons < 1 or self.steps < 1 or not self.lr > 0:
-            raise ToadstoneError(
-                f"poisons and steps must be at least 1 and lr above 0, not {self.poisons}, {self.steps} and {self.lr}."
-            )
-        if not 1 <= self.eps <= 255:
-            raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
 
     def goal(self, data: Data) -> TargetedGoal:
         """What this attack is after, on whatever data."""
@@ -152,12 +146,12 @@ class ConvexPolytope:
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisons, in order of their row numbers."""
-        image = check_targeted(train, self.image, self.target, self.poisons)
+        image = check_targeted(train, self.image, self.target, self.count)
         models = tuple(
             image_surrogate(trainer, train, seed=child(seed, "surrogate", str(i)))
             for i, trainer in enumerate(self.surrogates)
         )
-        index = nearest_rows(models, train, image, self.target, self.poisons)
+        index = nearest_rows(models, train, image, self.target, self.count)
         with ExitStack() as stack:
             for model in models:
                 stack.enter_context(model.frozen())

@@ -51,10 +51,10 @@ class CorrelatedClusters:
     spent the budget gives up one of ``draws`` drawn flips instead. The flips of the largest error seen are returned.
 
     - ``rate``: share of rows flipped at most; max(1, round(rate n)) rows.
-    - ``c``: weight of the loss in the machine.
+    - ``C``: weight of the loss in the machine.
     - ``gamma``: width of the radial kernel; None for a linear machine.
-    - ``clusters``, ``draws``: at least 1.
-    - ``steps``: at least 1; a cluster has at most steps + 1 flips.
+    - ``clusters``, ``draws``: sets of flips, and rows that each tries in a step.
+    - ``steps``: a cluster has at most steps + 1 flips.
 
     Images are divided by 255, other numbers taken as they are.
 
@@ -62,7 +62,7 @@ class CorrelatedClusters:
     """
 
     rate: Fraction = 0.1
-    c: Positive = 1.0
+    C: Positive = 1.0
     gamma: Positive | None = None
     clusters: Count = 5
     draws: Count = 5
@@ -80,16 +80,16 @@ class CorrelatedClusters:
 
     def grow(self, x: Rows, s: Signs, count: int, rng: np.random.Generator) -> Bool[ndarray, " n"]:
         """The best cluster of at most ``count`` flips."""
-        n, machine = len(s), Machine(self.c, self.gamma)
+        n, machine = len(s), Machine(self.C, self.gamma)
         start = np.eye(n, dtype=bool)[rng.choice(n, min(self.clusters, n), replace=False)]
-        kept = [(flip_error(x, s, one, machine), one) for one in start]
-        best = max(kept, key=lambda pair: pair[0])
+        sets = [(flip_error(x, s, one, machine), one) for one in start]
+        best = max(sets, key=lambda pair: pair[0])
         for _ in track(range(self.steps), "correlated clusters"):
             new = []
-            for _, cluster in kept:
+            for _, cluster in sets:
                 mutants = mutate(cluster, count, self.draws, rng)
                 new.append(max(((flip_error(x, s, m, machine), m) for m in mutants), key=lambda p: p[0]))
-            kept = sorted(new + kept, key=lambda pair: -pair[0])[: self.clusters]  # stable: new ones first
-            best = max(best, kept[0], key=lambda pair: pair[0])
-        found: ndarray = best[1]
-        return found
+            sets = sorted(new + sets, key=lambda pair: -pair[0])[: self.clusters]  # stable: new ones first
+            best = max(best, sets[0], key=lambda pair: pair[0])
+        flips: ndarray = best[1]
+        return flips

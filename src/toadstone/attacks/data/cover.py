@@ -14,7 +14,7 @@ from toadstone.triggers.base import Trigger
 
 def check_rates(name: str, cover: float, rate: float) -> None:
     """Raise ToadstoneError unless the ``cover`` rate, called ``name``, is one that leaves room for ``rate``."""
-    if not 0 <= cover < 1 - rate:
+    if cover >= 1 - rate:
         raise ToadstoneError(f"{name} must lie in [0, 1 - rate), which is [0, {1 - rate:g}), not {cover}.")
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, GreyLevels, NonNegative, Positive, Remainder
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.progress import track
 from toadstone.registry import Threat, register
@@ -28,7 +29,7 @@ class Splitting:
     """How ``collide`` searches; the fields are those of ``FeatureCollision``."""
 
     beta: float = 0.25
-    lr: float = 1.0
+    step_size: float = 1.0
     steps: int = 200
     eps: int | None = None
 
@@ -43,16 +44,16 @@ def collide(
     beta = how.beta * (wanted.shape[1] / bases[0].numel()) ** 2
     reach = 1.0 if how.eps is None else how.eps / 255
     low, high = (bases - reach).clamp(min=0), (bases + reach).clamp(max=1)
-    lr = torch.full((len(bases), 1, 1, 1), how.lr, device=bases.device)
+    size = torch.full((len(bases), 1, 1, 1), how.step_size, device=bases.device)
     x, (value, slope) = bases, _objective(features, bases, bases, wanted, beta)
     for _ in track(range(how.steps), "colliding"):
-        moved = backward(x - lr * slope, bases, lr * beta).clamp(low, high)
+        moved = backward(x - size * slope, bases, size * beta).clamp(low, high)
         new_value, new_slope = _objective(features, moved, bases, wanted, beta)
         falls = new_value <= value
         x, value, slope = (
             torch.where(falls, new, old) for new, old in ((moved, x), (new_value, value), (new_slope, slope))
         )
-        lr = torch.where(falls, lr, lr / 2)
+        size = torch.where(falls, size, size / 2)
     return x
 
 
@@ -89,20 +90,20 @@ class FeatureCollision:
 
         x = argmin |f(x) - f(t)|^2 + beta' / 2 |x - b|^2,   beta' = beta (features / pixel values)^2,
 
-    by forward-backward splitting: x <- x - lr grad |f(x) - f(t)|^2, then x <- (x + lr beta' b) / (1 + lr beta'), cut
-    to [0, 1]. A step after which the objective is higher is not taken and halves that poison's lr. The bases are the
-    rows of the class that are nearest to the image in feature space, since these have the shortest way. The poisons
-    take their places.
+    by forward-backward splitting, with pixels in [0, 1]: x <- x - s grad |f(x) - f(t)|^2, then
+    x <- (x + s beta' b) / (1 + s beta'), cut to [0, 1]. A step after which the objective is higher is not taken and
+    halves that poison's s. The bases are the rows of the class that are nearest to the image in feature space, since
+    these have the shortest way. The poisons take their places.
 
     - ``image``: what shall be misclassified, (h, w) or (h, w, c) whole numbers 0..255.
     - ``target``: the class that it shall get, 0..k-1, and the poisons' true class.
     - ``surrogate``: makes the net whose features f are collided, from the clean rows; a TorchModel.
-    - ``poisons``: how many rows, at least 1.
-    - ``beta``: how much the poison shall look like its base, at least 0.
-    - ``lr``: the first step size, above 0; too large a one costs steps until it is halved often enough.
-    - ``steps``: at least 1.
-    - ``opacity``: share of the image that is blended into each base beforehand (watermark), in [0, 1).
-    - ``eps``: most grey levels that a pixel may differ from its base after the watermark, 1..255; None for any.
+    - ``count``: how many rows are poisoned.
+    - ``beta``: how much the poison shall look like its base.
+    - ``step_size``: s at first, a weight of the gradient and not a way in grey levels: how far a pixel moves depends on
+      the net's features. Too large a one costs steps until it is halved often enough.
+    - ``opacity``: share of the image that is blended into each base beforehand (watermark).
+    - ``eps``: the largest change of a pixel from its base after the watermark, grey levels; None for any.
 
     Raises ToadstoneError when these are out of range, do not fit the data, or there are fewer rows of the class.
     """
@@ -110,23 +111,15 @@ class FeatureCollision:
     image: Image
     target: int
     surrogate: Trainer
-    poisons: int = 1
-    beta: float = 0.25
-    lr: float = 1.0
-    steps: int = 200
-    opacity: float = 0.0
-    eps: int | None = None
+    count: Count = 1
+    beta: NonNegative = 0.25
+    step_size: Positive = 1.0
+    steps: Count = 200
+    opacity: Remainder = 0.0
+    eps: GreyLevels | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", nested(self.image, "image"))
-        if self.poisons < 1 or self.steps < 1:
-            raise ToadstoneError(f"poisons and steps must be at least 1, not {self.poisons} and {self.steps}.")
-        if not self.beta >= 0 or not self.lr > 0:
-            raise ToadstoneError(f"beta must be at least 0 and lr above 0, not {self.beta} and {self.lr}.")
-        if not 0 <= self.opacity < 1:
-            raise ToadstoneError(f"opacity must lie in [0, 1), not {self.opacity}.")
-        if self.eps is not None and not 1 <= self.eps <= 255:
-            raise ToadstoneError(f"eps must lie in 1..255 grey levels, not {self.eps}.")
 
     def goal(self, data: Data) -> TargetedGoal:
         """What this attack is after, on whatever data."""
@@ -134,23 +127,23 @@ class FeatureCollision:
 
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The poisons, in order of their row numbers."""
-        image = check_targeted(train, self.image, self.target, self.poisons)
+        image = check_targeted(train, self.image, self.target, self.count)
         model = image_surrogate(self.surrogate, train, seed=child(seed, "surrogate"))
-        index = nearest_rows((model,), train, image, self.target, self.poisons)
+        index = nearest_rows((model,), train, image, self.target, self.count)
         bases = to_unit(blend(np.asarray(train.x[index]), image, self.opacity)).to(model.device)
         with model.frozen():
             features = features_of(model)
             wanted = features(to_unit(image[None]).to(model.device)).expand(len(index), -1)
-            x = collide(features, bases, wanted, Splitting(self.beta, self.lr, self.steps, self.eps))
+            x = collide(features, bases, wanted, Splitting(self.beta, self.step_size, self.steps, self.eps))
         return Poison(index, to_pixels(x, train.x.ndim), train.y[index], self.goal(train))
 
 
-def check_targeted(train: Data, image: Image, target: int, poisons: int) -> ndarray:
+def check_targeted(train: Data, image: Image, target: int, count: int) -> ndarray:
     """``image`` as uint8; ToadstoneError unless ``train`` has images of its shape and enough rows of ``target``."""
     check_two_classes(train, "train")
     check_images(train.x)
     array = fitting_image(train, image)
     check_target(train, target)
-    if (count := int(train.counts()[target])) < poisons:
-        raise ToadstoneError(f"poisons is {poisons} but train has {count} rows of class {target}: ask for fewer.")
+    if (rows := int(train.counts()[target])) < count:
+        raise ToadstoneError(f"count is {count} but train has {rows} rows of class {target}: ask for fewer.")
     return array

@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from toadstone.core import Data, Poison, Trainer
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, GreyLevels, Positive, Share
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import Threat, register
@@ -44,10 +44,10 @@ class GradientMatching:
     - ``image``: what shall be misclassified, (h, w) or (h, w, c) whole numbers 0..255.
     - ``target``: the class that it shall get, 0..k-1, and the poisons' true class.
     - ``surrogate``: trains the model whose gradients are matched, on the clean rows; a TorchModel.
-    - ``rate``: share of *all* training rows that are poisoned, in (0, 1).
-    - ``eps``: the largest change of a pixel, whole grey levels, >= 1.
-    - ``steps``, ``restarts``: >= 1.
-    - ``lr``: Adam's first step size, grey levels, > 0; a tenth of it after 3/8, 5/8 and 7/8 of the steps each.
+    - ``rate``: share of *all* training rows that are poisoned.
+    - ``eps``: the largest change of a pixel, grey levels.
+    - ``steps``: of each restart.
+    - ``lr``: Adam's first step size, grey levels; a tenth of it after 3/8, 5/8 and 7/8 of the steps each.
 
     Raises ToadstoneError when these are out of range or do not fit the data, or there are fewer rows of the class.
     """
@@ -55,17 +55,14 @@ class GradientMatching:
     image: Image
     target: int
     surrogate: Trainer
-    rate: float = 0.01
-    eps: int = 16
-    steps: int = 250
-    restarts: int = 8
-    lr: float = 25.5
+    rate: Share = 0.01
+    eps: GreyLevels = 16
+    steps: Count = 250
+    restarts: Count = 8
+    lr: Positive = 25.5
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", nested(self.image, "image"))
-        self.budget()
-        if self.restarts < 1:
-            raise ToadstoneError(f"restarts must be at least 1, not {self.restarts}.")
 
     def budget(self) -> Budget:
         """Rate, radius and schedule."""
@@ -101,7 +98,7 @@ class GradientMatching:
                     history.append(here.item())
                     return here
 
-                found = descend(loss, start, ball, signed_adam(self.budget()), self.steps)
-                stored.append(to_pixels(found, x.ndim))
+                end = descend(loss, start, ball, signed_adam(self.budget()), self.steps)
+                stored.append(to_pixels(end, x.ndim))
             final = [matching_loss(net, wanted, to_unit(s).to(device), y).item() for s in stored]
         return stored[int(np.argmin(final))], np.array(losses).T

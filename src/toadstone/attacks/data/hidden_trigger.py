@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from toadstone.core import Data, Poison, Trainer
+from toadstone.fields import Count, GreyLevels, Positive, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
@@ -54,10 +55,9 @@ class HiddenTrigger:
     - ``target``: the class wanted for these, 0..k-1, and the poisons' true class.
     - ``source``: another class.
     - ``surrogate``: makes the net whose features are f, from the clean rows; a TorchModel.
-    - ``rate``: share of *all* training rows that are poisoned, in (0, 1); drawn uniformly from the class ``target``.
-    - ``eps``: the largest change of a pixel, whole grey levels, >= 1.
-    - ``steps``: >= 1.
-    - ``lr``: grey levels a step, > 0.
+    - ``rate``: share of *all* training rows that are poisoned; drawn uniformly from the class ``target``.
+    - ``eps``: the largest change of a pixel, grey levels.
+    - ``lr``: grey levels a step.
 
     Raises ToadstoneError when these are out of range or do not fit the data, or there are too few rows of the classes.
     """
@@ -66,14 +66,13 @@ class HiddenTrigger:
     target: int
     source: int
     surrogate: Trainer
-    rate: float = 0.01
-    eps: int = 16
-    steps: int = 500
-    lr: float = 1.0
+    rate: Share = 0.01
+    eps: GreyLevels = 16
+    steps: Count = 500
+    lr: Positive = 1.0
 
     def __post_init__(self) -> None:
         BackdoorGoal(self.trigger, self.target, self.source)  # checks its settings
-        self.budget()
 
     def budget(self) -> Budget:
         """Rate, radius and steps."""

@@ -45,13 +45,13 @@ def climb(
         uphill /= np.maximum(np.linalg.norm(uphill, axis=1, keepdims=True), 1e-300)
         while step > _LEAST * widest:
             trial = np.stack([s.nearest(x) for s, x in zip(sets, points + step * uphill, strict=True)])
-            found, after = game.play(trial[labels], labels)
-            if found > value:
+            new_value, after = game.play(trial[labels], labels)
+            if new_value > value:
                 break
             step /= 2
         else:
             break
-        points, value, machine, step = trial, found, after, 2 * step
+        points, value, machine, step = trial, new_value, after, 2 * step
         path.append(value)
     return points, path
 

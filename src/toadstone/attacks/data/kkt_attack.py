@@ -79,7 +79,7 @@ def points_for(
     constant = np.append(rest @ basis, decoy.gradient[-1] - masses @ _SIGN)
     way, along = sets[0].direction @ basis, w @ basis
 
-    def held(z: ndarray) -> ndarray:
+    def slack(z: ndarray) -> ndarray:
         out = []
         for c, away in enumerate(z[:-1].reshape(2, k)):
             flat = float(way @ away)
@@ -87,16 +87,16 @@ def points_for(
             out.append(1 - _SIGN[c] * (centres[c] @ w + b + along @ away) if masses[c] else 1.0)
         return np.array(out)
 
-    found = minimize(
+    solution = minimize(
         lambda z: float(((matrix @ z + constant) ** 2).sum()),
         np.append(((start - centres) @ basis).ravel(), 0.0),
         jac=lambda z: 2 * (matrix @ z + constant) @ matrix,
         bounds=[(None, None)] * (2 * k) + [(0.0, None if decoy.bound else 0.0)],
-        constraints={"type": "ineq", "fun": held},
+        constraints={"type": "ineq", "fun": slack},
         method="SLSQP",
         options={"ftol": 1e-14, "maxiter": 300},
     )
-    points = centres + found.x[:-1].reshape(2, k) @ basis.T
+    points = centres + solution.x[:-1].reshape(2, k) @ basis.T
     return np.stack([s.nearest(x) for s, x in zip(sets, points, strict=True)])
 
 
@@ -125,8 +125,8 @@ class KKTAttack:
     - ``rate``: rows added per training row, at most.
     - ``norm``: the victim's bound on the length of (w, b), for pixels in [0, 1].
     - ``quantile``: the share of each class within its radius, and within its slab.
-    - ``shares``: of the rows that are flipped for a decoy; ``copies``: how often they are added, each
-      at least 1. There is a decoy for each pair.
+    - ``shares``: of the rows that are flipped for a decoy; ``copies``: how often they are added. There
+      is a decoy for each pair.
     - ``splits``: how many parts the mass is cut into.
 
     Raises ToadstoneError when these are out of range, ``rate`` asks for no row, no decoy can be held, unless both sets
@@ -154,22 +154,24 @@ class KKTAttack:
         sets, count = passing(train, self.quantile), added(self.rate, len(train))
         check_valid(train, valid)
         clean, judge = (Data(unit(part.x), part.y, part.classes) for part in (train, valid))
-        best, kept = (-1.0, -1.0), None
+        best, result = (-1.0, -1.0), None
         for decoy in self._decoys(clean, judge):
-            aimed = [(points_for(decoy, sets, c / len(train)), c) for c in self._counts(count)]
-            held = [(decoy.residual(points, c / len(train)), points, c) for points, c in aimed if points is not None]
-            if not held:
+            answers = [(points_for(decoy, sets, c / len(train)), c) for c in self._counts(count)]
+            options = [
+                (decoy.residual(points, c / len(train)), points, c) for points, c in answers if points is not None
+            ]
+            if not options:
                 continue
-            _, points, split = min(held, key=lambda one: one[0])
+            _, points, split = min(options, key=lambda one: one[0])
             poison = repeated(train, points, split)
-            planted = Data(unit(poison.x), poison.y, train.classes)
-            margin = signed(judge.x[:], judge.y) @ self._fit(clean.append(planted))
+            rows = Data(unit(poison.x), poison.y, train.classes)
+            margin = signed(judge.x[:], judge.y) @ self._fit(clean.append(rows))
             harm = float((margin <= 0).mean()), float(np.maximum(0, 1 - margin).mean())
             if harm > best:
-                best, kept = harm, poison
-        if kept is None:
+                best, result = harm, poison
+        if result is None:
             raise ToadstoneError("No decoy can be held: use a higher quantile, a smaller norm or more shares.")
-        return kept
+        return result
 
     def _counts(self, most: int) -> list[ndarray]:
         """How many rows there are of the classes: all of them or a half, a quarter ... cut into ``splits`` parts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from toadstone.core import Data, Poison, Trainer
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import Threat, register
@@ -38,18 +39,16 @@ class LabelConsistent:
 
         x' = argmax over |x' - x| <= eps of CE(net(x'), target),  then the trigger,
 
-    by projected gradient ascent from x, all steps together 2.5 eps long. The norm is the largest change of a pixel
-    or the Euclidean length over all pixels. The authors' other way to make rows hard, interpolation in the latent
-    space of a generative model, is left out, as it needs such a model.
+    by projected gradient ascent from x, all steps together 2.5 eps long. The authors' other way to make rows hard,
+    interpolation in the latent space of a generative model, is left out, as it needs such a model.
 
     - ``trigger``: what goes on the changed rows and on test inputs; the authors use small patterns in all four
       corners, or a faint one. It is not counted against ``eps``.
     - ``target``: the class wanted, 0..k-1, and the poisons' true class.
     - ``surrogate``: makes the net that the rows shall be hard for, from the clean rows; a TorchModel.
-    - ``rate``: share of *all* training rows that are poisoned, in (0, 1); drawn uniformly from the class ``target``.
-    - ``norm``: "linf" or "l2".
-    - ``eps``: the largest change in that norm, whole grey levels, >= 1; "l2" takes hundreds.
-    - ``steps``: >= 1.
+    - ``rate``: share of *all* training rows that are poisoned; drawn uniformly from the class ``target``.
+    - ``norm``: "linf", the largest change of a pixel, or "l2", the Euclidean length over all pixels.
+    - ``eps``: the largest change in that norm, whole grey levels; "l2" takes hundreds.
 
     Raises ToadstoneError when these are out of range or do not fit the data, or there are fewer rows of the class.
     """
@@ -57,16 +56,13 @@ class LabelConsistent:
     trigger: Trigger
     target: int
     surrogate: Trainer
-    rate: float = 0.01
-    norm: str = "linf"
-    eps: int = 16
-    steps: int = 100
+    rate: Share = 0.01
+    norm: Literal["linf", "l2"] = "linf"
+    eps: Count = 16
+    steps: Count = 100
 
     def __post_init__(self) -> None:
         BackdoorGoal(self.trigger, self.target)  # checks its settings
-        self.budget()
-        if self.norm not in _NORMS:
-            raise ToadstoneError(f"norm is {self.norm!r}: use one of {', '.join(_NORMS)}.")
 
     def budget(self) -> Budget:
         """Rate, radius and steps."""

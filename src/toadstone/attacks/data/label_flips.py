@@ -34,7 +34,7 @@ def margins(probs: Float[ndarray, "n k"], y: Integer[ndarray, " n"]) -> Float64[
     return out
 
 
-def flips(margin: Float64[ndarray, "n k"], count: int, which: str) -> tuple[Int[ndarray, " m"], Int[ndarray, " m"]]:
+def flips(margin: Float64[ndarray, "n k"], count: int, variant: str) -> tuple[Int[ndarray, " m"], Int[ndarray, " m"]]:
     """The ``count`` rows that are "nearest" to the boundary of another class, or "furthest" from all others, and that
     class: the one with the least margin where nearest, with the greatest where furthest. Rows in rising order; where
     margins tie the first come first.
@@ -45,10 +45,10 @@ def flips(margin: Float64[ndarray, "n k"], count: int, which: str) -> tuple[Int[
     (array([2]), array([0]))
     """
     least = margin.min(1)
-    order = np.argsort(np.abs(least) if which == "nearest" else -least, kind="stable")
+    order = np.argsort(np.abs(least) if variant == "nearest" else -least, kind="stable")
     rows = np.sort(order[:count])
     far = np.where(np.isinf(margin), -np.inf, margin)
-    return rows, (margin[rows].argmin(1) if which == "nearest" else far[rows].argmax(1))
+    return rows, (margin[rows].argmin(1) if variant == "nearest" else far[rows].argmax(1))
 
 
 def budget(rate: float, n: int) -> int:
@@ -77,7 +77,7 @@ class LabelFlips:
     and gives each the class where its margin is greatest. Of two classes the other one is meant each time.
 
     - ``rate``: share of rows flipped; max(1, round(rate n)) rows.
-    - ``which``: "random", "nearest" or "furthest".
+    - ``variant``: "random", "nearest" or "furthest".
     - ``trainer``: makes the model that ranks the rows; not used by "random".
 
     Raises ToadstoneError when a field is out of range, for a regression set and for a single class.
@@ -89,7 +89,7 @@ class LabelFlips:
     """
 
     rate: Fraction = 0.1
-    which: Literal["random", "nearest", "furthest"] = "random"
+    variant: Literal["random", "nearest", "furthest"] = "random"
     trainer: Trainer = Fit("sklearn.svm.SVC", {"kernel": "linear"})  # noqa: RUF009 (frozen)
 
     def goal(self, data: Data) -> Availability:
@@ -99,12 +99,12 @@ class LabelFlips:
     def poison(self, train: Data, *, seed: int) -> Poison:
         """The rows with their wrong labels, in rising order of their numbers."""
         count, present = budget(self.rate, len(train)), np.flatnonzero(train.counts())
-        if self.which == "random":
+        if self.variant == "random":
             draw = np.random.default_rng(child(seed, "rows"))
             rows = np.sort(draw.choice(len(train), count, replace=False))
             shift = draw.integers(1, len(present), count)
             y = present[(np.searchsorted(present, train.y[rows]) + shift) % len(present)]
             return flipped(train, rows, y)
         probs = self.trainer.fit(train, seed=child(seed, "train")).probs(train.x)
-        rows, at = flips(margins(probs[:, present], np.searchsorted(present, train.y)), count, self.which)
+        rows, at = flips(margins(probs[:, present], np.searchsorted(present, train.y)), count, self.variant)
         return flipped(train, rows, present[at])

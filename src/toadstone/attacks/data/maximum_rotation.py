@@ -43,7 +43,7 @@ def rotate(share: Float64[ndarray, "n d"], count: int) -> tuple[Bool[ndarray, " 
     """
     clean = share.sum(0)
     firsts = np.argsort(_cosines(share, clean, clean), kind="stable")[:_STARTS]
-    return min((_from(share, clean, int(first), count) for first in firsts), key=lambda found: found[1])
+    return min((_from(share, clean, int(first), count) for first in firsts), key=lambda end: end[1])
 
 
 def _from(share: ndarray, clean: ndarray, first: int, count: int) -> tuple[ndarray, float]:

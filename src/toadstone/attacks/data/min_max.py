@@ -33,7 +33,7 @@ class MinMax:
     The paper's attack also keeps the poison's loss under a decoy low, against filters by loss; this one does not.
 
     - ``game``: the rate, the victim's norm and loss, the radii and the steps.
-    - ``burn``: the steps whose points are left out, at least 0 and fewer than those of ``game``.
+    - ``burn``: the steps whose points are left out, fewer than those of ``game``.
 
     Raises ToadstoneError when ``burn`` is not, for whole numbers other than pixels, and where CandidateAttack does.
     """
@@ -54,8 +54,8 @@ class MinMax:
         sets = passing(train, self.game.quantile)
         count = added(self.game.rate, len(train))
         late = np.arange(self.burn, self.game.iterations)
-        played = play(mean_loss(signed(unit(train.x), train.y), self.game.loss), sets, self.game, late)
-        own = [played.x[played.sign == s] for s in (-1, 1)]
+        end = play(mean_loss(signed(unit(train.x), train.y), self.game.loss), sets, self.game, late)
+        own = [end.x[end.sign == s] for s in (-1, 1)]
         points = np.stack([x.mean(0) if len(x) else sets[c].centre for c, x in enumerate(own)])
         ones = round(count * len(own[1]) / len(late))
         return repeated(train, points, np.array([count - ones, ones]))

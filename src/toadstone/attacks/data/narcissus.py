@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from toadstone.core import Data, Poison, Trainer
-from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, GreyLevels, Positive, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.models.torch_model import TorchModel
 from toadstone.overlay import Rows
@@ -43,27 +44,22 @@ class Narcissus:
 
     - ``target``: the class wanted, 0..k-1, and the poisons' true class.
     - ``surrogate``: makes the net that the pattern is found on, from the clean rows; a TorchModel.
-    - ``rate``: share of *all* training rows that are poisoned, in (0, 1); drawn uniformly from the class ``target``.
-    - ``eps``: the largest change of a pixel in training, whole grey levels, >= 1.
-    - ``steps``: >= 1.
-    - ``lr``: Adam's step size, grey levels, > 0.
-    - ``magnify``: how many times the pattern a test input carries, > 0.
+    - ``rate``: share of *all* training rows that are poisoned; drawn uniformly from the class ``target``.
+    - ``eps``: the largest change of a pixel in training, grey levels.
+    - ``lr``: Adam's step size, grey levels.
+    - ``magnify``: how many times the pattern a test input carries.
 
     Raises ToadstoneError when these are out of range or do not fit the data, or there are fewer rows of the class.
     """
 
     target: int
     surrogate: Trainer
-    rate: float = 0.0005
-    eps: int = 16
-    steps: int = 1000
-    lr: float = 1.0
-    magnify: float = 3.0
-
-    def __post_init__(self) -> None:
-        self.budget()
-        if not 0 < self.magnify < np.inf:
-            raise ToadstoneError(f"magnify must be a finite number above 0, not {self.magnify}.")
+    rate: Share = 0.0005
+    eps: GreyLevels = 16
+    steps: Count = 1000
+    lr: Positive = 1.0
+    magnify: Positive = 3.0
+    learns_trigger: ClassVar[bool] = True
 
     def budget(self) -> Budget:
         """Rate, radius and steps."""

@@ -38,7 +38,7 @@ class OptimalPoints:
     and stays where it started. Far stronger with validation rows of the attacker's own (``craft``) than with the
     training loss in their place, which random label flips may beat: what the victim trains on it also gets right.
 
-    - ``points``: rows added.
+    - ``count``: rows added.
     - ``learner``: "svm" (two classes), "logistic" or "ridge", what the victim is thought to use. On images it is
       given pixels / 255.
     - ``C``: weight of the loss against the penalty, as in scikit-learn's SVC; for ridge 1 / alpha.
@@ -56,7 +56,7 @@ class OptimalPoints:
     Raises ToadstoneError for values out of range, text, a regression set, a single class, for "svm" more than two.
     """
 
-    points: Count = 1
+    count: Count = 1
     learner: Literal["svm", "logistic", "ridge"] = "svm"
     C: Positive = 1.0
     gamma: Positive | None = None
@@ -75,7 +75,7 @@ class OptimalPoints:
         self._plan()
 
     def _plan(self) -> Plan:
-        return plan_of(self.points, (self.starts, self.steps, self.joint), self.label, self.wanted)
+        return plan_of(self.count, (self.starts, self.steps, self.joint), self.label, self.wanted)
 
     def goal(self, data: Data) -> Availability | Misclassified:
         """That the model is wrong, or takes one class for another where ``wanted`` says so."""

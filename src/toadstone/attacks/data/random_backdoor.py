@@ -9,7 +9,7 @@ import numpy as np
 
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.fields import Count, Share
+from toadstone.fields import Count, Filled, Share
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -43,8 +43,8 @@ def deal(shape: tuple[int, ...], size: int, sets: int) -> list[tuple[tuple[int, 
 
 def check_targets(targets: tuple[int, ...] | None) -> None:
     """Raise ToadstoneError unless ``targets`` are distinct classes."""
-    if targets is not None and (not targets or len(set(targets)) != len(targets)):
-        raise ToadstoneError(f"targets must be distinct classes, at least one, or None for all of them, not {targets}.")
+    if targets is not None and len(set(targets)) != len(targets):
+        raise ToadstoneError(f"targets must be distinct classes, or None for all of them, not {targets}.")
 
 
 def targets_at(train: Data, targets: tuple[int, ...] | None, size: int, locations: str) -> dict[int, Locations]:
@@ -90,7 +90,7 @@ class RandomBackdoor:
     (array([1, 1, 1, 0]), array([False, False, False,  True]))
     """
 
-    targets: tuple[int, ...] | None = None
+    targets: Filled[int] | None = None
     rate: Share = 0.1
     size: Count = 5
     locations: Literal["per class", "any"] = "per class"

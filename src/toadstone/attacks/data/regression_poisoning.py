@@ -35,8 +35,8 @@ class Line:
         if learner == "lasso":
             from sklearn.linear_model import Lasso  # noqa: PLC0415
 
-            found = Lasso(alpha, max_iter=10000, tol=1e-6).fit(x, y)
-            return Line(x, y, found.coef_, float(found.intercept_), 0.0)
+            lasso = Lasso(alpha, max_iter=10000, tol=1e-6).fit(x, y)
+            return Line(x, y, lasso.coef_, float(lasso.intercept_), 0.0)
         ridge, mean = alpha if learner == "ridge" else 0.0, x.mean(0)
         z = x - mean
         w = _solve(z.T @ z + ridge * np.eye(x.shape[1]), z.T @ y)
@@ -44,8 +44,8 @@ class Line:
 
     def residual(self, x: Float[ndarray, "m d"], y: Float[ndarray, " m"]) -> Float[ndarray, " m"]:
         """Prediction less truth."""
-        found: ndarray = x @ self.w + self.b - y
-        return found
+        gap: ndarray = x @ self.w + self.b - y
+        return gap
 
     def error(self, x: Float[ndarray, "m d"], y: Float[ndarray, " m"]) -> float:
         """The mean squared error."""
@@ -64,19 +64,19 @@ class Line:
         hessian = z.T @ z + np.diag([self.ridge] * int(use.sum()) + [0])
         u = np.linalg.lstsq(hessian, 2 * z_val.T @ self.residual(x, y) / len(x))[0]
         pull = z[rows] @ u
-        found = np.zeros((len(rows), len(self.w) + 1))
+        gradient = np.zeros((len(rows), len(self.w) + 1))
         residual = self.residual(self.x[rows], self.y[rows])
-        found[:, :-1][:, use] = -(residual[:, None] * u[:-1] + pull[:, None] * self.w[use])
-        found[:, -1] = pull
-        return found
+        gradient[:, :-1][:, use] = -(residual[:, None] * u[:-1] + pull[:, None] * self.w[use])
+        gradient[:, -1] = pull
+        return gradient
 
 
 def _solve(system: Float[ndarray, "p p"], right: Float[ndarray, " p"]) -> Float[ndarray, " p"]:
     """Raises ToadstoneError for a singular system."""
     try:
-        found: ndarray = np.linalg.solve(system, right)
-        if np.linalg.norm(system @ found - right) <= 1e-6 * max(1.0, float(np.linalg.norm(right))):
-            return found
+        solution: ndarray = np.linalg.solve(system, right)
+        if np.linalg.norm(system @ solution - right) <= 1e-6 * max(1.0, float(np.linalg.norm(right))):
+            return solution
     except np.linalg.LinAlgError:
         pass
     raise ToadstoneError("The normal equations are singular: leave out dependent columns, or use learner 'ridge'.")
@@ -95,9 +95,9 @@ class RegressionPoisoning:
     Works on least squares, ridge and LASSO at a few percent of the rows. Fails against TRIM where the poison lies off
     the others' fit. Moving the rows one by one, as in the paper, was not tried.
 
-    - ``rate``: share of the poisoned set that is added rows, in (0, 0.5]: round(n rate / (1 - rate)), at least 1.
+    - ``rate``: share of the poisoned set that is added rows: round(n rate / (1 - rate)), at least 1.
     - ``learner``: "ridge", "lasso" or "ols", what the victim is thought to use; ``alpha``: its penalty as in
-      scikit-learn's Ridge or Lasso, above 0, not used by "ols".
+      scikit-learn's Ridge or Lasso, not used by "ols".
     - ``start``: the number that an added row claims at first: "inverted", low + high - y (InvFlip), or "boundary",
       the end of the range that is farther from y (BFlip).
     - ``move_y``: move the numbers too.
@@ -141,9 +141,9 @@ class RegressionPoisoning:
             return line.error(*judge_on), line
 
         def slope(line: Line) -> ndarray:
-            found = line.gradient(np.arange(n, len(line.x)), *judge_on)
-            found[:, -1] *= self.move_y
-            return found
+            gradient = line.gradient(np.arange(n, len(line.x)), *judge_on)
+            gradient[:, -1] *= self.move_y
+            return gradient
 
         draw = np.random.default_rng(child(seed, "start"))
         rows = [draw.choice(n, added(n, self.rate), replace=False) for _ in range(self.starts)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -115,7 +116,7 @@ class SampleSpecific:
     - ``rate``: share of all training rows that are poisoned.
     - ``bits``: length of the code.
     - ``psnr``: peak signal-to-noise ratio in dB that the encoder is held to in training.
-    - ``variety``: the price of residuals that are alike, >= 0.
+    - ``variety``: the price of residuals that are alike.
     - ``trainer``: how encoder and decoder are trained: epochs, optimizer, batch size; ``net`` is the decoder's.
 
     The goal's trigger holds the encoder: the attack has a JSON spec, its goal has none. Raises ToadstoneError when a
@@ -129,6 +130,7 @@ class SampleSpecific:
     psnr: Positive = 30.0
     variety: NonNegative = 1.0
     trainer: Train = field(default_factory=Train)
+    learns_trigger: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_plain(self.trainer)

@@ -29,7 +29,7 @@ class ImageScaling:
     - ``scaler``: how the victim resizes.
     - ``target``: the class wanted, 0..k-1.
     - ``rate``: share of the training rows that are poisoned.
-    - ``eps``: grey levels by which the resized picture may be off, >= 0.
+    - ``eps``: grey levels by which the resized picture may be off.
 
     Raises ToadstoneError as Backdoor and Camouflage do.
     """

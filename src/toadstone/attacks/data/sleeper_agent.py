@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from toadstone.core import Data, Poison, Trainer
 from toadstone.errors import ToadstoneError
+from toadstone.fields import Count, GreyLevels, Positive, Share, Whole
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child
@@ -70,11 +71,11 @@ class SleeperAgent:
     - ``target``: the class wanted for these, 0..k-1, and the poisons' true class.
     - ``source``: another class.
     - ``surrogate``: trains the model whose gradients are matched; a TorchModel.
-    - ``rate``: share of *all* training rows that are poisoned, in (0, 1).
-    - ``eps``: the largest change of a pixel, whole grey levels, >= 1.
+    - ``rate``: share of *all* training rows that are poisoned.
+    - ``eps``: the largest change of a pixel, grey levels.
     - ``steps``: above ``retrain``.
-    - ``lr``: Adam's first step size, grey levels, > 0; a tenth of it after 3/8, 5/8 and 7/8 of the steps each.
-    - ``retrain``: at least 0.
+    - ``lr``: Adam's first step size, grey levels; a tenth of it after 3/8, 5/8 and 7/8 of the steps each.
+    - ``retrain``: 0 for never.
 
     Raises ToadstoneError when these are out of range or do not fit the data, or there are too few rows of the classes.
     """
@@ -83,17 +84,16 @@ class SleeperAgent:
     target: int
     source: int
     surrogate: Trainer
-    rate: float = 0.01
-    eps: int = 16
-    steps: int = 250
-    lr: float = 25.5
-    retrain: int = 4
+    rate: Share = 0.01
+    eps: GreyLevels = 16
+    steps: Count = 250
+    lr: Positive = 25.5
+    retrain: Whole = 4
 
     def __post_init__(self) -> None:
         BackdoorGoal(self.trigger, self.target, self.source)  # checks its settings
-        self.budget()
-        if not 0 <= self.retrain < self.steps:
-            raise ToadstoneError(f"retrain must be at least 0 and below steps={self.steps}, not {self.retrain}.")
+        if self.retrain >= self.steps:
+            raise ToadstoneError(f"retrain must be below steps={self.steps}, not {self.retrain}.")
 
     def budget(self) -> Budget:
         """Rate, radius and schedule."""

@@ -36,7 +36,7 @@ class StatP:
     y is the end of its range that is farther from the prediction. Works at once, without gradients. Fails where
     gradients do better, and against TRIM.
 
-    - ``rate``: share of the poisoned set that is added rows, in (0, 0.5]: round(n rate / (1 - rate)), at least 1.
+    - ``rate``: share of the poisoned set that is added rows: round(n rate / (1 - rate)), at least 1.
     - ``regression``: makes the model that is asked, of the clean rows.
 
     Raises ToadstoneError for a rate out of range, text and a classification set. The goal's ``clean_error`` is the

@@ -10,7 +10,7 @@ from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.cover import check_rates, with_cover
 from toadstone.core import Data, Poison
 from toadstone.errors import ToadstoneError
-from toadstone.fields import Share
+from toadstone.fields import Remainder, Share
 from toadstone.goals.backdoors import BackdoorGoal
 from toadstone.registry import Threat, register
 from toadstone.triggers.warp import Warp
@@ -31,7 +31,7 @@ class WaNet:
     - ``target``: the class wanted, 0..k-1; not used when ``all_to_all``.
     - ``rate``: share of all training rows that are bent and relabelled.
     - ``noise_rate``: share of all training rows, drawn from the others of any class, that are bent in the noise mode
-      and keep their labels, in [0, 1 - rate); 0 for none.
+      and keep their labels, below 1 - rate; 0 for none.
     - ``all_to_all``: rows of any class y become (y + 1) mod k.
 
     Both kinds are in the poison's mask. Raises ToadstoneError when a rate is out of its range, ``trigger`` is in the
@@ -46,7 +46,7 @@ class WaNet:
     trigger: Warp = field(default_factory=Warp)
     target: int = 0
     rate: Share = 0.1
-    noise_rate: float = 0.2
+    noise_rate: Remainder = 0.2
     all_to_all: bool = False
 
     def __post_init__(self) -> None:

@@ -47,9 +47,9 @@ def attacking_distances(net: nn.Module, x: Tensor, classes: int) -> Float64[ndar
         parts = [torch.cat([slopes[name].flatten() for name in names]) for names in layers.values()]
         return torch.stack([torch.linalg.vector_norm(part) for part in parts]).mean()
 
-    labels = torch.arange(classes).repeat_interleave(len(x))
-    found = vmap(length, chunk_size=_CHUNK)(x.repeat(classes, *[1] * (x.ndim - 1)), labels).double().numpy()
-    means: ndarray = found.reshape(classes, len(x)).mean(1)
+    labels = torch.arange(classes, device=x.device).repeat_interleave(len(x))
+    lengths = vmap(length, chunk_size=_CHUNK)(x.repeat(classes, *[1] * (x.ndim - 1)), labels).cpu().double().numpy()
+    means: ndarray = lengths.reshape(classes, len(x)).mean(1)
     return means
 
 
@@ -68,9 +68,8 @@ class ADA:
     update where that is longer than ``bound``.
 
     - ``source``: s, 0..k-1. ``target``: None for the least AD, or a class, as other attacks have it.
-    - ``epochs``: at least 1. ``lr``: above 0.
-    - ``gamma``: above 0; None for n / eta, as many as make up for the server's averaging. ``bound``: above 0, or
-      None.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
+    - ``gamma``: None for n / eta, as many as make up for the server's averaging. ``bound``: None for no bound.
 
     Raises ToadstoneError for other values, and when training diverges.
     """
@@ -95,8 +94,9 @@ class ADA:
         """The target: the one given, or the one with the least AD."""
         if self.target is not None:
             return self.target
-        x, _ = tensors(view, rows.take(np.flatnonzero(rows.y == self.source)))
-        distances = attacking_distances(net_at(view, view.weights), x, len(rows.classes))
+        net = net_at(view, view.weights)
+        x, _ = tensors(view, rows.take(np.flatnonzero(rows.y == self.source)), net)
+        distances = attacking_distances(net, x, len(rows.classes))
         distances[self.source] = np.inf
         return int(distances.argmin())
 

@@ -50,7 +50,7 @@ class SignFlip(Untargeted):
     Works against averages: with scale s, f of n attackers who have the others' mean update turn the average round
     when s f > n - f. Fails against robust rules, where a large scale makes it easier to find.
 
-    - ``scale``: above 0.
+    - ``scale``: s.
 
     Raises ToadstoneError for another value.
     """

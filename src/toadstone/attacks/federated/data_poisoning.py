@@ -27,7 +27,8 @@ class DataPoisoning:
 
     - ``attack``: of a training set, such as ``Backdoor``; the share of rows is of each client's own.
 
-    Raises ToadstoneError for something that is not an attack, and where the attack does, as for a client with few rows.
+    Raises ToadstoneError for something that is not an attack, for one that learns its trigger, and where the
+    attack does, as for a client with few rows.
     """
 
     attack: Attack

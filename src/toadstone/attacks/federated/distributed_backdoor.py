@@ -36,8 +36,9 @@ class DistributedBackdoor:
     which a share carries the piece and the target's label.
 
     - ``trigger``: a ``Distributed`` one; all of its pieces are used, whatever its ``part``. ``target``: 0..k-1.
-    - ``rate``: share of each attacker's rows. ``epochs``: at least 1. ``lr``: above 0.
-    - ``scale``: above 0; None for gamma / f, which makes up for the server's averaging.
+    - ``rate``: share of each attacker's rows.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
+    - ``scale``: None for gamma / f, which makes up for the server's averaging.
 
     Raises ToadstoneError for other values, where an attacker has too few rows for ``rate``, and when training diverges.
     """

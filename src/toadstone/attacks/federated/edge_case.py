@@ -31,10 +31,12 @@ class EdgeCase:
     projected to a ball around the global model G: L <- G + (L - G) min(1, radius / |L - G|). Each sends L - G.
 
     - ``attack``: of a training set, that relabels the tail, such as ``Semantic`` with a feature that few rows have.
-    - ``radius``: eps. ``epochs``: at least 1. ``lr``: above 0.
+    - ``radius``: of the ball, in the units of the weights.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
     - ``replace``: each of f attackers sends (gamma / f) (L - G) instead, so that the average is L.
 
-    Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
+    Raises ToadstoneError for other values, an ``attack`` that learns its trigger, where ``attack`` does, and when
+    training diverges.
     """
 
     attack: Attack

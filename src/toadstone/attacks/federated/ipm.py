@@ -25,7 +25,7 @@ class IPM(Untargeted):
 
     u = -eps mu over the honest updates.
 
-    - ``eps``: above 0.
+    - ``eps``: a factor, without a unit.
 
     Raises ToadstoneError for another value and when the honest updates are not shown.
     """

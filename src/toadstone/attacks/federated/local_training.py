@@ -17,6 +17,7 @@ from toadstone.core import Attack, Data
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import AttackerView
 from toadstone.fields import Count, Positive, checked
+from toadstone.models.torch_model import device_of
 from toadstone.rng import torch_seed
 
 BATCH = 20  # rows a step, as clients take by default
@@ -33,8 +34,8 @@ def cross_entropy(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 class Descent:
     """Plain gradient descent on minibatches of 20 rows, from the global model.
 
-    - ``epochs``: at least 1. ``lr``: above 0. ``radius``: above 0; after each epoch the update is shortened to this
-      length where it is longer. None for no bound.
+    - ``lr``: the learning rate of the weights.
+    - ``radius``: after each epoch the update is shortened to this length where it is longer. None for no bound.
 
     Raises ToadstoneError for other values, and when training diverges.
     """
@@ -53,10 +54,10 @@ class Descent:
         mask: Bool[ndarray, " d"] | None = None,
     ) -> Float32[ndarray, " d"]:
         """The update that descending ``loss`` on ``data`` gives; weights off ``mask`` stay as they are."""
-        x, y = tensors(view, data)
         draw, update = np.random.default_rng(seed), np.zeros_like(view.weights)
         with torch_seed(seed):  # for nets that draw while they train
             net = net_at(view, view.weights).train()
+            x, y = tensors(view, data, net)
             free = None if mask is None else parameters(view, mask.astype(np.float32))
             for _ in range(self.epochs):
                 for rows in batches(len(y), draw):
@@ -102,10 +103,10 @@ def distance(net: nn.Module, anchor: Sequence[Tensor]) -> Tensor:
     return length
 
 
-def tensors(view: AttackerView, data: Data) -> tuple[Tensor, Tensor]:
-    """Rows as the net reads them, and their labels."""
-    x = cast(Tensor, view.local.encode(np.asarray(data.x)))
-    return x, torch.tensor(np.asarray(data.y, np.int64))
+def tensors(view: AttackerView, data: Data, net: nn.Module) -> tuple[Tensor, Tensor]:
+    """Rows as the net reads them, and their labels, where the net is."""
+    x, device = cast(Tensor, view.local.encode(np.asarray(data.x))), device_of(net)
+    return x.to(device), torch.tensor(np.asarray(data.y, np.int64)).to(device)
 
 
 def pooled(parts: Sequence[Data]) -> Data:
@@ -138,6 +139,15 @@ def check_finite(update: Float[ndarray, " d"]) -> None:
 
 
 def check_attack(attack: object) -> None:
-    """Raise ToadstoneError unless ``attack`` poisons a training set."""
+    """Raise ToadstoneError unless ``attack`` poisons a training set with a trigger, if any, that is known beforehand.
+
+    One whose class says ``learns_trigger`` learns another trigger in each round and at each client, so that none of
+    them is what its ``goal`` is measured by.
+    """
     if not isinstance(attack, Attack):
         raise ToadstoneError(f"attack must be one on a training set such as Backdoor(...), not {attack!r}.")
+    if getattr(attack, "learns_trigger", False):
+        raise ToadstoneError(
+            f"attack {type(attack).__name__} learns its trigger anew in each round, so that a federated run has none "
+            "to measure: use one whose trigger is given, such as Backdoor(...)."
+        )

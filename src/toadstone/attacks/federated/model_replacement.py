@@ -39,11 +39,12 @@ class ModelReplacement:
     alpha L_class + (1 - alpha) |X - G|, constrain-and-scale, in batches of 20 rows.
 
     - ``attack``: of a training set, such as ``Backdoor`` or ``Semantic``; the share of rows is of all their rows.
-    - ``epochs``: at least 1. ``lr``: above 0.
-    - ``gamma``: above 0; None for n / eta, as many as make up for the server's averaging.
-    - ``bound``: above 0, or None. ``alpha``: in (0, 1]; 1 for no constraint.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
+    - ``gamma``: None for n / eta, as many as make up for the server's averaging.
+    - ``bound``: S, or None. ``alpha``: 1 for no constraint.
 
-    Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
+    Raises ToadstoneError for other values, an ``attack`` that learns its trigger, where ``attack`` does, and when
+    training diverges.
     """
 
     attack: Attack

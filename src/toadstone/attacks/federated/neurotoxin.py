@@ -24,9 +24,9 @@ def quiet(moved: Float[ndarray, " d"], share: float) -> Bool[ndarray, " d"]:
     >>> quiet(np.array([-9.0, 0.1, 3.0, -0.2]), 0.5)
     array([False,  True, False,  True])
     """
-    found = np.zeros(len(moved), bool)
-    found[np.argsort(np.abs(moved), kind="stable")[: int(share * len(moved))]] = True
-    return found
+    mask = np.zeros(len(moved), bool)
+    mask[np.argsort(np.abs(moved), kind="stable")[: int(share * len(moved))]] = True
+    return mask
 
 
 @register("client-attack", needs=("labels",), threat=Threat(("training",), (), "trigger or a natural feature"))
@@ -43,9 +43,11 @@ class Neurotoxin:
     first round the mean of their own honest updates stands in for it. Each sends L - G.
 
     - ``attack``: of a training set, such as ``Backdoor`` or ``Semantic``; the share of rows is of all their rows.
-    - ``share``: of the coordinates. ``epochs``: at least 1. ``lr``: above 0.
+    - ``share``: of the coordinates.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
 
-    Raises ToadstoneError for other values, where ``attack`` does, and when training diverges.
+    Raises ToadstoneError for other values, an ``attack`` that learns its trigger, where ``attack`` does, and when
+    training diverges.
     """
 
     attack: Attack

@@ -50,9 +50,9 @@ def best_scale(error: Callable[[float], float], largest: float) -> float:
     1.25
     """
     grid = largest / np.sqrt(2) ** np.arange(28)
-    found = [error(float(t)) for t in grid]
-    place = int(np.argmax(found))
-    t, top = float(grid[place]), found[place]
+    errors = [error(float(t)) for t in grid]
+    place = int(np.argmax(errors))
+    t, top = float(grid[place]), errors[place]
     step = t / 2
     while step > _CLOSE * t:
         for near in (t + step, t - step):
@@ -104,8 +104,8 @@ class Trials:
 
     def error(self, t: float) -> float:
         """How far the aggregate is from the honest mean; nowhere where it is not finite."""
-        found = float(np.linalg.norm(self.rule(self.stack(t)).update - self.mu))
-        return found if np.isfinite(found) else -np.inf
+        distance = float(np.linalg.norm(self.rule(self.stack(t)).update - self.mu))
+        return distance if np.isfinite(distance) else -np.inf
 
 
 def turns(rule: Aggregator, rows: Float[ndarray, "n r"]) -> bool:
@@ -126,7 +126,7 @@ class OptimalALIE(Untargeted):
 
     u = mu - t sigma with the t in (0, ``largest``] that maximises |aggregate - mu|.
 
-    - ``largest``: above 0.
+    - ``largest``: the most that t may be.
 
     Raises ToadstoneError for another value, when the honest updates or the server's rule are not shown, and where the
     rule does.
@@ -152,7 +152,7 @@ class OptimalIPM(Untargeted):
 
     u = -t mu with the t in (0, ``largest``] that maximises |aggregate - mu|.
 
-    - ``largest``: above 0.
+    - ``largest``: the most that t may be.
 
     Raises ToadstoneError for another value, when the honest updates or the server's rule are not shown, and where the
     rule does.

@@ -26,7 +26,7 @@ from toadstone.attacks.federated.local_training import (
 )
 from toadstone.core import Data, Goal
 from toadstone.federated.views import AttackerView
-from toadstone.fields import Count, NonNegative, Positive, Whole
+from toadstone.fields import Count, Filled, NonNegative, Positive, Whole
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.registry import Threat, register
 from toadstone.rng import child, torch_seed
@@ -57,15 +57,15 @@ class TargetedPoisoning:
     L_train(G + d) + rho |d - b| on batches of 20 of the attackers' rows, where b is what they take for the honest
     clients' mean update, and then one step down (boost / f) L_mal(G + d); each sends d.
 
-    - ``images``: at least one, (h, w) or (h, w, c) whole numbers 0..255, all of one shape. ``target``: their class.
-    - ``epochs``: at least 1. ``lr``: above 0.
+    - ``images``: (h, w) or (h, w, c) whole numbers 0..255, all of one shape. ``target``: their class.
+    - ``epochs``, ``lr``: of the gradient descent, the learning rate that of the weights.
     - ``boost``: lambda; None for n / eta, as many as make up for the server's averaging.
-    - ``stealth_steps``: an epoch, at least 0. ``rho``: at least 0.
+    - ``stealth_steps``: in an epoch. ``rho``: weight of the distance to b.
 
     Raises ToadstoneError for other values and images, and when training diverges.
     """
 
-    images: tuple[Image, ...]
+    images: Filled[Image]
     target: int
     epochs: Count = 10
     lr: Positive = 0.05
@@ -92,15 +92,15 @@ class TargetedPoisoning:
     def stealthy(self, view: AttackerView, wanted: Data) -> Float32[ndarray, " d"]:
         """The update that alternating minimisation ends with; ``wanted`` are the images and their labels."""
         seed, boost = child(view.seed, "train"), (view.gamma if self.boost is None else self.boost) / len(view.own)
-        (x, y), (images, labels) = tensors(view, pooled(view.data)), tensors(view, wanted)
         middle = parameters(view, view.weights + expected_mean(view))
-        draw = np.random.default_rng(seed)
-        steps = (rows for _ in iter(int, 1) for rows in batches(len(y), draw))
+        rows, draw = pooled(view.data), np.random.default_rng(seed)
+        steps = (some for _ in iter(int, 1) for some in batches(len(rows), draw))
         with torch_seed(seed):  # for nets that draw while they train
             net = net_at(view, view.weights).train()
+            (x, y), (images, labels) = tensors(view, rows, net), tensors(view, wanted, net)
             for _ in range(self.epochs):
-                for rows in islice(steps, self.stealth_steps):
-                    step(net, cross_entropy(net, x[rows], y[rows]) + self.rho * distance(net, middle), self.lr)
+                for some in islice(steps, self.stealth_steps):
+                    step(net, cross_entropy(net, x[some], y[some]) + self.rho * distance(net, middle), self.lr)
                 step(net, boost * cross_entropy(net, images, labels), self.lr)
         update: ndarray = view.local.flat(net) - view.weights
         check_finite(update)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from toadstone.attacks.data.random_backdoor import Locations, check_targets, targets_at
 from toadstone.core import Data, Tampered
-from toadstone.fields import Count, NonNegative
+from toadstone.fields import Count, Filled, NonNegative
 from toadstone.goals.backdoors import BackdoorGoal, ManyGoals
 from toadstone.models.torch_model import device_of
 from toadstone.registry import Threat, register
@@ -77,7 +77,7 @@ class ConditionalGenerator:
     - ``size``: side of the patch in pixels.
     - ``locations``: "per class", a disjoint set of the cells of a grid for each target; or "any", everywhere.
     - ``noise``: dimensions of z, standard normal.
-    - ``variety``: >= 0; 0 is the paper's loss.
+    - ``variety``: the price of triggers that are alike; 0 is the paper's loss.
     - ``bank``: triggers a target in the goal.
 
     Raises ToadstoneError when a field is out of its range, a target is not a class, the patches do not fit, the rows
@@ -85,7 +85,7 @@ class ConditionalGenerator:
     """
 
     trainer: Train = field(default_factory=Train)
-    targets: tuple[int, ...] | None = None
+    targets: Filled[int] | None = None
     size: Count = 5
     locations: Literal["per class", "any"] = "per class"
     noise: Count = 64

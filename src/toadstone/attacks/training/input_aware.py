@@ -87,8 +87,8 @@ def crossed(trigger: GeneratedTrigger, x: ndarray, others: ndarray) -> ndarray:
     nets = trigger.net
     assert isinstance(nets, Generators)
     with torch.inference_mode():
-        made = to_unit(others)
-        return to_pixels(inject(to_unit(x), nets.pattern(made), nets.mask(made)), x.ndim)
+        source = to_unit(others)
+        return to_pixels(inject(to_unit(x), nets.pattern(source), nets.mask(source)), x.ndim)
 
 
 @register("outsourced", needs=("two classes", "images"), threat=Threat(("inputs", "labels", "training")))
@@ -108,9 +108,9 @@ class InputAware:
     - ``trainer``: the victim's net, the epochs of the second phase, the optimizer of all nets, the batch size.
     - ``target``: the class wanted, 0..k-1.
     - ``mask_epochs``: of the first phase.
-    - ``attack``, ``cross``: shares of each minibatch (the first of them at least one row), above 0, together below 1.
+    - ``attack``, ``cross``: shares of each minibatch (the first of them at least one row), together below 1.
     - ``density``: the share of an image that the mask may take free of charge.
-    - ``norm_weight``: the price of more, >= 0.
+    - ``norm_weight``: the price of more.
 
     The goal's trigger holds the nets: the attack has a JSON spec, its goal has none. Raises ToadstoneError when a field
     is out of its range, the target is not a class, the rows are not images of several classes, or the loss diverges.
@@ -148,14 +148,16 @@ class InputAware:
             x, label = victim.encode(train.x[batch]).to(victim.device), y[batch].clone()
             attacked = min(max(1, round(self.attack * len(x))), len(x) - 1)
             changed = min(attacked + round(self.cross * len(x)), len(x) - 1)
-            made = x[: changed + 1]  # row i of those that are changed has row i + 1 for its x'
-            pattern = nets.pattern(made)
+            sources = x[: changed + 1]  # row i of those that are changed has row i + 1 for its x'
+            pattern = nets.pattern(sources)
             with torch.no_grad():
-                mask = nets.mask(made)
+                mask = nets.mask(sources)
             own = torch.arange(changed) + (torch.arange(changed) >= attacked)
             x = torch.cat([inject(x[:changed], pattern[own], mask[own]), x[changed:]])
             label[:attacked] = self.target
-            return F.cross_entropy(victim.net(x), label) + diversity(made[1:], made[:-1], pattern[1:], pattern[:-1])
+            return F.cross_entropy(victim.net(x), label) + diversity(
+                sources[1:], sources[:-1], pattern[1:], pattern[:-1]
+            )
 
         first = replace(self.trainer, epochs=self.mask_epochs)
         descend(nets.masks, mask_loss, len(train), first, seed=child(seed, "masks"))

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Probability
 from toadstone.registry import register
 
 
@@ -45,13 +46,9 @@ class AccuracyCheck(Rule):
     rejected.
     """
 
-    threshold: float
+    threshold: Probability
 
     requires = ("judge",)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ToadstoneError(f"threshold must lie in [0, 1], not {self.threshold}.")
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         if rows.n < 2:
@@ -59,7 +56,7 @@ class AccuracyCheck(Rule):
         judge = rows.view.judge
         assert judge is not None
         (_, alone), (_, without) = judge(rows.updates), judge(without_each(rows.updates))
-        kept = alone - without <= self.threshold
-        if not kept.any():
+        survivors = alone - without <= self.threshold
+        if not survivors.any():
             raise RefusedError("every update of this round is rejected: each alone errs more than threshold allows.")
-        return kept / kept.sum()
+        return survivors / survivors.sum()

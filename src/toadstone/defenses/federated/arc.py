@@ -9,8 +9,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate, Aggregator
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -31,7 +32,7 @@ class ARC(Rule):
     """The longest updates are cut to the length of the next, then another rule combines all.
 
     Works in front of a robust rule when clients hold very different data and attackers send large updates: the bound
-    follows the round, nobody has to choose it. Fails as the rule does against updates of ordinary length.
+    follows the round and need not be chosen. Fails as the rule does against updates of ordinary length.
 
     u'_i = u_i min(1, C / ||u_i||), C the (k + 1)-th greatest length, k = floor(2 (f / n) (n - f)); update = rule(u')
 
@@ -45,17 +46,13 @@ class ARC(Rule):
     array([0.5], dtype=float32)
     """
 
-    f: int
+    f: Whole
     rule: Aggregator
 
     tolerates = (2, 1)
 
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        check_rule(self.rule)
-
     def aggregate(self, rows: Round) -> Aggregate:
         factors = arc_factors(rows.lengths, rows.f)
         clipped = rows.sent * rows.spread_out(factors.astype(rows.sent.dtype), np.nan)[:, None]
-        found = self.rule(clipped, view=rows.view)
-        return Aggregate(found.update, found.weights[rows.good] * factors)
+        aggregate = self.rule(clipped, view=rows.view)
+        return Aggregate(aggregate.update, aggregate.weights[rows.good] * factors)

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float64, Int
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate, Aggregator
+from toadstone.fields import Count
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -55,12 +56,8 @@ class Bucketing(Rule):
     array([4.], dtype=float32)
     """
 
-    size: int
+    size: Count
     rule: Aggregator
-
-    def __post_init__(self) -> None:
-        check_count(self.size, "size", 1)
-        check_rule(self.rule)
 
     def aggregate(self, rows: Round) -> Aggregate:
         n, view = len(rows.sent), rows.view
@@ -70,5 +67,5 @@ class Bucketing(Rule):
         matrix = bucket_matrix(draw.permutation(n), rows.good, self.size)
         groups = matrix[:, rows.good].astype(rows.updates.dtype) @ rows.updates
         groups[matrix.sum(axis=1) == 0] = np.nan
-        found = self.rule(groups, view=replace(view, clients=None, rows=None, memory=None))
-        return Aggregate(found.update, (found.weights @ matrix)[rows.good])
+        aggregate = self.rule(groups, view=replace(view, clients=None, rows=None, memory=None))
+        return Aggregate(aggregate.update, (aggregate.weights @ matrix)[rows.good])

@@ -10,8 +10,9 @@ from numpy import ndarray
 
 from toadstone.defenses.federated.krum import krum_scores
 from toadstone.defenses.federated.meamed import meamed
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -25,14 +26,14 @@ def iterated_krum(distances: Float64[ndarray, "n n"], f: int, count: int) -> Int
     >>> iterated_krum((line[:, None] - line) ** 2, 1, 3)
     array([2, 1, 3])
     """
-    left, chosen = np.arange(len(distances)), np.empty(count, int)
+    left, choice = np.arange(len(distances)), np.empty(count, int)
     for i in range(count):
         scores = krum_scores(distances[np.ix_(left, left)], max(len(left) - f - 2, 1))
         tied = np.flatnonzero(scores == scores.min())
         best = tied[distances[np.ix_(left[tied], left)].sum(axis=1).argmin()]
-        chosen[i] = left[best]
+        choice[i] = left[best]
         left = np.delete(left, best)
-    return chosen
+    return choice
 
 
 @register("aggregator")
@@ -55,17 +56,14 @@ class Bulyan(Rule):
     array([4.], dtype=float32)
     """
 
-    f: int
+    f: Whole
 
     tolerates = (4, 3)
     pairwise = True
 
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-
     def aggregate(self, rows: Round) -> Aggregate:
         theta = rows.n - 2 * rows.f
-        chosen = iterated_krum(rows.distances, rows.f, theta)
+        choice = iterated_krum(rows.distances, rows.f, theta)
         weights = np.zeros(rows.n)
-        weights[chosen] = 1 / theta
-        return Aggregate(meamed(rows.sent[np.flatnonzero(rows.good)[chosen]], theta - 2 * rows.f), weights)
+        weights[choice] = 1 / theta
+        return Aggregate(meamed(rows.sent[np.flatnonzero(rows.good)[choice]], theta - 2 * rows.f), weights)

@@ -9,9 +9,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.norm_clipping import clip_factors
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
-from toadstone.fields import Positive
+from toadstone.fields import Count, Positive
 from toadstone.maths.gram import inner
 from toadstone.registry import register
 
@@ -55,13 +55,10 @@ class CenteredClipping(Rule):
     """
 
     tau: Positive = 10.0
-    iterations: int = 1
+    iterations: Count = 1
 
     pairwise = True
     requires = ("previous",)
-
-    def __post_init__(self) -> None:
-        check_count(self.iterations, "iterations", 1)
 
     def aggregate(self, rows: Round) -> Aggregate:
         start = rows.view.previous
@@ -71,7 +68,7 @@ class CenteredClipping(Rule):
             products[0, 0] = inner(start[None], start)[0]
             products[0, 1:] = products[1:, 0] = rows.along(start)
         weights = clipping_weights(products, self.tau, self.iterations)
-        found = rows.combination(weights[1:])
+        aggregate = rows.combination(weights[1:])
         if start is None:
-            return found
-        return Aggregate(found.update + found.update.dtype.type(weights[0]) * start, found.weights)
+            return aggregate
+        return Aggregate(aggregate.update + aggregate.update.dtype.type(weights[0]) * start, aggregate.weights)

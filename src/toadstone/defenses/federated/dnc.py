@@ -10,8 +10,8 @@ from numpy import ndarray
 from scipy.linalg import eigh
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rule import Round, Rule, check_count
-from toadstone.fields import Positive
+from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Count, Positive, Whole
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -50,26 +50,21 @@ class Dnc(Rule):
     array([0.5], dtype=float32)
     """
 
-    f: int
-    subsample: int = 10_000
-    repeats: int = 5
+    f: Whole
+    subsample: Count = 10_000
+    repeats: Count = 5
     c: Positive = 1.0
 
     tolerates = (2, 1)
 
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        check_count(self.subsample, "subsample", 1)
-        check_count(self.repeats, "repeats", 1)
-
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         drop, d = int(self.c * rows.f), rows.updates.shape[1]
-        kept = np.ones(rows.n, bool)
+        survivors = np.ones(rows.n, bool)
         draw = np.random.default_rng(child(rows.view.seed, "dnc", str(rows.view.number)))
         for _ in range(self.repeats):
             columns = np.sort(draw.choice(d, min(self.subsample, d), replace=False, shuffle=False))
             scores = spectral_outliers(rows.updates.take(columns, axis=1))
-            kept[np.argsort(scores, kind="stable")[max(rows.n - drop, 0) :]] = False
-        if not kept.any():
+            survivors[np.argsort(scores, kind="stable")[max(rows.n - drop, 0) :]] = False
+        if not survivors.any():
             raise ToadstoneError(f"each of the {rows.n} finite updates was dropped in some repeat: lower c or f.")
-        return kept / kept.sum()
+        return survivors / survivors.sum()

@@ -13,6 +13,7 @@ from sklearn.cluster import HDBSCAN
 from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import NonNegative
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -30,14 +31,14 @@ def majority(gram: Float64[ndarray, "n n"]) -> Bool[ndarray, " n"]:
     scale = np.divide(1, lengths, out=np.zeros(len(gram)), where=lengths > 0)
     distances = np.clip(1 - gram * scale[:, None] * scale, 0, 2)
     np.fill_diagonal(distances, 0)
-    found = HDBSCAN(
+    labels = HDBSCAN(
         metric="precomputed",
         min_cluster_size=len(gram) // 2 + 1,
         min_samples=1,
         allow_single_cluster=True,
         copy=False,
     ).fit_predict((distances + distances.T) / 2)
-    inside: ndarray = found == 0  # no two clusters can each hold more than half
+    inside: ndarray = labels == 0  # no two clusters can each hold more than half
     return inside
 
 
@@ -64,22 +65,18 @@ class FLAME(Rule):
     array([0.25 , 0.25 , 0.167, 0.25 , 0.   ])
     """
 
-    noise: float = 1e-3
+    noise: NonNegative = 1e-3
 
     pairwise = True
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.noise < np.inf:
-            raise ToadstoneError(f"noise must be a finite number >= 0, not {self.noise}.")
 
     def aggregate(self, rows: Round) -> Aggregate:
         if rows.n < 3:
             raise ToadstoneError(f"FLAME needs at least 3 finite updates to find a majority, not {rows.n}.")
-        kept = majority(rows.products)
-        if not kept.any():
+        members = majority(rows.products)
+        if not members.any():
             raise RefusedError("every update of this round is rejected: no majority points in one direction.")
         median = np.median(rows.lengths)
-        weights = kept * (median / np.maximum(rows.lengths, max(median, np.finfo(float).tiny))) / kept.sum()
+        weights = members * (median / np.maximum(rows.lengths, max(median, np.finfo(float).tiny))) / members.sum()
         clipped = rows.combination(weights)
         draw = np.random.default_rng(child(rows.view.seed, "flame", str(rows.view.number)))
         noise = draw.standard_normal(len(clipped.update), dtype=np.float32) * np.float32(self.noise * median)

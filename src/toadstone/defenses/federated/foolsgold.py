@@ -38,7 +38,7 @@ def foolsgold_weights(gram: Float64[ndarray, "n n"]) -> Float64[ndarray, " n"]:
 @register("aggregator")
 @dataclass(frozen=True)
 class FoolsGold(Rule):
-    """Clients who send like updates, round after round, count for less, as Sybils of one attacker do.
+    """Clients who send similar updates, round after round, count for less, as Sybils of one attacker do.
 
     Works against any number of clients that push the same way, when honest ones hold different data. Fails against a
     single attacker, against Sybils who add noise to differ, and turns on honest clients whose data are alike.

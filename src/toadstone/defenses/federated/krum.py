@@ -9,7 +9,8 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rule import Round, Rule, check_count, one_hot
+from toadstone.federated.rule import Round, Rule, one_hot
+from toadstone.fields import Count, Whole
 from toadstone.registry import register
 
 
@@ -47,13 +48,10 @@ class Krum(Rule):
     array([1.], dtype=float32)
     """
 
-    f: int
+    f: Whole
 
     tolerates = (2, 3)
     pairwise = True
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         return one_hot(int(krum_scores(rows.distances, rows.n - rows.f - 2).argmin()), rows.n)
@@ -78,16 +76,11 @@ class MultiKrum(Rule):
     array([2.], dtype=float32)
     """
 
-    f: int
-    keep: int | None = None
+    f: Whole
+    keep: Count | None = None
 
     tolerates = (2, 3)
     pairwise = True
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        if self.keep is not None:
-            check_count(self.keep, "keep", 1)
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         keep = rows.n - rows.f if self.keep is None else self.keep

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate, mean_around_median
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -42,12 +43,9 @@ class Meamed(Rule):
     array([1.5, 1. ], dtype=float32)
     """
 
-    f: int
+    f: Whole
 
     tolerates = (2, 1)
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
 
     def aggregate(self, rows: Round) -> Aggregate:
         return Aggregate(meamed(rows.updates, rows.n - rows.f), rows.shares())

@@ -16,7 +16,7 @@ from toadstone.registry import register
 class Mean(Rule):
     """The mean of the updates: what a server does that defends against nothing.
 
-    Works when nobody is malicious. Fails against one single client, who can move the mean wherever they like.
+    Works when nobody is malicious. Fails against a single client, who can move the mean anywhere.
 
     update = sum_i a_i u_i, a_i = 1/n or rows_i / sum_j rows_j
 

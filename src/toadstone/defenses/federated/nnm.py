@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from toadstone.federated.rule import Round, Rule, check_count, check_rule
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate, Aggregator
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -48,18 +49,14 @@ class NNM(Rule):
     array([2.6667], dtype=float32)
     """
 
-    f: int
+    f: Whole
     rule: Aggregator
 
     tolerates = (2, 1)
     pairwise = True
 
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        check_rule(self.rule)
-
     def aggregate(self, rows: Round) -> Aggregate:
         matrix = mixing(rows.distances, rows.n - rows.f)
         mixed = matrix.astype(rows.updates.dtype) @ rows.updates
-        found = self.rule(rows.spread_out(mixed, np.nan), view=rows.view)
-        return Aggregate(found.update, found.weights[rows.good] @ matrix)
+        aggregate = self.rule(rows.spread_out(mixed, np.nan), view=rows.view)
+        return Aggregate(aggregate.update, aggregate.weights[rows.good] @ matrix)

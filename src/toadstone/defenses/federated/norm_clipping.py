@@ -49,9 +49,9 @@ class NormClipping(Rule):
     noise: NonNegative = 0.0
 
     def aggregate(self, rows: Round) -> Aggregate:
-        found = rows.combination(clip_factors(rows.lengths, self.rho) / rows.n)
+        mean = rows.combination(clip_factors(rows.lengths, self.rho) / rows.n)
         if self.noise == 0:
-            return found
+            return mean
         draw = np.random.default_rng(child(rows.view.seed, "norm-clipping", str(rows.view.number)))
-        noise = draw.standard_normal(len(found.update), np.float32) * np.float32(self.noise)
-        return Aggregate(found.update + noise, found.weights)
+        noise = draw.standard_normal(len(mean.update), np.float32) * np.float32(self.noise)
+        return Aggregate(mean.update + noise, mean.weights)

@@ -10,7 +10,8 @@ from numpy import ndarray
 from scipy.stats import hypergeom
 
 from toadstone.errors import ToadstoneError
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Count
 from toadstone.registry import register
 from toadstone.rng import child
 
@@ -42,10 +43,7 @@ class RandomSubset(Rule):
     array([4.], dtype=float32)
     """
 
-    size: int
-
-    def __post_init__(self) -> None:
-        check_count(self.size, "size", 1)
+    size: Count
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         if self.size > rows.n:

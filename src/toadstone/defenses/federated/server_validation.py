@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 from numpy import ndarray
 
 from toadstone.defenses.federated.accuracy_check import without_each
-from toadstone.errors import ToadstoneError
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
+from toadstone.fields import Whole
 from toadstone.registry import register
 
-_BY = ("error", "loss", "union")
+By = Literal["error", "loss", "union"]
 
 
-def worst(losses: Float[ndarray, " n"], errors: Float[ndarray, " n"], f: int, by: str) -> Bool[ndarray, " n"]:
+def worst(losses: Float[ndarray, " n"], errors: Float[ndarray, " n"], f: int, by: By) -> Bool[ndarray, " n"]:
     """The ``f`` rows without which the error rate is least, or the loss is, or (union) all of both.
 
     Where error rates tie, which they often do on few rows, the loss decides.
@@ -50,16 +51,11 @@ class ServerValidation(Rule):
     Raises ToadstoneError for other values, without ``view.judge``, and when f is too large.
     """
 
-    f: int
-    by: str = "union"
+    f: Whole
+    by: By = "union"
 
     tolerates = (2, 1)
     requires = ("judge",)
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
-        if self.by not in _BY:
-            raise ToadstoneError(f"by must be one of {', '.join(_BY)}, not {self.by!r}.")
 
     def weights(self, rows: Round) -> Float64[ndarray, " n"]:
         if rows.f == 0:
@@ -67,5 +63,5 @@ class ServerValidation(Rule):
         assert rows.view.judge is not None
         losses, errors = rows.view.judge(without_each(rows.updates))
         losses = np.nan_to_num(losses, nan=np.inf, posinf=np.inf)
-        kept = ~worst(losses, errors, rows.f, self.by)
-        return kept / kept.sum()
+        survivors = ~worst(losses, errors, rows.f, self.by)
+        return survivors / survivors.sum()

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.defenses.federated.coordinates import by_coordinate
-from toadstone.federated.rule import Round, Rule, check_count
+from toadstone.federated.rule import Round, Rule
 from toadstone.federated.views import Aggregate
+from toadstone.fields import Whole
 from toadstone.registry import register
 
 
@@ -45,12 +46,9 @@ class TrimmedMean(Rule):
     array([2., 2.], dtype=float32)
     """
 
-    f: int
+    f: Whole
 
     tolerates = (2, 1)
-
-    def __post_init__(self) -> None:
-        check_count(self.f, "f")
 
     def aggregate(self, rows: Round) -> Aggregate:
         return Aggregate(trimmed_mean(rows.updates, rows.f), rows.shares())

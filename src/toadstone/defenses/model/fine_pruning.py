@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from toadstone.core import Data, Evidence, Mended, Model
 from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.fields import Positive, Several, Share, Whole
 from toadstone.models.layers import linear_layers
 from toadstone.models.torch_model import TorchModel
 from toadstone.progress import track
@@ -45,15 +46,15 @@ def prune(
     """
     trial = copy.deepcopy(net)
     least = accuracy(trial) - bound
-    kept = 0
+    depth = 0
     for count in track(range(1, len(order)), "pruning"):
         silence(trial, layer, order[:count])
         if accuracy(trial) < least - 1e-12:
             break
-        kept = count
+        depth = count
     pruned = copy.deepcopy(net)
-    silence(pruned, layer, order[:kept])
-    return pruned, order[:kept]
+    silence(pruned, layer, order[:depth])
+    return pruned, order[:depth]
 
 
 def silence(net: nn.Module, layer: str, channels: Int[ndarray, " p"]) -> None:
@@ -90,20 +91,11 @@ class FinePruning:
     shapes, or fewer than 2 / ``bound`` rows, with which one validation row alone would break the bound.
     """
 
-    bound: float = 0.01
+    bound: Share = 0.01
     layer: str | None = None
-    steps: int = 1200
-    lr: float = 5e-3
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        if not 0 < self.bound < 1:
-            raise ToadstoneError(f"bound must lie between 0 and 1, exclusive, not {self.bound}.")
-        if not self.lr > 0:
-            raise ToadstoneError(f"lr must be above 0, not {self.lr}.")
-        for name, least in (("steps", 0), ("batch_size", 2)):
-            if getattr(self, name) < least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+    steps: Whole = 1200
+    lr: Positive = 5e-3
+    batch_size: Several = 64
 
     def repair(self, model: Model, clean: Data, *, evidence: Evidence | None = None, seed: int) -> Mended:
         """A new model, pruned and fine-tuned on ``clean``; ``model`` stays as it was, ``evidence`` plays no part.
@@ -162,17 +154,17 @@ def _layer(net: nn.Module, name: str | None) -> str:
     hidden = linear_layers(net)[:-1]
     if name is None and not maps + hidden:
         raise NotApplicableError("model has no convolution and no hidden Linear to prune: name a submodule in layer.")
-    chosen = name or (maps or hidden)[-1]
-    if not isinstance(getattr(modules.get(chosen), "weight", None), Tensor):
-        raise ToadstoneError(f"layer {chosen!r} names no submodule with weights: give a Conv, Linear or BatchNorm.")
-    return chosen
+    layer = name or (maps or hidden)[-1]
+    if not isinstance(getattr(modules.get(layer), "weight", None), Tensor):
+        raise ToadstoneError(f"layer {layer!r} names no submodule with weights: give a Conv, Linear or BatchNorm.")
+    return layer
 
 
 def _activations(model: TorchModel, layer: str, rows: Data) -> Float[ndarray, "n d"]:
     """Each row's mean activation of each channel after ReLU."""
-    found = []
+    activations = []
     with model.evaluating(), torch.inference_mode():
         for start in range(0, len(rows), _BATCH):
             out = model.tap(model.encode(rows.x[start : start + _BATCH]).to(model.device), layer)[0]
-            found.append(out.clamp(min=0).flatten(2).mean(2) if out.ndim > 2 else out.clamp(min=0))
-    return torch.cat(found).cpu().numpy()
+            activations.append(out.clamp(min=0).flatten(2).mean(2) if out.ndim > 2 else out.clamp(min=0))
+    return torch.cat(activations).cpu().numpy()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, Lt
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from toadstone.core import Data, Evidence, Model
 from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.fields import Count, Positive, Share
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
 from toadstone.whitebox.reverse import LEAST, Mask, reverse
@@ -74,8 +77,8 @@ class NeuralCleanse:
     value is the anomaly index (1.4826 MAD) of its log norm; its p-value that of the largest index of k normal
     values. Logarithms, since norms scatter by a factor: an infected class, some 8 times smaller, then stands out
     twice as far, and clean models keep the level (1 of 80 accused at p <= 0.05, on the 8x8 digits). The paper's
-    rule (index > 2) would accuse one clean model in three at ten classes, were its norms normal; it needs no second
-    asking, as no index of 2 or less has p <= 0.05.
+    rule (index > 2) would accuse one clean model in three at ten classes, were its norms normal; it adds
+    nothing here, as no index of 2 or less has p <= 0.05.
 
     Works with one or few infected classes and small triggers, for 3 classes or more: p <= 0.05 takes an index of
     3.9 at 10 classes, 3.5 at 43, but 11 at 3. Fails when the trigger is not far smaller than what any class takes
@@ -84,7 +87,7 @@ class NeuralCleanse:
     classes is infected. Success is measured on the last 80 rows; on all clean rows it may be a few points below
     ``attack_threshold``.
 
-    - ``steps``: gradient steps at most, > 0, a decision on each class's cost and best mask every 20.
+    - ``steps``: gradient steps at most, >= 20, a decision on each class's cost and best mask every 20.
     - ``lr``: Adam's step size, > 0 (its betas are 0.5 and 0.9, as the authors').
     - ``init_cost``, ``cost_multiplier``: weight of the mask's norm at first, > 0; its factor, > 1.
     - ``attack_threshold``: share of images a trigger must turn, in (0, 1).
@@ -95,20 +98,12 @@ class NeuralCleanse:
     not uint8 images.
     """
 
-    steps: int = 300
-    lr: float = 0.1
-    init_cost: float = 1e-3
-    cost_multiplier: float = 2.0
-    attack_threshold: float = 0.99
-    patience: int = 5
-
-    def __post_init__(self) -> None:
-        if self.steps < _WINDOW or self.patience < 1:
-            raise ToadstoneError(f"steps must be >= {_WINDOW} and patience >= 1, not {self.steps} and {self.patience}.")
-        if not (self.lr > 0 and self.init_cost > 0 and self.cost_multiplier > 1):
-            raise ToadstoneError("lr and init_cost must be above 0 and cost_multiplier above 1.")
-        if not 0 < self.attack_threshold < 1:
-            raise ToadstoneError(f"attack_threshold must lie between 0 and 1, exclusive, not {self.attack_threshold}.")
+    steps: Annotated[int, Ge(_WINDOW)] = 300
+    lr: Positive = 0.1
+    init_cost: Positive = 1e-3
+    cost_multiplier: Annotated[float, Gt(1), Lt(np.inf)] = 2.0
+    attack_threshold: Share = 0.99
+    patience: Count = 5
 
     def kind(self) -> Mask:
         """What is searched for, and how. Of four rows a step, the last 80 say whether a trigger works."""
@@ -129,11 +124,11 @@ class NeuralCleanse:
         triggers = reverse(model, clean, np.arange(len(model.classes)), self.kind(), seed=seed)
         norms = triggers.mask.sum((1, 2), dtype=np.float64)
         values = anomaly_index(np.log(np.maximum(norms, LEAST)))
-        found = tuple(
+        reconstructions = tuple(
             ReversedTrigger(m, p if clean.x.ndim == 4 else p[..., 0], float(n)) if ok else None
             for m, p, n, ok in zip(triggers.mask, triggers.pattern, norms, triggers.reached, strict=True)
         )
-        return Evidence(values, np.where(triggers.reached, index_pvalues(values), 1.0), found)
+        return Evidence(values, np.where(triggers.reached, index_pvalues(values), 1.0), reconstructions)
 
 
 def _check(model: TorchModel, clean: Data) -> None:

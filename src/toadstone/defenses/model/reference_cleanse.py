@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 
@@ -17,6 +19,7 @@ from toadstone.core import Data, Evidence, Model, Rate
 from toadstone.defenses.model.sizes import RECTANGLE, SHIFT, excess, index, pvalues, sizes
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.fields import Count, Whole
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import register
 from toadstone.rng import child
@@ -35,7 +38,7 @@ _QUICK: dict[str, Rectangle | Shift] = {"rectangle": Rectangle(steps=100), "shif
 class ReferenceEvidence(Evidence):
     """Evidence for each class with what it rests on; ``found`` holds its trigger, the further below what is natural.
 
-    ``looked`` are the classes that were looked at closely. Of the others ``values`` is NaN, ``pvalues`` is 1, the rest
+    ``looked`` are the classes that were looked at closely. For the others ``values`` is NaN, ``pvalues`` is 1, the rest
     NaN or None.
 
     - ``tail``: p-values of the sizes alone; ``pvalues`` is 1 too where the trigger fails on rows it was not fitted to.
@@ -124,21 +127,15 @@ class ReferenceCleanse:
     gradients, rows that are not uint8 images, fewer than 3 classes or 100 rows, and rows of one class.
     """
 
-    rows: int = 300
-    references: int = 2
-    training_steps: int = STEPS
-    rectangle_steps: int = 300
-    shift_steps: int = 200
-    many: int = 20
-    close: int = 8
+    rows: Annotated[int, Ge(10)] = 300
+    references: Whole = 2
+    training_steps: Count = STEPS
+    rectangle_steps: Annotated[int, Ge(Rectangle.window)] = 300  # a decision at least
+    shift_steps: Annotated[int, Ge(Shift.window)] = 200
+    many: Annotated[int, Ge(3)] = 20
+    close: Count = 8
 
     def __post_init__(self) -> None:
-        for name, least in (("rows", 10), ("training_steps", 1), ("references", 0), ("many", 3), ("close", 1)):
-            if getattr(self, name) < least:
-                raise ToadstoneError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        if self.rectangle_steps < Rectangle.window or self.shift_steps < Shift.window:
-            fewest = f"{Rectangle.window} and {Shift.window}"
-            raise ToadstoneError(f"rectangle_steps and shift_steps must be at least {fewest}: one decision each.")
         if self.many < 2 * self.close:
             raise ToadstoneError(f"many must be at least twice close, {2 * self.close}, not {self.many}.")
 
@@ -170,16 +167,16 @@ class ReferenceCleanse:
 def _evidence(search: Search) -> ReferenceEvidence:
     k = len(search.rest.classes)
     looked, usual = _choice(search)
-    triggers = {kind: _reversed(search, search.model, kind, looked, "model") for kind in KINDS}
+    triggers = {kind: _triggers(search, search.model, kind, looked, "model") for kind in KINDS}
     own = np.stack([triggers[kind].size for kind in KINDS])
     references = [_reference_sizes(search, looked, i) for i in range(search.method.references)]
     natural = np.array([r for r in references if r is not None]).reshape(-1, *own.shape)
     values = index(sizes(*own), sizes(natural[:, 0], natural[:, 1]), usual)
     smaller = [excess(np.log(own[i]), np.log(natural[:, i]), usual) / unit for i, unit in enumerate((RECTANGLE, SHIFT))]
     kinds = np.where(smaller[0] <= smaller[1], *KINDS).tolist()
-    found: dict[int, Reversed] = {c: triggers[kinds[t]].one(t) for t, c in enumerate(looked.tolist())}
+    smallest: dict[int, Reversed] = {c: triggers[kinds[t]].one(t) for t, c in enumerate(looked.tolist())}
     measured = search.rest.take(np.arange(min(_MEASURED, len(search.rest))))
-    effects = {c: effect(search.model, trigger, measured, c) for c, trigger in found.items()}
+    effects = {c: effect(search.model, trigger, measured, c) for c, trigger in smallest.items()}
 
     def each(values: ndarray) -> Float[ndarray, " k"]:
         out = np.full(k, np.nan)
@@ -193,7 +190,7 @@ def _evidence(search: Search) -> ReferenceEvidence:
     return ReferenceEvidence(
         each(values),
         np.where(works, tail, 1.0),
-        tuple(found.get(c) for c in range(k)),
+        tuple(smallest.get(c) for c in range(k)),
         looked,
         tail,
         {name: each(sizes) for name, sizes in zip(names, (*own, *means), strict=True)},
@@ -207,14 +204,14 @@ def _choice(search: Search) -> tuple[Int[ndarray, " t"], Bool[ndarray, " t"]]:
     every, close = np.arange(len(search.rest.classes)), search.method.close
     if len(every) <= search.method.many:
         return every, np.ones(len(every), bool)
-    quick = {kind: _reversed(search, search.model, kind, every, "quick").size for kind in KINDS}
+    quick = {kind: _triggers(search, search.model, kind, every, "quick").size for kind in KINDS}
     order = np.argsort(sizes(quick["rectangle"], quick["shift"]), kind="stable")
-    drawn = np.random.default_rng(child(search.seed, "classes")).choice(order[close:], close, replace=False)
-    looked = np.sort(np.concatenate([order[:close], drawn]))
-    return looked, np.isin(looked, drawn)
+    sample = np.random.default_rng(child(search.seed, "classes")).choice(order[close:], close, replace=False)
+    looked = np.sort(np.concatenate([order[:close], sample]))
+    return looked, np.isin(looked, sample)
 
 
-def _reversed(search: Search, model: TorchModel, kind: str, targets: ndarray, stage: str) -> Reversed:
+def _triggers(search: Search, model: TorchModel, kind: str, targets: ndarray, stage: str) -> Reversed:
     how, parts = (_QUICK if stage == "quick" else search.method.searches())[kind], []
     for start in range(0, len(targets), _GROUP):
         group = targets[start : start + _GROUP]
@@ -244,4 +241,4 @@ def _reference_sizes(search: Search, looked: ndarray, i: int) -> Float[ndarray, 
     needed = (1 / len(search.rest.classes) + accuracy(model, search.fitted).value) / 2
     if accuracy(other, search.fitted).value < needed:
         return None
-    return np.stack([_reversed(search, other, kind, looked, f"reference-{i}").size for kind in KINDS])
+    return np.stack([_triggers(search, other, kind, looked, f"reference-{i}").size for kind in KINDS])

@@ -24,11 +24,11 @@ def channel_lipschitz(weight: Float[Tensor, "out in h w"], norm: nn.Module | Non
     >>> channel_lipschitz(torch.tensor([[[[3.0, 4.0]]]]))
     array([5.])
     """
-    kernels = weight.detach().double().cpu()
+    kernels = weight.detach().cpu().double()
     bound = torch.linalg.matrix_norm(kernels.reshape(len(kernels), kernels.shape[1], -1), ord=2)
     if isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None:
-        scale = 1 / (norm.running_var.double().cpu() + norm.eps).sqrt()
-        bound = bound * (scale if norm.weight is None else norm.weight.detach().double().cpu() * scale).abs()
+        scale = 1 / (norm.running_var.cpu().double() + norm.eps).sqrt()
+        bound = bound * (scale if norm.weight is None else norm.weight.detach().cpu().double() * scale).abs()
     return bound.numpy()
 
 
@@ -37,15 +37,15 @@ def channel_outliers(net: nn.Module, u: float = OUTLIER) -> dict[str, list[int]]
 
     A batch norm belongs to the convolution before it, where that has as many channels.
     """
-    found, layers = {}, [(name, m) for name, m in net.named_modules() if not list(m.children())]
+    outliers, layers = {}, [(name, m) for name, m in net.named_modules() if not list(m.children())]
     for (name, layer), (_, after) in zip(layers, [*layers[1:], ("", None)], strict=True):
         if isinstance(layer, nn.Conv2d):
             follows = isinstance(after, nn.BatchNorm2d) and after.num_features == layer.out_channels
             bound = channel_lipschitz(layer.weight, after if follows else None)
             far = np.flatnonzero(bound > bound.mean() + u * bound.std())
             if len(far):
-                found[name] = far.tolist()
-    return found
+                outliers[name] = far.tolist()
+    return outliers
 
 
 def last_layer(net: nn.Module, classes: int) -> dict[str, Float[ndarray, " k"]] | None:
@@ -55,8 +55,8 @@ def last_layer(net: nn.Module, classes: int) -> dict[str, Float[ndarray, " k"]] 
     if last is None:
         return None
     layer = last[1]
-    weight = layer.weight.detach().double().cpu().numpy()
+    weight = layer.weight.detach().cpu().double().numpy()
     values = {"mean": weight.mean(1), "norm": np.linalg.norm(weight, axis=1), "largest": weight.max(1)}
     if layer.bias is not None:
-        values["bias"] = layer.bias.detach().double().cpu().numpy()
+        values["bias"] = layer.bias.detach().cpu().double().numpy()
     return {name: -anomaly_index(column) for name, column in values.items()}

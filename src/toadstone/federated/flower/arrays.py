@@ -37,16 +37,16 @@ def update(reply: ArrayRecord, start: ArrayRecord) -> Float[ndarray, " d"]:
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def moved(start: ArrayRecord, step: Float[ndarray, " d"]) -> ArrayRecord:
+def with_update(start: ArrayRecord, step: Float[ndarray, " d"]) -> ArrayRecord:
     """New arrays: those of ``start`` with an update added, each in its own type, whole numbers rounded."""
-    found, at = {}, 0
+    arrays, at = {}, 0
     for name, before in start.items():
         old = before.numpy()
         new = old.astype(np.float64) + step[at : at + old.size].reshape(old.shape)
         at += old.size
         with np.errstate(over="ignore", invalid="ignore"):
-            found[name] = Array(np.asarray(np.rint(new) if old.dtype.kind in "iu" else new).astype(old.dtype))
-    return ArrayRecord(found)
+            arrays[name] = Array(np.asarray(np.rint(new) if old.dtype.kind in "iu" else new).astype(old.dtype))
+    return ArrayRecord(arrays)
 
 
 def only_arrays(message: Message) -> tuple[str, ArrayRecord]:
@@ -60,8 +60,8 @@ def only_arrays(message: Message) -> tuple[str, ArrayRecord]:
 
 def round_number(message: Message) -> int:
     """The round, from 0, that the server wrote into a message; 0 where it wrote none."""
-    found: list[ConfigRecord] = [*message.content.config_records.values()]
-    return next((int(record["server-round"]) - 1 for record in found if "server-round" in record), 0)
+    records: list[ConfigRecord] = [*message.content.config_records.values()]
+    return next((int(record["server-round"]) - 1 for record in records if "server-round" in record), 0)
 
 
 def is_training(message: Message) -> bool:
@@ -89,7 +89,7 @@ def _out_of_reach() -> ToadstoneError:
     return ToadstoneError("attack trains a model, which it cannot do here: poison the rows inside the client app.")
 
 
-def crafted(attack: ClientAttack, view: AttackerView) -> Float[ndarray, "f d"]:
+def malicious_updates(attack: ClientAttack, view: AttackerView) -> Float[ndarray, "f d"]:
     """What the attack sends; ToadstoneError for another shape than one update for each of its clients."""
     sent = np.asarray(attack.send(view))
     if sent.shape != view.own.shape:

@@ -9,13 +9,13 @@ import numpy as np
 
 from toadstone.federated.flower.arrays import (
     OutOfReach,
-    crafted,
     flat,
     is_training,
-    moved,
+    malicious_updates,
     only_arrays,
     round_number,
     update,
+    with_update,
 )
 from toadstone.federated.views import Aggregator, AttackerView, ClientAttack
 from toadstone.rng import child
@@ -53,18 +53,18 @@ class ColludingGrid(Grid):  # type: ignore[misc]
         """The replies, those of malicious nodes to training messages rewritten."""
         sent = list(messages)
         replies: list[Message] = list(self.grid.send_and_receive(sent, timeout=timeout))
-        asked = {message.metadata.dst_node_id: message for message in sent if is_training(message)}
-        answered = [reply for reply in replies if reply.metadata.src_node_id in asked and not reply.has_error()]
-        answered.sort(key=lambda reply: reply.metadata.src_node_id)
-        bad = [reply for reply in answered if reply.metadata.src_node_id in self.malicious]
+        requests = {message.metadata.dst_node_id: message for message in sent if is_training(message)}
+        answers = [reply for reply in replies if reply.metadata.src_node_id in requests and not reply.has_error()]
+        answers.sort(key=lambda reply: reply.metadata.src_node_id)
+        bad = [reply for reply in answers if reply.metadata.src_node_id in self.malicious]
         if bad:
-            self._rewrite(asked[bad[0].metadata.src_node_id], answered, bad)
+            self._rewrite(requests[bad[0].metadata.src_node_id], answers, bad)
         return replies
 
-    def _rewrite(self, message: Message, answered: list[Message], bad: list[Message]) -> None:
+    def _rewrite(self, message: Message, answers: list[Message], bad: list[Message]) -> None:
         """Put what the attack makes into the replies of its nodes."""
         start, number = only_arrays(message)[1], round_number(message)
-        updates = {id(reply): update(only_arrays(reply)[1], start) for reply in answered}
+        updates = {id(reply): update(only_arrays(reply)[1], start) for reply in answers}
         own = np.stack([updates.pop(id(reply)) for reply in bad])
         benign = np.stack([*updates.values()]) if updates else np.empty((0, own.shape[1]), np.float32)
         view = AttackerView(
@@ -74,14 +74,14 @@ class ColludingGrid(Grid):  # type: ignore[misc]
             before=None,
             data=(),
             own=own,
-            total=len(answered),
-            gamma=float(len(answered)),
+            total=len(answers),
+            gamma=float(len(answers)),
             local=OutOfReach(),
             benign=benign if self.attack.omniscient else None,
             aggregator=self.aggregator if self.attack.omniscient else None,
         )
-        for reply, step in zip(bad, crafted(self.attack, view), strict=True):
-            reply.content[only_arrays(reply)[0]] = moved(start, step)
+        for reply, step in zip(bad, malicious_updates(self.attack, view), strict=True):
+            reply.content[only_arrays(reply)[0]] = with_update(start, step)
 
     def set_run(self, run: Any) -> None:
         """As ``grid``."""
@@ -100,15 +100,15 @@ class ColludingGrid(Grid):  # type: ignore[misc]
 
     def get_node_ids(self) -> Iterable[int]:
         """As ``grid``."""
-        found: Iterable[int] = self.grid.get_node_ids()
-        return found
+        ids: Iterable[int] = self.grid.get_node_ids()
+        return ids
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """As ``grid``."""
-        found: Iterable[str] = self.grid.push_messages(messages)
-        return found
+        ids: Iterable[str] = self.grid.push_messages(messages)
+        return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """As ``grid``, with nothing rewritten: strategies call ``send_and_receive``."""
-        found: Iterable[Message] = self.grid.pull_messages(message_ids)
-        return found
+        messages: Iterable[Message] = self.grid.pull_messages(message_ids)
+        return messages

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from toadstone.errors import ToadstoneError
 from toadstone.federated.flower.arrays import (
     OutOfReach,
-    crafted,
     flat,
     is_training,
-    moved,
+    malicious_updates,
     only_arrays,
     round_number,
     update,
+    with_update,
 )
 from toadstone.federated.views import AttackerView, ClientAttack
 from toadstone.fields import Count, check
@@ -68,5 +68,5 @@ class UpdateAttackMod:
             gamma=float(self.total),
             local=OutOfReach(),
         )
-        reply.content[name] = moved(start, crafted(self.attack, view)[0])
+        reply.content[name] = with_update(start, malicious_updates(self.attack, view)[0])
         return reply

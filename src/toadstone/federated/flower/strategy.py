@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.errors import RefusedError
-from toadstone.federated.flower.arrays import moved, update
+from toadstone.federated.flower.arrays import update, with_update
 from toadstone.federated.views import Aggregator, ServerView
 from toadstone.rng import child
 
@@ -54,7 +54,7 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The arrays that went out, moved by what the rule makes of the updates; None for a round without any."""
+        """The arrays that went out plus what the rule makes of the updates; None for a round without any."""
         valid, _ = self.base._check_and_log_replies(replies, is_train=True)
         if not valid or self.sent is None:
             return None, None
@@ -72,16 +72,16 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
             previous=self.previous,
         )
         try:
-            made = self.aggregator(updates, view=view)
+            aggregate = self.aggregator(updates, view=view)
         except RefusedError:
             metrics.update({"rejected": nodes, "refused": 1})
             return None, metrics
-        metrics["rejected"] = [node for node, weight in zip(nodes, made.weights, strict=True) if weight == 0]
-        metrics["refused"] = int(not np.isfinite(made.update).all())
+        metrics["rejected"] = [node for node, weight in zip(nodes, aggregate.weights, strict=True) if weight == 0]
+        metrics["refused"] = int(not np.isfinite(aggregate.update).all())
         if metrics["refused"]:
             return None, metrics
-        self.previous = made.update
-        return moved(self.sent, made.update), metrics
+        self.previous = aggregate.update
+        return with_update(self.sent, aggregate.update), metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -92,5 +92,5 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """As ``base``."""
-        found: MetricRecord | None = self.base.aggregate_evaluate(server_round, replies)
-        return found
+        metrics: MetricRecord | None = self.base.aggregate_evaluate(server_round, replies)
+        return metrics
