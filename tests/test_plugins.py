@@ -96,17 +96,19 @@ def test_a_plugin_is_listed_and_described(site):
 
 
 def test_a_plugin_runs_and_is_checked(site):
-    attacked = toadstone(site, "attack", "digits", '{"name": "plugged-square", "count": 30}', "-o", "p.npz", "--json")
-    assert json.loads(attacked.stdout)["rows"] == 30, attacked.stderr
     code = """
 from toadstone.checks import check
+from toadstone.cli.app import app
 from toadstone.registry import from_spec
 
+spec = '{"name": "plugged-square", "count": 30}'
+app(["attack", "digits", spec, "-o", "p.npz", "--json"], standalone_mode=False)
 check(from_spec({"name": "plugged-square"}))
 check(from_spec({"name": "plugged-loss"}))
 """
-    checked = python(site, "-c", code)
-    assert checked.returncode == 0, checked.stderr
+    done = python(site, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"] == 30
 
 
 def test_plugins_are_asked_for_strange_names_alone(site):

@@ -19,7 +19,7 @@ SPEC = {
     "split": {"test": 400, "clean": 600},
     "experiment": {
         "attack": {"name": "backdoor", "trigger": {"name": "patch", "size": 2}, "target": 7},
-        "trainer": {"name": "fit"},
+        "trainer": {"name": "fit", "settings": {"n_estimators": 25}},
     },
 }
 

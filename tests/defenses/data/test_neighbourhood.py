@@ -37,6 +37,22 @@ def test_neighbourhoods_against_a_slow_loop():
         assert found[i] == pytest.approx(max(best - math.log(3), 0), abs=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_are_equally_far_are_not_told_apart_by_rounding(dtype):
+    """Thirds are rounded; the oracle counts in whole numbers, in which many distances are the same."""
+    rng = np.random.default_rng(0)
+    levels, y, trusted = rng.integers(0, 2, (90, 6)), np.zeros(90, int), np.arange(90) < 30
+    found = neighbourhoods((levels / 3).astype(dtype), y, trusted, seed=0)
+    d = ((levels[:, None] - levels) ** 2).sum(2)
+    np.fill_diagonal(d, 99)
+    best = np.zeros(90)
+    for i in range(90):
+        for b, reach in enumerate(np.sort(d[i, trusted])[:3]):
+            a = (d[i, ~trusted] < reach).sum()
+            best[i] = max(best[i], -math.log(binom.cdf(b, a + b, 1 / 3)))
+    assert np.allclose(found, np.maximum(best - math.log(3), 0), atol=1e-9)
+
+
 def score(x, y, trusted, detector, model=None):
     model = model or Blind()
 

@@ -36,7 +36,7 @@ def test_finds_a_learnt_trigger_and_nothing_on_the_clean_twin():
     for seed in range(3):
         for data, clean, truth, planted in patched_and_twin(seed, 0.1):
             model = trainer.fit(data.append(clean), seed=seed)
-            scores = judge(StripRows(blends=50), model, data, clean=clean, seed=0)
+            scores = judge(StripRows(blends=20), model, data, clean=clean, seed=0)
             flags = flag(scores, fdr=0.1).rows
             if planted:
                 assert auroc(scores.values, truth) > 0.9

@@ -20,6 +20,7 @@ from toadstone.rng import child
 _WALK = 3  # trusted neighbours, at most, within a neighbourhood
 _REFERENCES = 5000  # rows of a class, besides its trusted ones, among which neighbours are looked for
 _BLOCK = 1 << 23  # distances in memory at once
+_TIE = 1e-9  # of the mean squared length of a row: two distances less than this apart are the same, but for rounding
 
 
 def neighbourhoods(
@@ -36,12 +37,13 @@ def neighbourhoods(
         draw = np.random.default_rng(child(seed, "references", str(c)))
         other = np.sort(draw.permutation(other)[:_REFERENCES])
         share = len(known) / (len(known) + len(other))
+        tie = _TIE * float(np.square(features[mine], dtype=np.float64).sum(1).mean())
         step = max(1, _BLOCK // (len(known) + len(other)))
         for at in (mine[i : i + step] for i in range(0, len(mine), step)):
             near = np.sort(_distances(features, at, known), 1)[:, :_WALK]
             away = _distances(features, at, other)
             for b in range(near.shape[1]):
-                closer = (away < near[:, b : b + 1]).sum(1)
+                closer = (away < near[:, b : b + 1] - tie).sum(1)
                 s = surprise(closer, np.full(len(at), b), np.full(len(at), share))
                 surprises[at] = np.maximum(surprises[at], s)
     corrected: ndarray = np.maximum(surprises - np.log(_WALK), 0.0)
@@ -50,7 +52,7 @@ def neighbourhoods(
 
 def _distances(features: ndarray, rows: ndarray, others: ndarray) -> ndarray:
     """Squared distances, (rows, others); infinite from a row to itself."""
-    a, b = features[rows], features[others]
+    a, b = features[rows].astype(np.float64), features[others].astype(np.float64)
     d: ndarray = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
     d[rows[:, None] == others] = np.inf
     return d
