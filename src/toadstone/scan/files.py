@@ -30,7 +30,7 @@ _UNCHECKED = (
     "Whether the weights hold a backdoor: toadstone audit model looks for one.",
     "Faults in the native code of the library that loads the file.",
     "What the allowed classes do later, when the model is used, with the values that the file gives them.",
-    "Text and pictures are looked at for pickles, JSON and YAML that a loader acts on; folders named .git are left out.",
+    "Text and pictures are looked at for pickles, JSON and YAML that loaders act on; folders named .git are left out.",
 )
 
 

@@ -82,7 +82,7 @@ _PYTHON: tuple[tuple[Kind, str, str, str], ...] = (
     ("function", r"array", "_array_reconstructor", _NUMBER),
     ("class", r"random", "Random", _NUMBER),
     ("function", r"re", "_compile", "compiles a regular expression, which holds no code"),
-    ("class", r"itertools", "count", "counts"),
+    ("class", r"itertools", "count|product|repeat|chain|combinations|permutations|cycle|islice", "counts and repeats"),
     ("class", r"_?operator", "itemgetter", "holds keys; what it makes is not called by a pickle unseen"),
     (
         "class",
@@ -107,7 +107,7 @@ _NUMPY: tuple[tuple[Kind, str, str, str], ...] = (
         r"numpy",
         r"ndarray|dtype|matrix|bool_?|u?int\d+|float\d+|complex\d+|u?int[cp]|[us]?byte|u?short|u?long|"
         r"u?longlong|half|single|double|c?longdouble|[cb]?str_|bytes_|void|object_|datetime64|timedelta64|number|generic|"
-        r"recarray|record|poly1d|ndarray|vectorize|chararray",
+        r"recarray|record|poly1d|vectorize|chararray|finfo|iinfo|ndindex",
         _NUMBER,
     ),
     (

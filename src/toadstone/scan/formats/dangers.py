@@ -59,6 +59,10 @@ _DANGER = tuple(
 )
 _LIBRARIES = {"numpy", "scipy", "sklearn", "torch", "pandas", "xgboost", "lightgbm", "tensorflow", "keras", "tf_keras"}
 _LIBRARIES |= {"transformers", "datasets", "joblib", "gymnasium", "gym", "torchvision", "huggingface_hub", "pyarrow"}
+_OTHERS = """_pyrepl compression annotationlib asynchat asyncore smtpd cgi cgitb crypt imp nntplib pipes telnetlib
+xdrlib lib2to3 msilib uu sndhdr imghdr binhex formatter parser symbol distutils audioop chunk aifc sunau mailcap nis spwd
+ossaudiodev commands popen2 __builtin__ exceptions copy_reg"""
+_PYTHON = sys.stdlib_module_names | set(_OTHERS.split())  # and those of versions before and after this one
 
 
 def danger(module: str, name: str) -> str:
@@ -76,7 +80,7 @@ def danger(module: str, name: str) -> str:
 def known_package(module: str) -> str:
     """The package of a module of Python itself or of a library that models are made with, else ""."""
     package = module.partition(".")[0]
-    return package if package in _LIBRARIES or package in sys.stdlib_module_names else ""
+    return package if package in _LIBRARIES or package in _PYTHON else ""
 
 
 def is_function(name: str) -> bool:

@@ -16,7 +16,17 @@ from toadstone.scan.formats.cursor import Broken, Cursor
 from toadstone.scan.formats.dangers import is_function, known_package
 from toadstone.scan.formats.names import entry, today, verdict
 from toadstone.scan.formats.pickle_steps import OPS, STEP_OF
-from toadstone.scan.formats.pickle_values import OPAQUE, Bytes, Found, Global, Made, importable, made_by
+from toadstone.scan.formats.pickle_values import (
+    OPAQUE,
+    Bytes,
+    Encoded,
+    Found,
+    Global,
+    Made,
+    bytes_of,
+    importable,
+    made_by,
+)
 from toadstone.scan.formats.source import Scan, TooMuch
 
 _MOST_HELD = 2_000_000
@@ -47,7 +57,7 @@ class Machine:
     cursor: Cursor
     memo: MutableMapping[int, Any] = field(default_factory=dict)
     nested: Callable[[Bytes], None] | None = None
-    loaded: Callable[[Bytes], None] | None = None
+    loaded: Callable[[Bytes | Encoded], None] | None = None
     array: Callable[[Machine, Made], None] | None = None
     strict: bool = False
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
@@ -102,7 +112,10 @@ class Machine:
         if kind >= 0:
             return cursor.take(kind) if kind else b""
         if kind == pickletools.UP_TO_NEWLINE:
+            begins = cursor.position
             first = cursor.line()
+            if name == "UNICODE":
+                return begins, cursor.position - 1 - begins, first
             return (first, cursor.line()) if name in ("GLOBAL", "INST") else first
         width = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT8U: 8}.get(kind, 4)
         size = int.from_bytes(cursor.take(width), "little", signed=kind == pickletools.TAKEN_FROM_ARGUMENT4)
@@ -174,7 +187,7 @@ class Machine:
             self.called(func)
             if func in _REBUILD and isinstance(args, tuple) and args and isinstance(args[0], Global):
                 self.loose[args[0]] -= args[0] not in _LOOSE and self.is_loose(args[0])
-        if not (func == _GETATTR and self.stack and self.resolved(args)):
+        if not (func == _GETATTR and self.resolved(args)):
             self.stack.append(Made(func, args))
 
     def resolved(self, args: Any) -> bool:
@@ -189,11 +202,10 @@ class Machine:
         if not isinstance(args, tuple):
             return False
         if func == _LOADS_BYTES:
-            if len(args) != 1 or not isinstance(args[0], Bytes):
-                return False
-            if self.loaded:
-                self.loaded(args[0])
-            return True
+            inside = bytes_of(args[0]) if len(args) == 1 else None
+            if inside and self.loaded:
+                self.loaded(inside)
+            return inside is not None
         if func == _GETATTR:
             return len(args) == 2 and isinstance(args[0], Global) and isinstance(args[1], str)
         if func == _PARTIAL:

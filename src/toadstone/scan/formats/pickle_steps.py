@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from toadstone.scan.formats.cursor import LONGEST, Broken
-from toadstone.scan.formats.pickle_values import OPAQUE, Bytes, Made, memo_key, number, quoted, text
+from toadstone.scan.formats.pickle_values import OPAQUE, Bytes, Encoded, Made, memo_key, number, quoted, text
 
 if TYPE_CHECKING:
     from toadstone.scan.formats.pickle_machine import Machine
@@ -27,6 +27,13 @@ def _old_string(m: Machine, arg: tuple[int, int, bytes]) -> None:
     if arg[1] > 2 and m.nested:
         m.nested(Bytes(arg[0], arg[1]))
     m.push(text(arg[2], "latin-1"))
+
+
+def _unicode(codec: str) -> Callable[[Machine, Any], None]:
+    def step(m: Machine, arg: tuple[int, int, bytes]) -> None:
+        m.push(text(arg[2], codec) if arg[1] <= LONGEST else Encoded(arg[0], arg[1], codec))
+
+    return step
 
 
 def _long(m: Machine, arg: tuple[int, int, bytes]) -> None:
@@ -128,6 +135,12 @@ def _persistent(m: Machine, args: Any) -> None:
     m.push(Made(None, args))
 
 
+def _named_persistent(m: Machine, args: Any) -> None:
+    if m.strict:  # pickle and joblib know none, and those of torch are no lines of text
+        raise Broken("it leaves an object to the program that loads it")
+    _persistent(m, args)
+
+
 def _protocol(m: Machine, arg: bytes) -> None:
     m.protocol = arg[0]
     if m.protocol > 5:
@@ -159,12 +172,9 @@ _STEPS: dict[str, Callable[[Machine, Any], None]] = {
     "LONG1": _long,
     "LONG4": _long,
     "STRING": lambda m, arg: m.push(quoted(arg)),
-    "UNICODE": lambda m, arg: m.push(text(arg, "raw-unicode-escape")),
+    "UNICODE": _unicode("raw-unicode-escape"),
     **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING"), _old_string),
-    **{
-        name: lambda m, arg: m.push(text(arg[2], "utf-8") if arg[1] <= LONGEST else OPAQUE)
-        for name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8")
-    },
+    **dict.fromkeys(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _unicode("utf-8")),
     **dict.fromkeys(("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"), _counted),
     "POP": lambda m, _: _pop(m),
     "POP_MARK": lambda m, _: (m.to_mark(), None)[1],
@@ -200,7 +210,7 @@ _STEPS: dict[str, Callable[[Machine, Any], None]] = {
     "NEWOBJ_EX": _newobj_ex,
     "BUILD": lambda m, _: m.build(),
     **dict.fromkeys(("EXT1", "EXT2", "EXT4"), _extension),
-    "PERSID": _persistent,
+    "PERSID": _named_persistent,
     "BINPERSID": lambda m, _: _persistent(m, m.pop()),
 }
 

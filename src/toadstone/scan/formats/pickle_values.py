@@ -29,6 +29,14 @@ class Bytes(NamedTuple):
     size: int
 
 
+class Encoded(NamedTuple):
+    """A long text in the window: how protocols 0 to 2 hold bytes, for ``_codecs.encode`` to make."""
+
+    position: int
+    size: int
+    codec: str
+
+
 @dataclass(eq=False, slots=True)
 class Made:
     """What a call would return. ``func`` is a Global, or None for what the loading program supplies."""
@@ -106,6 +114,14 @@ def well_formed(found: Found) -> bool:
 def importable(value: Global) -> bool:
     """Whether an unpickler could find it: a path of modules, and a name in the last of them."""
     return bool(_PATH.fullmatch(value.module) and _PATH.fullmatch(value.name))
+
+
+def bytes_of(value: Any) -> Bytes | Encoded | None:
+    """Bytes that are in plain sight: a literal, or a text that is encoded."""
+    if isinstance(value, Made) and value.func == ("_codecs", "encode") and isinstance(value.args, tuple):
+        value = value.args[0] if value.args[1:] in (("latin1",), ("latin-1",)) else None
+        return value if isinstance(value, Encoded) else None
+    return value if isinstance(value, Bytes) else None
 
 
 def element(dtype: Any, depth: int = 0) -> tuple[int, bool] | None:

@@ -10,8 +10,8 @@ from math import prod
 from toadstone.scan.formats.cursor import Cursor
 from toadstone.scan.formats.dangers import danger
 from toadstone.scan.formats.pickle_machine import Machine
-from toadstone.scan.formats.pickle_values import Bytes, Found, Made, element, well_formed
-from toadstone.scan.formats.source import Scan, TooMuch, Window
+from toadstone.scan.formats.pickle_values import Bytes, Encoded, Found, Made, element, well_formed
+from toadstone.scan.formats.source import FREE, Scan, TooMuch, Window
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # the first stream of what torch.save wrote before it wrote zips
 HEAD = re.compile(rb"\x80[\x00-\x05]")
@@ -61,7 +61,9 @@ def is_pickle(scan: Scan, window: Window, where: str, depth: int, *, sure: bool)
     knows the bytes (``sure``), a stream that merely comes to its end is one too, and so is a pickle's head.
     """
     head = bool(HEAD.match(window.at(0, 2)))
-    imports, whole = _Place(scan, window, where, depth).imports()
+    left = scan.ops_left
+    imports, whole = (False, False) if head and sure else _Place(scan, window, where, depth).imports()
+    scan.ops_left = left  # what was followed once is followed again
     if imports or (sure and (head or whole)):
         scan_pickles(scan, window, where, depth)
         return True
@@ -185,10 +187,17 @@ class _Place:
             place = _Place(self.scan, inside, f"{self.where}!bytes at {found.position}", 0)
             place.quietly(0, " if these bytes are read as a pickle")
 
-    def loaded(self, found: Bytes) -> None:
+    def loaded(self, found: Bytes | Encoded) -> None:
         """Bytes that the stream gives to a loader."""
-        inside = self.window.part(found.position, found.size)
-        self.scan.look(self.scan, inside, f"{self.where}!bytes at {found.position}", self.depth + 1)
+        inside, place = self.window.part(found.position, found.size), f"{self.where}!bytes at {found.position}"
+        if isinstance(found, Bytes):
+            self.scan.look(self.scan, inside, place, self.depth + 1)
+            return
+        text = inside.at(0, min(found.size, FREE)).decode(found.codec, "replace").encode("latin-1", "replace")
+        with self.scan.unpacked(iter([text]), found.size) as (held, _):
+            self.scan.look(self.scan, held, place, self.depth + 1)
+        if found.size > FREE:
+            self.scan.unscanned(place, "it is a text of more than 64 MiB that stands for bytes")
 
     def skip_array(self, machine: Machine, wrapper: Made) -> None:
         """Pass over the array that joblib keeps behind its wrapper; look at it as pickle.load would, too."""
