@@ -131,7 +131,7 @@ _NUMPY: tuple[tuple[Kind, str, str, str], ...] = (
     ),
     ("function", r"numpy\.(_?core)\.multiarray", "_reconstruct|scalar", _NUMBER),
     ("function", r"numpy\.(_?core)\.numeric", "_frombuffer", _NUMBER),
-    ("function", r"numpy\.(_?core)\._internal", "_convert_to_stringdtype_kwargs", _NUMBER),
+    ("function", r"numpy\.(_?core)\._internal", "_convert_to_stringdtype_kwargs|_reconstruct", _NUMBER),
     ("class", r"numpy\.((_?core)\.records|rec)", "recarray|record", _NUMBER),
     ("class", r"numpy\.(char|_?core\.defchararray)", "chararray", _NUMBER),
     ("class", r"numpy\.dtypes", r"\w+DType", "a kind of number"),
@@ -180,7 +180,12 @@ _SCIPY: tuple[tuple[Kind, str, str, str], ...] = (
     ("class", r"scipy\.stats\._kde", "gaussian_kde", _NUMBER),
 )
 _LEARN: tuple[tuple[Kind, str, str, str], ...] = (
-    ("class", r"joblib\.numpy_pickle", "NumpyArrayWrapper", "the array behind it is read with it"),
+    (
+        "class",
+        r"joblib\.numpy_pickle",
+        "NumpyArrayWrapper|Z?NDArrayWrapper",
+        "an array behind it, or in a file beside it, is read",
+    ),
     (
         "class",
         rf"sklearn\.({_SKLEARN})(\.(?!tests|externals)\w+)*",

@@ -28,7 +28,7 @@ _MAGIC = {
     "xz": re.compile(b"\xfd7zXZ\0"),
     "lzma": re.compile(rb"\]\0\0"),
     "lz4": re.compile(b"\x04\x22\x4d\x18"),
-    "zfile": re.compile(b"ZF0x"),
+    "zfile": re.compile(rb"ZF0x[0-9a-f]{1,16}L? *"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
 }
 _WEAK = ("zlib", "lzma")  # two or three bytes, which anything can begin with

@@ -59,9 +59,9 @@ _DANGER = tuple(
 )
 _LIBRARIES = {"numpy", "scipy", "sklearn", "torch", "pandas", "xgboost", "lightgbm", "tensorflow", "keras", "tf_keras"}
 _LIBRARIES |= {"transformers", "datasets", "joblib", "gymnasium", "gym", "torchvision", "huggingface_hub", "pyarrow"}
-_OTHERS = """_pyrepl compression annotationlib asynchat asyncore smtpd cgi cgitb crypt imp nntplib pipes telnetlib
-xdrlib lib2to3 msilib uu sndhdr imghdr binhex formatter parser symbol distutils audioop chunk aifc sunau mailcap nis spwd
-ossaudiodev commands popen2 __builtin__ exceptions copy_reg"""
+_OTHERS = """_pyrepl compression annotationlib asynchat asyncore smtpd cgi cgitb crypt imp nntplib pipes
+lib2to3 msilib uu sndhdr imghdr binhex formatter parser symbol distutils audioop chunk aifc sunau mailcap nis spwd
+ossaudiodev telnetlib xdrlib commands popen2 __builtin__ exceptions copy_reg"""
 _PYTHON = sys.stdlib_module_names | set(_OTHERS.split())  # and those of versions before and after this one
 
 

@@ -15,6 +15,9 @@ from toadstone.scan.formats.text import is_text, scan_text
 
 _DEEPEST = 8
 _PICTURE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF....(WAVE|WEBP|AVI )", re.DOTALL)
+_PROGRAM = re.compile(
+    rb"\x7fELF|MZ.{58}|\xcf\xfa\xed\xfe|\xce\xfa\xed\xfe|\xca\xfe\xba\xbe|\0asm|..\r\n.{12}", re.DOTALL
+)
 _SENTENCEPIECE = re.compile(rb"\n[\x01-\x7f]\n[\x01-\x7f]<")
 _PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".p", ".sav", ".mdl")
 _HARMLESS_NAMES = (".safetensors", ".json", ".txt", ".md", ".gguf", ".onnx", ".csv", ".yaml", ".yml", ".h5", ".keras")
@@ -35,6 +38,16 @@ def _plain(scan: Scan, window: Window, where: str, depth: int) -> None:
     scan.formats.add("plain")
 
 
+def _program(scan: Scan, window: Window, where: str, depth: int) -> None:
+    scan.unscanned(where, "it is a compiled program")
+
+
+def _is_program(window: Window, where: str) -> bool:
+    head = window.at(0, 64)
+    compiled = where.lower().endswith((".pyc", ".pyo"))
+    return bool(_PROGRAM.match(head)) and (head[2:4] != b"\r\n" or compiled)
+
+
 STRUCTURED = [
     Structured("safetensors", is_safetensors, lambda s, w, at, _: scan_safetensors(s, w, at)),
     Structured("npy", lambda w, _: w.at(0, 6) == arrays.MAGIC, arrays.scan_npy),
@@ -43,6 +56,7 @@ STRUCTURED = [
     Structured("compressed", lambda w, _: bool(archives.compression(w)), archives.scan_compressed),
     Structured("zip", lambda w, _: archives.could_be_zip(w), archives.scan_zip),
     Structured("picture", lambda w, _: bool(_PICTURE.match(w.at(0, 16))), _plain),
+    Structured("program", _is_program, _program),
     Structured("vocabulary", lambda w, _: bool(_SENTENCEPIECE.match(w.at(0, 16))), _plain),
 ]
 
@@ -62,15 +76,15 @@ def look(scan: Scan, window: Window, where: str, depth: int) -> None:
         for each in STRUCTURED
         if each.begins(window, where) and each.read(scan, window, where, depth) is not False
     }
-    if is_text(window) and scan_text(scan, window, where):
-        kinds.add("text")
+    if is_text(window):
+        kinds |= scan_text(scan, window, where)
     sure = not kinds or (kinds == {"text"} and suffix in _PICKLES)
     if is_pickle(scan, window, where, depth, sure=sure):
         kinds.add("pickle")
         if suffix in _HARMLESS_NAMES and HEAD.match(window.at(0, 2)):
             text = "Its name says that it is a harmless format, but it is a pickle."
             scan.add("wrong-extension", where, text, level="warning")
-    if where.endswith(".safetensors") and "safetensors" not in kinds:
+    if where.endswith(".safetensors") and not kinds & {"safetensors", "pointer"}:
         scan.add("safetensors-header", where, "It is named .safetensors and has no safetensors header.")
     if not kinds:
         search(scan, window, where)

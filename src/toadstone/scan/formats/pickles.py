@@ -154,15 +154,24 @@ class _Place:
                     self.named(whole, chunk, match, start)
 
     def named(self, whole: re.Pattern[bytes], chunk: bytes, match: re.Match[bytes], start: int) -> None:
-        """Report what an opcode that ends at a match would import, if that is known to be dangerous."""
+        """Report what an opcode that ends at a match would import and call, if that is known to be dangerous."""
         for found in whole.finditer(chunk, max(0, match.start() - 200), match.end()):
             name = (match if "name" in match.re.groupindex else found)["name"].decode()
-            if what := danger(found["module"].decode(), name):
-                at = start + found.start()
+            at = start + found.start()
+            what = danger(found["module"].decode(), name)
+            if what and self.acts(at):
                 aside = f" if it is read from about byte {at:,} on"
                 named = Found("pickle-code", what, f"{found['module'].decode()}.{name}", at)
                 report(self.scan, self.where, named, aside)
                 return
+
+    def acts(self, position: int) -> bool:
+        """Whether opcodes that follow a name call it: lists of words are full of names, and of nothing else."""
+        for begins in (position, position - 1) if position else (position,):
+            machine = Machine(self.scan, Cursor(self.window, begins), strict=True)
+            if (machine.run() == "" or machine.calls) and machine.imports:
+                return True
+        return False
 
     def quietly(self, position: int, aside: str) -> int:
         """Follow what may be a pickle or noise; where it ended, if it was one."""

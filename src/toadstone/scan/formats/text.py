@@ -55,13 +55,15 @@ def is_text(window: Window) -> bool:
     return True
 
 
-def scan_text(scan: Scan, window: Window, where: str) -> bool:
-    """Report what a loader would act on in text. Whether it is nothing but text: without control characters."""
+def scan_text(scan: Scan, window: Window, where: str) -> set[str]:
+    """Report what a loader would act on in text. The kinds that it is: none where it has control characters."""
     name = encoding(window.at(0, 4))
     if window.size > FREE:
-        return _long(scan, window, where, name)
+        return {"text"} if _long(scan, window, where, name) else set()
     text = window.at(0, window.size).decode(name)
+    kinds = set() if _CONTROLS.search(text) else {"text"}
     if _POINTER.match(text):
+        kinds.add("pointer")
         pointer = "it is a Git LFS pointer, which stands for the file itself: fetch that with git lfs pull"
         scan.unscanned(where, pointer)
     suffix = PurePosixPath(where.lower()).suffix
@@ -73,10 +75,9 @@ def scan_text(scan: Scan, window: Window, where: str) -> bool:
         scan.unscanned(where, "it is named .json and is not valid JSON")
     for read in READERS:
         read(scan, text, where)
-    plain = not _CONTROLS.search(text)
-    if plain:
+    if kinds:
         scan.formats.add("json" if is_json else "plain")
-    return plain
+    return kinds
 
 
 def _long(scan: Scan, window: Window, where: str, name: str) -> bool:

@@ -41,7 +41,7 @@ def explain(scan: Scan, window: Window, where: str, kinds: set[str]) -> None:
     """Say that a file could not be scanned where no reader knows it, and what it is called."""
     suffix = PurePosixPath(where.lower()).suffix
     name, expected = _MODELS.get(suffix, ("", set()))
-    if kinds - {"text"} and (not name or kinds & expected):
+    if "pointer" in kinds or (kinds - {"text"} and (not name or kinds & expected)):
         return
     if kinds == {"text"} and not name:
         return
