@@ -86,7 +86,12 @@ TORCH: Rows = (
         "hold data sets; nothing is read before they are asked",
     ),
     ("function", r"torch\.utils\.data\._utils\.collate", "default_collate|default_convert", "stack tensors"),
-    ("class", r"torch\.return_types", r"[a-z_]+", "tuples of tensors with names"),
+    (
+        "class",
+        r"torch\.return_types",
+        r"(?!pytree|inspect|torch|all_return|register|(name|return_types)$)[a-z_]+",
+        "tuples of tensors with names",
+    ),
     (
         "function",
         r"tensorflow\.python\.framework\.(ops|tensor_conversion|constant_op)",
