@@ -13,20 +13,32 @@ from toadstone.findings import Audit, Finding
 from toadstone.progress import track
 from toadstone.scan.formats.dispatch import scan_file
 from toadstone.scan.formats.source import Window
+from toadstone.scan.templates.copies import differing
 
-_RUNS = ("pickle-code", "pickle-hidden", "keras-lambda", "keras-foreign-module", "yaml-python", "torchscript-code")
+_RUNS = (
+    "pickle-code",
+    "pickle-hidden",
+    "keras-lambda",
+    "keras-foreign-module",
+    "yaml-python",
+    "torchscript-code",
+    "imports-code",
+)
+_STEERS = ("template-code", "template-content", "template-date", "template-invisible")
 _CHECKED = (
     "Every file by its first bytes, whatever its name; links followed; archives and compressed layers to 8 levels.",
     "Every pickle, also several in a row, in bytes, behind padding and before a break, against the names that "
     "tensors, arrays, scikit-learn estimators and torch's own modules need.",
     "Keras descriptions for Lambda layers and foreign modules, safetensors headers against the format's rules, "
     "TorchScript code, YAML tags that make Python objects.",
+    "Chat templates, as trees and by rendering dialogues in a sandbox: what depends on a message or the date, what "
+    "reaches Python; GGUF headers; tokenizers; settings that name what a loader imports; operators of ONNX and TensorFlow.",
 )
 _UNCHECKED = (
     "Whether the weights hold a backdoor: toadstone audit model looks for one.",
     "Faults in the native code of the library that loads the file.",
     "What the allowed classes do later, when the model is used, with the values that the file gives them.",
-    "Text, JSON, pictures and tokenizers are looked at for pickles only; folders named .git are left out.",
+    "Other text and pictures are looked at for pickles only; folders named .git are left out.",
 )
 
 
@@ -53,13 +65,16 @@ def audit_files(paths: Sequence[str | os.PathLike[str]]) -> Audit:
     findings: list[Finding] = []
     files = list(dict.fromkeys(file for path in paths for file in _walk(Path(path), findings)))
     formats: dict[str, int] = {}
+    templates: list[tuple[str, str, str]] = []
     size = 0
     for path in track(files, "files"):
-        found, kinds, read = _one(path)
+        found, kinds, read, its = _one(path)
+        templates += its
         findings += found
         size += read
         for kind in kinds:
             formats[kind] = formats.get(kind, 0) + 1
+    findings += differing(templates)
     findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.level))
     target = ", ".join(str(path) for path in paths)
     facts = {
@@ -93,8 +108,8 @@ def _unread(path: Path, error: Exception) -> Finding:
     return Finding("could-not-scan", str(path), f"Could not scan this: it cannot be read ({why}).", "warning")
 
 
-def _one(path: Path) -> tuple[list[Finding], set[str], int]:
-    """Findings, formats and size of one file."""
+def _one(path: Path) -> tuple[list[Finding], set[str], int, list[tuple[str, str, str]]]:
+    """Findings, formats and size of one file, and (place, name, hash) of its chat templates."""
     try:
         told = path.stat()
         if not stat.S_ISREG(told.st_mode):
@@ -102,12 +117,13 @@ def _one(path: Path) -> tuple[list[Finding], set[str], int]:
                 [Finding("could-not-scan", str(path), "Could not scan this: it is not a regular file.", "warning")],
                 set(),
                 0,
+                [],
             )
         with path.open("rb") as file:
             scan = scan_file(Window(file, 0, told.st_size), str(path))
     except (OSError, MemoryError) as error:
-        return [_unread(path, error)], set(), 0
-    return scan.findings, scan.formats, told.st_size
+        return [_unread(path, error)], set(), 0, []
+    return scan.findings, scan.formats, told.st_size, [(*key, value) for key, value in scan.templates.items()]
 
 
 def _headline(findings: list[Finding], files: int) -> str:
@@ -119,9 +135,13 @@ def _headline(findings: list[Finding], files: int) -> str:
     of = f"of {files} file{'s' * (files != 1)}"
     runs, unknown = count("error", _RUNS), count("error", ("pickle-unknown-import",))
     unknown -= runs
-    other, unread = count("error") - runs - unknown, count("warning") - count("error")
+    steered = count("error", _STEERS) - runs - unknown
+    other, unread = count("error") - runs - unknown - steered, count("warning") - count("error")
     parts = [f"{len(runs)} {of} would run code when loaded."] if runs else []
     parts += [f"{len(unknown)} {of} would import code that toadstone does not know."] if unknown else []
+    parts += (
+        [f"{len(steered)} {of} hold a chat template that does more than put messages between marks."] if steered else []
+    )
     parts += [f"{len(other)} {of} break the rules of their format."] if other else []
     parts += [f"{len(unread)} {of} could not be judged."] if unread else []
     return " ".join(parts) or f"Nothing in {files} file{'s' * (files != 1)} would run when loaded."

@@ -6,7 +6,7 @@ import codecs
 import re
 from pathlib import PurePosixPath
 
-from toadstone.scan.formats import archives, arrays
+from toadstone.scan.formats import archives, arrays, readers
 from toadstone.scan.formats import keras as keras_files
 from toadstone.scan.formats.pickles import HEAD, is_pickle, peek, scan_pickles, search
 from toadstone.scan.formats.safetensors import is_safetensors, scan_safetensors
@@ -45,7 +45,7 @@ def look(scan: Scan, window: Window, where: str, depth: int) -> None:
         scan.formats.add("plain")
     elif not _text(scan, window, where):
         search(scan, window, where)
-        _unknown(scan, window, where, head)
+        _unknown(scan, where)
 
 
 def _kinds(scan: Scan, window: Window, where: str, depth: int, head: bytes) -> set[str]:
@@ -71,6 +71,10 @@ def _kinds(scan: Scan, window: Window, where: str, depth: int, head: bytes) -> s
             if head.startswith(magics):
                 kinds.add(kind)
                 archives.scan_compressed(scan, window, where, depth, kind)
+    for kind, begins, read in readers.BINARY:
+        if begins(window, where):
+            kinds.add(kind)
+            read(scan, window, where)
     ends = archives.zip_ends(window)
     if ends or head.startswith(b"PK\3\4"):
         kinds.add("zip")
@@ -92,6 +96,10 @@ def _text(scan: Scan, window: Window, where: str) -> bool:
         return False
     suffix = PurePosixPath(where.lower()).suffix
     begins = window.at(0, 64).lstrip()
+    if window.size <= 64 * MIB:
+        text = window.at(0, window.size).decode()
+        for read in readers.TEXT:
+            read(scan, text, where)
     if suffix in _CODE or begins.startswith(b"#!"):
         scan.unscanned(where, "it is source code (toadstone audit code reads Python)")
     elif begins[:1] in (b"{", b"["):
@@ -109,19 +117,8 @@ def _text(scan: Scan, window: Window, where: str) -> bool:
     return True
 
 
-def _unknown(scan: Scan, window: Window, where: str, head: bytes) -> None:
-    if head.startswith(b"GGUF"):
-        scan.unscanned(where, "it is GGUF, which toadstone does not read (its chat template may be a program)")
-    elif where.endswith(".onnx"):
-        for _, chunk in window.chunks(0, 512):
-            if found := re.search(
-                rb"location\x12[\x01-\x7f]((\.\./|/|[A-Za-z]:\\)[ -~]{1,200}|[ -~]{0,100}/\.\./)", chunk
-            ):
-                text = "It names a file of weights outside its folder, which its loader would read."
-                scan.add("onnx-outside-path", where, text, path=found[1].decode("latin-1"))
-        scan.unscanned(where, "it is ONNX, whose operators toadstone does not read")
-    else:
-        scan.unscanned(where, "its format is not known")
+def _unknown(scan: Scan, where: str) -> None:
+    scan.unscanned(where, "its format is not known")
 
 
 def scan_file(window: Window, where: str) -> Scan:

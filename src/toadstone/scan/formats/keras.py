@@ -46,17 +46,14 @@ def scan_json(scan: Scan, text: str, where: str) -> bool:
 
     def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
-        if {"class_name", "auto_map", "function_type", "registered_name"} & found.keys():
+        if {"class_name", "function_type", "registered_name"} & found.keys():
             objects.append(found)
         return found
 
     try:
-        whole = json.loads(text, object_pairs_hook=keep)
+        json.loads(text, object_pairs_hook=keep)
     except (ValueError, RecursionError):
         return False
-    if isinstance(whole, dict) and "auto_map" in whole:
-        text = "With trust_remote_code=True its loader imports Python files that auto_map names: read them first."
-        scan.add("remote-code", where, text, level="warning")
     for found in objects:
         _layer(scan, found, where)
     return True
