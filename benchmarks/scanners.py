@@ -24,7 +24,7 @@ from common import arguments, finish
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from scan.corpus import HOSTILE, harmless
+from scan.files import HOSTILE, harmless
 from toadstone.scan.files import audit_files
 
 

@@ -30,8 +30,9 @@ class _Wrong(Exception):  # noqa: N818 (it is caught here and becomes a finding)
 
 
 def is_gguf(window: Window, where: str) -> bool:
-    """Whether it begins with GGUF's name."""
-    return window.at(0, 4) == b"GGUF"
+    """Whether it begins with GGUF's name, and with a version unless the file is named so."""
+    head = window.at(0, 8)
+    return head[:4] == b"GGUF" and (where.lower().endswith(".gguf") or head[4:].strip(b"\0") in (b"\1", b"\2", b"\3"))
 
 
 def scan_gguf(scan: Scan, window: Window, where: str) -> None:

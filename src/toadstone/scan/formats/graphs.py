@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from toadstone.scan.formats.keras import scan_json
+from toadstone.scan.formats.keras_json import scan_json
 from toadstone.scan.formats.pickles import peek
 from toadstone.scan.formats.source import Scan, Window
 from toadstone.scan.formats.wire import Broken, Field, Wire
@@ -51,22 +51,21 @@ def is_graph(window: Window, where: str) -> bool:
     return set(numbers) == {(1, False), (2, True)}
 
 
-def scan_graph(scan: Scan, window: Window, where: str) -> None:
-    """Report operators that read, write, call or send."""
+def scan_graph(scan: Scan, window: Window, where: str) -> bool:
+    """Report operators that read, write, call or send. Whether it is a graph."""
     scan.formats.add("tensorflow graph")
     wire = Wire(window)
     try:
         if where.endswith("keras_metadata.pb"):
             _keras(scan, wire, window.size, where)
-            return
+            return True
         names = set(_operators(wire, window.size))
     except Broken as broken:
         scan.unscanned(where, f"its graph breaks off ({broken})")
-        return
-    if not names:
-        scan.unscanned(where, "it is no graph that toadstone can read")
+        return False
     _report(scan, names, where)
     peek(scan, window, where)
+    return bool(names)
 
 
 def _report(scan: Scan, names: set[str], where: str) -> None:
@@ -138,7 +137,8 @@ def _custom(window: Window) -> Iterator[str]:
     """The custom codes in the table of operators of a flatbuffer."""
 
     def number(at: int, kind: str = "<I") -> int:
-        return struct.unpack(kind, window.at(at, struct.calcsize(kind)))[0]
+        found: int = struct.unpack(kind, window.at(at, struct.calcsize(kind)))[0]
+        return found
 
     def member(table: int, index: int) -> int:
         """Where a field of a table is; 0 where it is not."""
@@ -148,9 +148,9 @@ def _custom(window: Window) -> Iterator[str]:
         offset = number(shape + 4 + 2 * index, "<H")
         return table + offset if offset else 0
 
-    codes = member(number(0), 1)
-    if not codes:
-        return
+    codes, graphs = member(number(0), 1), member(number(0), 2)
+    if not codes or not graphs:
+        raise ValueError("it has no operators or no graph")
     start = codes + number(codes)
     count = number(start)
     if count > 100_000:

@@ -10,8 +10,10 @@ from toadstone.scan.formats.source import Scan, Window
 from toadstone.scan.formats.wire import Broken, Field, Wire
 
 _DOMAINS = frozenset(
-    ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training", "com.microsoft")
-    + ("com.microsoft.nchwc", "com.ms.internal.nhwc", "com.microsoft.experimental")
+    {
+        *("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"),
+        *("com.microsoft", "com.microsoft.nchwc", "com.microsoft.experimental", "com.ms.internal.nhwc"),
+    }
 )
 _PYTHON = frozenset(("PyOp", "PythonOp", "PythonOpGrad", "PyCustomOp", "PythonFunction", "ATen"))
 _OUTSIDE = re.compile(r"[/\\~]|[A-Za-z]:|\w+://|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)
@@ -37,15 +39,17 @@ def is_onnx(window: Window, where: str) -> bool:
     return seen.get(7) == {True} and seen.get(8) == {True} and max(seen) <= 40
 
 
-def scan_onnx(scan: Scan, window: Window, where: str) -> None:
-    """Report files outside its folder and operators that need somebody's code."""
+def scan_onnx(scan: Scan, window: Window, where: str) -> bool:
+    """Report files outside its folder and operators that need somebody's code. Whether it is ONNX to its end."""
     scan.formats.add("onnx")
     reader = _Reader(scan, window, where)
     try:
         reader.model()
     except Broken as broken:
         scan.unscanned(where, f"its ONNX breaks off ({broken})")
+        return False
     peek(scan, window, where)
+    return True
 
 
 class _Reader:

@@ -26,10 +26,17 @@ def scan_settings(scan: Scan, text: str, where: str) -> None:
         objects.append(pairs)  # as pairs: of a key that is there twice, each
         return dict(pairs)
 
-    try:
-        whole = json.loads(text.strip(_BLANKS), object_pairs_hook=keep)
-    except (ValueError, RecursionError):
+    text = text.strip(_BLANKS)
+    if not text.startswith(("{", "[")):
         return
+    decoder, whole, at = json.JSONDecoder(object_pairs_hook=keep), None, 0
+    try:  # one value, or one after another; those before a break count
+        while at < len(text):
+            whole, at = decoder.raw_decode(text, at)
+            while at < len(text) and text[at] in _BLANKS:
+                at += 1
+    except (ValueError, RecursionError):
+        pass
     for pairs in objects:
         for key, value in pairs:
             if read := _KEYS.get(key):

@@ -19,15 +19,15 @@ def differing(templates: Iterable[tuple[str, str, str]]) -> list[Finding]:
     """
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for place, name, digest in templates:
-        path = PurePath(place.split("!")[0])
-        folder = path.parent.parent if path.parent.name == "additional_chat_templates" else path.parent
+        path = PurePath(place.split("!", 1)[0])
+        parent = path.parent.parent if path.parent.name == "additional_chat_templates" else path.parent
         family = _QUANTIZED.sub("", path.stem) if path.suffix == ".gguf" else ""
-        groups.setdefault((str(folder), name, family), []).append((place, digest))
+        groups.setdefault((str(parent), name, family), []).append((place, digest))
     found = []
     for (folder, name, family), copies in groups.items():
         beside = groups.get((folder, name, ""), []) if family else []
         if len({digest for _, digest in (*beside, *copies)}) > 1:
             first, second = sorted({digest: place for place, digest in (*beside, *copies)}.values())[:2]
             text = f"Its chat template {name!r} is not the one in {PurePath(first.split('!')[0]).name}: the loader decides which runs."
-            found.append(Finding("template-copies", second, text, "warning"))
+            found.append(Finding("template-copies", second, text, "warning", file=second.split("!")[0]))
     return found

@@ -1,4 +1,4 @@
-"""Keras: the JSON that describes a model, in .keras zips, in HDF5 files and beside weights."""
+"""HDF5: the descriptions of Keras models in it. Native code, which reads the rest, runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
-from typing import Any
 
+from toadstone.scan.formats.keras_json import scan_json
 from toadstone.scan.formats.source import MIB, Scan, Window
 
-_KNOWN = re.compile(
-    r"(keras|tf_keras|tensorflow\.(python\.)?keras|keras_hub|keras_nlp|keras_cv)(\.src)?(\.(layers|models|engine|"
-    r"activations|initializers|regularizers|constraints|losses|metrics|optimizers|optimizers\.schedules|dtype_policies|"
-    r"random|quantizers|applications|tokenizers|samplers)(\.\w+)*)?|builtins"
-)
-_FUNCTIONS = re.compile(r"(keras|tf_keras)(\.src)?\.(activations|losses|metrics|initializers|ops)(\.\w+)*|builtins")
 _ATTRIBUTES = """
 import json, sys, h5py
 with h5py.File(sys.argv[1], "r") as file:
@@ -38,45 +32,6 @@ def is_hdf5(window: Window) -> bool:
             return True
         at = max(512, 2 * at)
     return False
-
-
-def scan_json(scan: Scan, text: str, where: str) -> bool:
-    """Report what a JSON text would make its loader run. False where it is no JSON, or too deep."""
-    objects: list[dict[str, Any]] = []
-
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if {"class_name", "function_type", "registered_name"} & found.keys():
-            objects.append(found)
-        return found
-
-    try:
-        json.loads(text, object_pairs_hook=keep)
-    except (ValueError, RecursionError):
-        return False
-    for found in objects:
-        _layer(scan, found, where)
-    return True
-
-
-def _layer(scan: Scan, found: dict[str, Any], where: str) -> None:
-    """One serialised object of Keras."""
-    kind, module, config = found.get("class_name"), found.get("module"), found.get("config")
-    if kind in ("Lambda", "__lambda__") or found.get("function_type") == "lambda":
-        text = "It holds a Lambda layer: Python byte code that Keras runs when the model is loaded or called."
-        scan.add("keras-lambda", where, text)
-    elif kind is not None and module is not None and not (isinstance(module, str) and _KNOWN.fullmatch(module)):
-        text = f"Loading it would import {str(module)[:80]} and use {str(kind)[:80]} from it: no part of Keras."
-        scan.add("keras-foreign-module", where, text, module=str(module)[:200], name=str(kind)[:200])
-    elif kind == "function" and not (isinstance(module, str) and _FUNCTIONS.fullmatch(module)) and module is not None:
-        text = f"It names the function {str(config)[:80]} of {module}, which is not an activation, loss or metric."
-        scan.add("keras-foreign-module", where, text, module=module, name=str(config)[:200])
-    elif kind in ("TFOpLambda", "SlicingOpLambda"):
-        scan.unscanned(where, f"it calls an operation of TensorFlow by name ({kind})")
-    elif ">" in str(found.get("registered_name")) and not str(found["registered_name"]).startswith("keras"):
-        scan.unscanned(where, f"it needs the custom class {str(found['registered_name'])[:80]!r}")
-    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
-        scan.unscanned(where, f"a layer reads its vocabulary from {config['vocabulary'][:80]!r}")
 
 
 def scan_hdf5(scan: Scan, window: Window, where: str) -> None:
