@@ -17,7 +17,15 @@ from toadstone.scan.formats.outside import RULE
 from toadstone.scan.formats.source import Window
 from toadstone.scan.templates.copies import differing
 
-_RUNS = ("pickle-code", "pickle-hidden", "keras-lambda", "keras-foreign-module", "yaml-python", "torchscript-code", "imports-code")
+_RUNS = (
+    "pickle-code",
+    "pickle-hidden",
+    "keras-lambda",
+    "keras-foreign-module",
+    "yaml-python",
+    "torchscript-code",
+    "imports-code",
+)
 _UNKNOWN = ("pickle-unknown-import", "yaml-unknown-import", "unknown-import")
 _STEERS = ("template-code", "template-content", "template-date", "template-invisible")
 _CHECKED = (
@@ -28,7 +36,8 @@ _CHECKED = (
     "Keras descriptions for layers that run or load something, safetensors headers against the format's rules, "
     "TorchScript code, YAML tags that make Python objects.",
     "Chat templates, as trees and by rendering dialogues in a sandbox: what depends on a message or the date, what "
-    "reaches Python; GGUF headers; tokenizers; settings that name what a loader imports; operators of ONNX and TensorFlow.",
+    "reaches Python; GGUF headers; tokenizers; settings that name what a loader imports; operators of ONNX and "
+    "TensorFlow.",
 )
 _UNCHECKED = (
     "Whether the weights hold a backdoor: toadstone audit model looks for one.",

@@ -134,8 +134,8 @@ class _Header:
             length = self.number(self.wide)
             if length <= _LONGEST:
                 return self.bytes(length).decode("utf-8", "replace")
-            self.long.append(key[:80])
             self.skip(length)
+            self.long.append(key[:80])
             return None
         if kind != _ARRAY or depth > 4:
             raise _Wrong(f"the key {key[:80]!r} has a value of type {kind}" if kind != _ARRAY else "arrays in arrays")

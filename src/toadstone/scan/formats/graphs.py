@@ -128,7 +128,8 @@ def scan_lite(scan: Scan, window: Window, where: str) -> None:
         return
     _report(scan, {name.removeprefix("Flex") for name in names if name.startswith("Flex")}, where)
     if custom := sorted(name for name in names if not name.startswith(("Flex", "TFLite_"))):
-        text = f"It needs operators that are not TensorFlow Lite's ({', '.join(custom[:4])}): somebody's native code runs them."
+        shown = ", ".join(custom[:4])
+        text = f"It needs operators that are not TensorFlow Lite's ({shown}): somebody's native code runs them."
         scan.add("foreign-operator", where, text, level="warning", names=custom[:20])
     peek(scan, window, where)
 

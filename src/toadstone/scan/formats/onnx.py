@@ -74,7 +74,8 @@ class _Reader:
             raise Broken("it has no graph")
         foreign = sorted(f"{domain}.{name}" for domain, name in self.used - self.own if domain not in _DOMAINS)
         if foreign:
-            text = f"It needs operators that are not ONNX's ({', '.join(foreign[:4])}): somebody's native code or Python runs them."
+            shown = ", ".join(foreign[:4])
+            text = f"It needs operators that are not ONNX's ({shown}): somebody's native code or Python runs them."
             self.scan.add("foreign-operator", self.where, text, level="warning", names=foreign[:20])
         for domain, name in sorted(self.used - self.own):
             if name in _PYTHON:

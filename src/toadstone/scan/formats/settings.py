@@ -41,6 +41,11 @@ def scan_settings(scan: Scan, text: str, where: str) -> None:
         for key, value in pairs:
             if read := _KEYS.get(key):
                 read(scan, value, where)
+    _whole(scan, whole, where)
+
+
+def _whole(scan: Scan, whole: Any, where: str) -> None:
+    """What a file says as a whole."""
     if isinstance(whole, dict):
         if "_class_name" in whole and ("_diffusers_version" in whole or where.endswith("model_index.json")):
             _pipeline(scan, whole, where)
@@ -55,8 +60,8 @@ def scan_settings(scan: Scan, text: str, where: str) -> None:
 
 
 def _remote(scan: Scan, where: str, key: str, names: list[str]) -> None:
-    shown = ", ".join(names[:5])
-    text = f"With trust_remote_code=True its loader imports Python files that {key} names ({shown[:200]}): read them first."
+    shown = ", ".join(names[:5])[:200]
+    text = f"With trust_remote_code=True its loader imports Python files that {key} names ({shown}): read them first."
     scan.add("remote-code", where, text, level="warning", key=key)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from toadstone.scan.formats.dangers import danger
 from toadstone.scan.formats.imports import judge
-from toadstone.scan.formats.names import allowed, danger
+from toadstone.scan.formats.names import allowed
 from toadstone.scan.formats.source import MIB, Scan
 
 _MENTIONS = re.compile(r"_target_|loader_module|python_function|__loader__|\\[xuU]|\$\{")
@@ -19,9 +20,12 @@ _RESOLVER = re.compile(r"\$\{\s*(?!now:|hydra:)([\w.]+)\s*:")
 _LONGEST = 8 * MIB
 _MOST = 300_000  # nodes
 _NODES = frozenset(
-    "Dict List Set Tuple Function Method Partial Type Slice Object Json NdArray MaskedArray RandomState RandomGenerator "
-    "Dtype SparseMatrix Bytes Bytearray Reduce Tree SGD Loss Cached DefaultDict CythonLoss DatetimeTz ColumnTransformer "
-    "Generator OperatorFunc Datetime Bunch".split()
+    re.findall(
+        r"\w+",
+        "Dict List Set Tuple Function Method Partial Type Slice Object Json NdArray MaskedArray RandomState "
+        "RandomGenerator Dtype SparseMatrix Bytes Bytearray Reduce Tree SGD Loss Cached DefaultDict "
+        "CythonLoss DatetimeTz ColumnTransformer Generator OperatorFunc Datetime Bunch",
+    )
 )
 _FLAVORS = re.compile(r"mlflow(\.\w+)*")
 
@@ -59,9 +63,14 @@ def scan_targets(scan: Scan, text: str, where: str) -> None:
 
 def _read(text: str, objects: list[dict[str, Any]]) -> str:
     """Collect every mapping of a JSON or YAML text, without making objects of its tags; why not all of them."""
+
+    def keep(told: dict[str, Any]) -> dict[str, Any]:
+        objects.append(told)
+        return told
+
     if text.startswith(("{", "[")):
         try:
-            json.loads(text, object_hook=lambda told: objects.append(told) or told)
+            json.loads(text, object_hook=keep)
         except (ValueError, RecursionError):
             objects.clear()
         else:

@@ -10,7 +10,7 @@ from toadstone.scan.formats.source import Scan
 from toadstone.scan.formats.vocabulary import Vocabulary, scan_vocabulary
 
 _WORD = re.compile(r"[A-Za-z]{4,}")
-_PLAIN = re.compile(r"[^\w]*[\w ]{0,3}[^\w]*|▁+|\\s.*|\s+")
+_PLAIN = re.compile("[▁Ġ ]?[A-Za-z]{2,}")
 
 
 def scan_tokenizer(scan: Scan, whole: dict[str, Any], where: str) -> None:
@@ -24,7 +24,7 @@ def scan_tokenizer(scan: Scan, whole: dict[str, Any], where: str) -> None:
     words = _words(vocab)
     if words:
         scan_vocabulary(scan, Vocabulary(words, _merges(model), {}, None), where)
-    by_word = dict((word, number) for number, word in words)
+    by_word = {word: number for number, word in words}
     seen: dict[Any, str] = {}
     for item in added:
         word, number = str(item.get("content", "")), item.get("id")
@@ -36,10 +36,8 @@ def scan_tokenizer(scan: Scan, whole: dict[str, Any], where: str) -> None:
             )
         if word and seen.setdefault(number, word) != word:
             _tell(scan, where, f"{seen[number][:60]!r} and {word[:60]!r} both have the number {number}")
-        if (
-            item.get("special")
-            and _WORD.fullmatch(word.strip())
-            or (not item.get("special") and _ordinary(word, words))
+        if (item.get("special") and _WORD.fullmatch(word.strip())) or (
+            not item.get("special") and _ordinary(word, words)
         ):
             _tell(scan, where, f"{word[:60]!r} is an ordinary word and is added as a token of its own")
     for what in (
@@ -119,9 +117,12 @@ def _changes(value: Any) -> Iterator[str]:
 
 
 _HONEST = frozenset(
-    "Sequence Lowercase NFC NFD NFKC NFKD Nmt Strip StripAccents BertNormalizer Precompiled ByteLevel Prepend BertPreTokenizer "
-    "Whitespace WhitespaceSplit Split Digits Metaspace Punctuation CharDelimiterSplit UnicodeScripts FixedLength WordPiece "
-    "ByteFallback Fuse BPEDecoder CTC WordLevel".split()
+    re.findall(
+        r"\w+",
+        "Sequence Lowercase NFC NFD NFKC NFKD Nmt Strip StripAccents BertNormalizer Precompiled ByteLevel "
+        "Prepend BertPreTokenizer Whitespace WhitespaceSplit Split Digits Metaspace Punctuation "
+        "CharDelimiterSplit UnicodeScripts FixedLength WordPiece ByteFallback Fuse BPEDecoder CTC WordLevel",
+    )
 )
 
 
@@ -134,7 +135,8 @@ def _inserted(value: Any, known: dict[str, Any]) -> Iterator[str]:
             tokens = _list(token.get("tokens")) if isinstance(token, dict) else []
             for number, word in zip(_list(ids), tokens, strict=False):
                 if known.get(str(word), number) != number:
-                    yield f"what is put around every text as {str(word)[:40]!r} has the number {number}, which is another's"
+                    shown = str(word)[:40]
+                    yield f"what is put around every text as {shown!r} has the number {number}, which is another's"
             if len(_list(ids)) > 2 or any(_WORD.fullmatch(str(word).strip("▁Ġ ")) for word in tokens):
                 yield f"it puts {str(tokens)[:80]} around every text as {str(name)[:40]!r}"
         for key in ("sep", "cls"):
@@ -148,5 +150,5 @@ def _named(scan: Scan, whole: dict[str, Any], where: str, special: set[str]) -> 
     for key in ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token"):
         value = whole.get(key)
         word = value.get("content") if isinstance(value, dict) else value
-        if isinstance(word, str) and special and word not in special and _WORD.search(word):
+        if isinstance(word, str) and special and word not in special and _PLAIN.fullmatch(word):
             _tell(scan, where, f"{key} is {word[:60]!r}, which is none of its special tokens")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 
 from toadstone.scan.formats.source import Scan, Window
@@ -53,4 +52,3 @@ def explain(scan: Scan, window: Window, where: str, kinds: set[str]) -> None:
         scan.unscanned(where, f"its name says {name}, and its bytes are not known")
     elif suffix != ".safetensors":
         scan.unscanned(where, "its format is not known")
-

@@ -28,6 +28,7 @@ def differing(templates: Iterable[tuple[str, str, str]]) -> list[Finding]:
         beside = groups.get((folder, name, ""), []) if family else []
         if len({digest for _, digest in (*beside, *copies)}) > 1:
             first, second = sorted({digest: place for place, digest in (*beside, *copies)}.values())[:2]
-            text = f"Its chat template {name!r} is not the one in {PurePath(first.split('!')[0]).name}: the loader decides which runs."
-            found.append(Finding("template-copies", second, text, "warning", file=second.split("!")[0]))
+            other, file = PurePath(first.split("!", 1)[0]).name, second.split("!", 1)[0]
+            text = f"Its chat template {name!r} is not the one in {other}: the loader decides which runs."
+            found.append(Finding("template-copies", second, text, "warning", file=file))
     return found

@@ -40,7 +40,7 @@ _DATES = re.compile(
     r"\d+|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|January|February|March|April|May|June|July"
     r"|August|September|October|November|December|\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
 )
-_PROSE = re.compile(r"[A-Za-z'’]{2,}(?:[ ,.:;!?\n\"'()-]+[A-Za-z'’]+){3,}[.!?]?")
+_PROSE = re.compile(r"[A-Za-z'\u2019]{2,}(?:[ ,.:;!?\n\"'()-]+[A-Za-z'\u2019]+){3,}[.!?]?")
 _MOST = 40
 _MARKS = tuple(mark.lower() for mark in CONTROLS)
 
@@ -84,7 +84,7 @@ def undated(text: str) -> str:
 
 
 def trials(base: Dialogue, tree: nodes.Template, strings: Strings) -> list[tuple[str, Dialogue, str]]:
-    """(word replaced, dialogue, replacement): each puts something the template knows, or ordinary text, in one place."""
+    """(word replaced, dialogue, replacement): each puts what the template knows, or ordinary text, in one place."""
     found = []
     known, marks = _known(tree, strings)
     for text in (*_ORDINARY, *known, *marks):

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from jinja2 import nodes
 
 from toadstone.scan.templates.strings import Strings
-from toadstone.scan.templates.syntax import names
+from toadstone.scan.templates.syntax import names, targets
 
 _UNDER = re.compile(r"__[A-Za-z]\w*__")
 _HELPERS = frozenset(("cycler", "joiner", "lipsum", "self"))
 _FOREIGN = frozenset(
-    "os sys subprocess builtins importlib import_module open eval exec compile getattr setattr globals locals vars "
-    "popen system request config session g app url_for get_flashed_messages handler __builtins__ __import__ "
-    "get_template pickle shutil socket ctypes".split()
+    re.findall(
+        r"\w+",
+        "os sys subprocess builtins importlib import_module open eval exec compile getattr setattr globals "
+        "locals vars popen system request config session g app url_for get_flashed_messages handler "
+        "__builtins__ __import__ get_template pickle shutil socket ctypes",
+    )
 )
 _BY_NAME = {
     "attr": 0,
@@ -35,9 +38,10 @@ def reaches(tree: nodes.Template, strings: Strings) -> list[tuple[int, str]]:
 
 
 def _found(tree: nodes.Template, strings: Strings) -> Iterator[tuple[int, str]]:
-    own = {name for node in tree.find_all((nodes.Assign, nodes.AssignBlock, nodes.For)) for name in names(node.target)}
-    own |= {node.name for node in tree.find_all(nodes.Macro)}
-    own |= {arg.name for node in tree.find_all((nodes.Macro, nodes.CallBlock)) for arg in node.args}
+    own = {name for target in targets(tree) for name in names(target)}
+    own |= {macro.name for macro in tree.find_all(nodes.Macro)}
+    own |= {arg.name for macro in tree.find_all(nodes.Macro) for arg in macro.args}
+    own |= {arg.name for block in tree.find_all(nodes.CallBlock) for arg in block.args}
     for node in tree.find_all(nodes.Node):
         for what in _reached(node, strings, own):
             yield node.lineno, what

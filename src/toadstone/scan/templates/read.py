@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from jinja2 import nodes
+
 from toadstone.scan.formats.source import Scan
 from toadstone.scan.templates.gates import gates
 from toadstone.scan.templates.published import digest, is_published, is_published_text
@@ -49,7 +51,7 @@ def scan_template(scan: Scan, source: str, where: str, name: str = "default") ->
     _rendered(scan, source, where, tree, strings)
 
 
-def _rendered(scan: Scan, source: str, where: str, tree, strings: Strings) -> None:
+def _rendered(scan: Scan, source: str, where: str, tree: nodes.Template, strings: Strings) -> None:
     told = rendering(source, tree, strings)
     for name in told.reached:
         text = f"Rendering its chat template reaches the attribute {name!r}, which the sandbox refuses."

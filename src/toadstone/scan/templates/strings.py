@@ -42,7 +42,7 @@ class Strings:
         except (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError, MemoryError):
             return []
 
-    def _plain(self, node: nodes.Node | None) -> Iterable[_Value]:
+    def _plain(self, node: nodes.Node | None) -> Iterable[_Value]:  # noqa: PLR0911, PLR0912 (one for each kind of node)
         match node:
             case nodes.Const():
                 return [node.value]
@@ -51,8 +51,8 @@ class Strings:
             case nodes.Name():
                 return self.values.get(node.name, [])
             case nodes.NSRef() | nodes.Getattr(node=nodes.Name()):
-                space = node.name if isinstance(node, nodes.NSRef) else node.node.name
-                return self.values.get(f"{space}.{node.attr}", [])
+                space = node if isinstance(node, nodes.NSRef) else node.node
+                return self.values.get(f"{getattr(space, 'name', '')}.{node.attr}", [])
             case nodes.Tuple() | nodes.List():
                 return self._choices(node.items)
             case nodes.Concat():
@@ -119,7 +119,7 @@ _CALLS: dict[str, Callable[[str, list[_Value]], _Value]] = {
     "capitalize": lambda text, given: text.capitalize(),
     "swapcase": lambda text, given: text.swapcase(),
     "reverse": lambda text, given: text[::-1],
-    "split": lambda text, given: list(text.split(*map(str, given[:1]))),
+    "split": lambda text, given: list(text.split(str(given[0]) if given else None)),
     "list": lambda text, given: list(text),
     "removeprefix": lambda text, given: text.removeprefix(str(given[0])),
     "removesuffix": lambda text, given: text.removesuffix(str(given[0])),
@@ -136,12 +136,12 @@ def _list(value: _Value) -> list[_Value]:
     return value if isinstance(value, list) else list(str(value))
 
 
-def _called(name: str, value: _Value, given: list[_Value]) -> _Value:
+def _called(name: str, value: _Value, given: list[_Value]) -> _Value:  # noqa: PLR0911 (one for each kind of call)
     """What a filter or a method of strings makes of constants; None where it is not known."""
     if name == "%" or (name == "format" and isinstance(value, str) and "%" in value):
         parts = given[0] if name == "%" and isinstance(given[0], list) else given
         wide = any(digit in str(value) for digit in "123456789*")
-        return None if wide or not isinstance(value, str) else value % tuple(parts)  # type: ignore[arg-type]
+        return None if wide or not isinstance(value, str) else value % tuple(parts)
     if name == "format" and isinstance(value, str):
         return "".join((*_filled(value, given),))
     if isinstance(value, list):

@@ -15,7 +15,7 @@ MOST = 1 << 20
 class _Generation(Extension):
     """``{% generation %}``: marks what the model wrote, for training; prints its body."""
 
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 (as Extension declares it)
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)
@@ -37,12 +37,17 @@ def parse(source: str) -> nodes.Template | str:
     return tree
 
 
+def targets(tree: nodes.Node) -> Iterator[nodes.Node]:
+    """What ``set`` and ``for`` assign to."""
+    yield from (node.target for node in tree.find_all(nodes.Assign))
+    yield from (node.target for node in tree.find_all(nodes.AssignBlock))
+    yield from (node.target for node in tree.find_all(nodes.For))
+
+
 def _scope(tree: nodes.Template) -> None:
     """Call the variables of a macro "name@macro": they are not those of the template that have the same name."""
     for macro in tree.find_all(nodes.Macro):
-        own = {
-            name for node in macro.find_all((nodes.Assign, nodes.AssignBlock, nodes.For)) for name in names(node.target)
-        }
+        own = {name for target in targets(macro) for name in names(target)}
         own |= {arg.name for arg in macro.args}
         for name in macro.find_all(nodes.Name):
             if name.name in own:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from jinja2 import nodes
@@ -16,8 +17,11 @@ MESSAGES = "messages"
 DATE = "date"
 
 STRUCTURE = frozenset(
-    "role type name id tool_call_id tool_calls tool_responses function function_call recipient channel image image_url "
-    "video video_url audio audio_url tools documents citations".split()
+    re.findall(
+        r"\w+",
+        "role type name id tool_call_id tool_calls tool_responses function function_call recipient channel "
+        "image image_url video video_url audio audio_url tools documents citations",
+    )
 )
 """Keys of messages and of their parts that hold no text of an author."""
 _SIZES = frozenset(("length", "count"))
@@ -76,7 +80,7 @@ class Taint:
             case nodes.CallBlock():
                 self._add("caller", self.body(node.body))
 
-    def _assign(self, target: nodes.Node, value: nodes.Expr) -> None:
+    def _assign(self, target: nodes.Node, value: nodes.Node) -> None:
         if isinstance(value, nodes.Call) and isinstance(value.node, nodes.Name) and value.node.name == "namespace":
             for space in names(target):
                 for pair in value.kwargs:
@@ -98,7 +102,7 @@ class Taint:
         found = (part for statement in statements for output in _outputs(statement) for part in output.nodes)
         return self.any(found)
 
-    def items(self, node: nodes.Expr) -> frozenset[str]:
+    def items(self, node: nodes.Node) -> frozenset[str]:
         """The labels of what a loop over an expression goes through."""
         labels = self.of(node)
         found = labels & {DATE}
@@ -108,7 +112,7 @@ class Taint:
             found |= {CONTENT if isinstance(node, nodes.Call | nodes.Filter) else PART}
         return found | (labels & {MESSAGE})
 
-    def of(self, node: nodes.Node | None) -> frozenset[str]:
+    def of(self, node: nodes.Node | None) -> frozenset[str]:  # noqa: PLR0911 (one for each kind of node)
         """The labels of an expression."""
         match node:
             case None | nodes.Const() | nodes.TemplateData():
@@ -151,7 +155,7 @@ class Taint:
             found |= {MESSAGE, PART}
         return found
 
-    def _filter(self, node: nodes.Filter) -> frozenset[str]:
+    def _filter(self, node: nodes.Filter) -> frozenset[str]:  # noqa: PLR0911 (one for each kind of filter)
         labels = self.any([node.node, *node.args, *(pair.value for pair in node.kwargs)])
         if node.name in _SIZES:
             return labels & {CONTENT}

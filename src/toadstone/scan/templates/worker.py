@@ -1,7 +1,7 @@
 """Render one template with many dialogues, in Jinja's sandbox and in a process of its own that is cut short.
 
-Run as a script: a JSON object on standard input, ``{"source": str, "runs": [{"messages": [...], "year": int}]}``; a JSON
-object on standard output, ``{"texts": [str or null], "reached": [str]}``. It imports Jinja alone.
+Run as a script: a JSON object on standard input, ``{"source": str, "runs": [{"messages": [...], "year": int}]}``; one
+on standard output, ``{"texts": [str or null], "reached": [str]}``. It imports Jinja alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import TemplateError, Undefined
 from jinja2.ext import Extension
@@ -22,7 +22,7 @@ _MEMORY = 1 << 30
 
 
 class _Generation(Extension):
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 (as Extension declares it)
 
     def parse(self, parser: Parser) -> list[Node]:
         next(parser.stream)
@@ -33,7 +33,7 @@ class _Watched(ImmutableSandboxedEnvironment):
     """A sandbox that remembers what it refused."""
 
     intercepted_binops = frozenset(("*", "**", "%"))
-    reached: set[str] = set()
+    reached: ClassVar[set[str]] = set()
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
         self.reached.add(str(attribute)[:80])
@@ -82,7 +82,7 @@ def _text(template: Any, run: dict[str, Any]) -> str | None:
 def main() -> None:
     """Read, render, write."""
     try:
-        import resource
+        import resource  # noqa: PLC0415 (it is not on every system)
 
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     except (ImportError, ValueError, OSError):  # no such limit on this system: the time limit stands
