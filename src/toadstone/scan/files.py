@@ -15,9 +15,19 @@ from toadstone.progress import track
 from toadstone.scan.formats.dispatch import scan_file
 from toadstone.scan.formats.outside import RULE
 from toadstone.scan.formats.source import Window
+from toadstone.scan.templates.copies import differing
 
-_RUNS = ("pickle-code", "pickle-hidden", "keras-lambda", "keras-foreign-module", "yaml-python", "torchscript-code")
-_UNKNOWN = ("pickle-unknown-import", "yaml-unknown-import")
+_RUNS = (
+    "pickle-code",
+    "pickle-hidden",
+    "keras-lambda",
+    "keras-foreign-module",
+    "yaml-python",
+    "torchscript-code",
+    "imports-code",
+)
+_UNKNOWN = ("pickle-unknown-import", "yaml-unknown-import", "unknown-import")
+_STEERS = ("template-code", "template-content", "template-date", "template-invisible")
 _CHECKED = (
     "Every file by its bytes, whatever its name, and as each format that they allow; links followed; archives and "
     "compressed layers to 8 levels, and where their members would be unpacked.",
@@ -25,6 +35,9 @@ _CHECKED = (
     "tensors, arrays, data frames, estimators and torch's own modules need.",
     "Keras descriptions for layers that run or load something, safetensors headers against the format's rules, "
     "TorchScript code, YAML tags that make Python objects.",
+    "Chat templates, as trees and by rendering dialogues in a sandbox: what depends on a message or the date, what "
+    "reaches Python; GGUF headers; tokenizers; settings that name what a loader imports; operators of ONNX and "
+    "TensorFlow.",
 )
 _UNCHECKED = (
     "Whether the weights hold a backdoor: toadstone audit model looks for one.",
@@ -58,13 +71,16 @@ def audit_files(paths: Sequence[str | os.PathLike[str]]) -> Audit:
     findings: list[Finding] = []
     files = list(dict.fromkeys(file for path in paths for file in _held(Path(path), findings)))
     formats: dict[str, int] = {}
+    templates: list[tuple[str, str, str]] = []
     size = 0
     for path in track(files, "files"):
-        found, kinds, read = _one(path)
+        found, kinds, read, its = _one(path)
+        templates += its
         findings += found
         size += read
         for kind in kinds:
             formats[kind] = formats.get(kind, 0) + 1
+    findings += differing(templates)
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     target = ", ".join(str(path) for path in paths)
     facts = {
@@ -108,18 +124,19 @@ def _unread(path: Path, error: Exception) -> Finding:
     return Finding("could-not-scan", str(path), text, "warning", file=str(path))
 
 
-def _one(path: Path) -> tuple[list[Finding], set[str], int]:
-    """Findings, formats and size of one file."""
+def _one(path: Path) -> tuple[list[Finding], set[str], int, list[tuple[str, str, str]]]:
+    """Findings, formats and size of one file, and (place, name, hash) of its chat templates."""
     try:
         told = path.stat()
         if not stat.S_ISREG(told.st_mode):
             text = "Could not scan this: it is not a regular file."
-            return [Finding("could-not-scan", str(path), text, "warning", file=str(path))], set(), 0
+            return [Finding("could-not-scan", str(path), text, "warning", file=str(path))], set(), 0, []
         with path.open("rb") as file:
             scan = scan_file(Window(file, 0, told.st_size), str(path))
     except (OSError, MemoryError) as error:
-        return [_unread(path, error)], set(), 0
-    return [replace(finding, file=str(path)) for finding in scan.findings], scan.formats, told.st_size
+        return [_unread(path, error)], set(), 0, []
+    templates = [(*key, digest) for key, digest in scan.templates.items()]
+    return [replace(finding, file=str(path)) for finding in scan.findings], scan.formats, told.st_size, templates
 
 
 def _headline(findings: list[Finding], files: int) -> str:
@@ -135,6 +152,7 @@ def _headline(findings: list[Finding], files: int) -> str:
     counts = {
         "would run code when loaded": count("error", _RUNS),
         "would write outside the folder that it is unpacked in": count("error", (RULE,)),
+        "hold a chat template that does more than put messages between marks": count("error", _STEERS),
         "break the rules of their format": count("error"),
         "would import code that toadstone does not know": count("warning", _UNKNOWN),
         "could not be judged": count("warning"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from toadstone.scan.formats import archives, arrays, compressed, hdf5, tars, unknown
+from toadstone.scan.formats import archives, arrays, compressed, gguf, graphs, hdf5, onnx, tars, unknown
 from toadstone.scan.formats.pickles import HEAD, is_pickle, peek, search
 from toadstone.scan.formats.safetensors import is_safetensors, scan_safetensors
 from toadstone.scan.formats.source import Scan, TooMuch, Window
@@ -55,6 +55,10 @@ STRUCTURED = [
     Structured("hdf5", lambda w, _: hdf5.is_hdf5(w), lambda s, w, at, _: hdf5.scan_hdf5(s, w, at)),
     Structured("compressed", lambda w, _: bool(compressed.compression(w)), compressed.scan_compressed),
     Structured("zip", lambda w, _: archives.could_be_zip(w), archives.scan_zip),
+    Structured("gguf", gguf.is_gguf, lambda s, w, at, _: gguf.scan_gguf(s, w, at)),
+    Structured("onnx", onnx.is_onnx, lambda s, w, at, _: onnx.scan_onnx(s, w, at)),
+    Structured("saved_model", graphs.is_graph, lambda s, w, at, _: graphs.scan_graph(s, w, at)),
+    Structured("tflite", graphs.is_lite, lambda s, w, at, _: graphs.scan_lite(s, w, at)),
     Structured("picture", lambda w, _: bool(_PICTURE.match(w.at(0, 16))), _plain),
     Structured("program", _is_program, _program),
     Structured("vocabulary", lambda w, _: bool(_SENTENCEPIECE.match(w.at(0, 16))), _plain),

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from toadstone.scan.formats.keras_json import scan_json
+from toadstone.scan.formats.settings import scan_settings
 from toadstone.scan.formats.source import FREE, Scan, Window
+from toadstone.scan.formats.targets import scan_targets
 from toadstone.scan.formats.yaml_tags import TAG, scan_yaml
+from toadstone.scan.templates.files import scan_template_file
 
 Reader = Callable[[Scan, str, str], None]
 """Reports what a loader would act on: (scan, text, where)."""
 
-READERS: list[Reader] = [scan_yaml]
+READERS: list[Reader] = [scan_yaml, scan_settings, scan_targets, scan_template_file]
 _CODE = (".py", ".pyw", ".pyi", ".pyx", ".pyc", ".ipynb", ".sh", ".bash", ".bat", ".ps1", ".so", ".dll", ".js")
 _CONTROLS = re.compile("[\x00-\x07\x0e-\x19\x1c-\x1f]")
 _BOMS = (

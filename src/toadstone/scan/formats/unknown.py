@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 
 from toadstone.scan.formats.source import Scan, Window
@@ -16,7 +15,7 @@ _MODELS = {  # a name of a model: what it is, and the kinds that its bytes can b
     ".gguf": ("GGUF", {"gguf"}),
     ".onnx": ("ONNX", {"onnx"}),
     ".pb": ("a graph of TensorFlow", {"saved_model"}),
-    ".tflite": ("TensorFlow Lite", set()),
+    ".tflite": ("TensorFlow Lite", {"tflite"}),
     ".caffemodel": ("a model of Caffe", set()),
     ".mlmodel": ("a model of Core ML", set()),
     ".mlpackage": ("a model of Core ML", set()),
@@ -45,11 +44,7 @@ def explain(scan: Scan, window: Window, where: str, kinds: set[str]) -> None:
         return
     if kinds == {"text"} and not name:
         return
-    if suffix == ".onnx":
-        _outside(scan, window, where)
-    if window.at(0, 4) == b"GGUF" and "gguf" not in kinds:
-        scan.unscanned(where, "it is GGUF, which toadstone does not read (its chat template may be a program)")
-    elif kinds and name:
+    if kinds and name:
         scan.unscanned(where, f"its name says {name}, and its bytes say {' and '.join(sorted(kinds))}")
     elif name and not expected:
         scan.unscanned(where, f"it is {name}, which toadstone does not read")
@@ -57,11 +52,3 @@ def explain(scan: Scan, window: Window, where: str, kinds: set[str]) -> None:
         scan.unscanned(where, f"its name says {name}, and its bytes are not known")
     elif suffix != ".safetensors":
         scan.unscanned(where, "its format is not known")
-
-
-def _outside(scan: Scan, window: Window, where: str) -> None:
-    """Weights of an ONNX model that lie outside its folder."""
-    for _, chunk in window.chunks(0, 512):
-        if found := re.search(rb"location\x12[\x01-\x7f]((\.\./|/|[A-Za-z]:\\)[ -~]{1,200}|[ -~]{0,100}/\.\./)", chunk):
-            text = "It names a file of weights outside its folder, which its loader would read."
-            scan.add("onnx-outside-path", where, text, path=found[1].decode("latin-1"))
