@@ -6,7 +6,8 @@ import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from functools import lru_cache
 
-from toadstone.scan.formats.allowed import ALLOWED, Allowed
+from toadstone.scan.formats.allowed import ALLOWED
+from toadstone.scan.formats.allowed.row import Allowed
 from toadstone.scan.formats.dangers import danger, known_package
 
 _FOREIGN = re.compile(  # what modules of scikit-learn, torch or pandas import from elsewhere
