@@ -15,10 +15,11 @@ import yaml
 from toadstone.scan.formats.names import verdict
 from toadstone.scan.formats.source import MIB, Scan
 
-TAG = re.compile(r"!!python/|!<[^>\s]|![^\s%]*%[0-9A-Fa-f]{2}|!(new|name|module|apply|applyref|obj|call):|%TAG")
+TAG = re.compile(r"!!python/|!<(tag:|%|!)|![\w!/:.-]*%[0-9A-Fa-f]{2}|!(new|name|module|apply|applyref|obj|call):|%TAG")
 """What every tag that could make a Python object holds, whatever prefix it is written with."""
 
 _LONGEST = 4 * MIB
+_BEGINNING = 1 << 16
 _MOST = 200_000  # events: about 20 seconds
 _PREFIX = "tag:yaml.org,2002:python/"
 _VALUES = re.compile(r"(none|bool|str|unicode|bytes|int|long|float|complex|list|tuple|dict)(:.*)?")
@@ -33,7 +34,8 @@ def scan_yaml(scan: Scan, text: str, where: str) -> None:
         return
     named = PurePosixPath(where.lower()).suffix in (".yaml", ".yml") or where.endswith("MLmodel")
     if len(text) > _LONGEST:
-        scan.unscanned(where, "it is a text of more than 4 MiB with tags of YAML in it")
+        if named or _begins(text[:_BEGINNING]):
+            scan.unscanned(where, "it is a text of more than 4 MiB with tags of YAML in it")
         return
     found: dict[str, int] = {}
     pending: dict[str, int] = {}
@@ -57,6 +59,17 @@ def scan_yaml(scan: Scan, text: str, where: str) -> None:
         _tagged(scan, tag, where, line)
     if why:
         scan.unscanned(where, why)
+
+
+def _begins(text: str) -> bool:
+    """Whether the beginning of a long text is that of YAML: it breaks nowhere but where it is cut."""
+    try:
+        for _ in _events(text):
+            pass
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        return mark is not None and mark.index >= len(text) - 1
+    return True
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
