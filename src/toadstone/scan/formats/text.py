@@ -64,7 +64,7 @@ def scan_text(scan: Scan, window: Window, where: str) -> set[str]:
     if window.size > FREE:
         return {"text"} if _long(scan, window, where, name) else set()
     text = window.at(0, window.size).decode(name)
-    kinds = set() if _CONTROLS.search(text) else {"text"}
+    kinds = {"text"} if _is_plain(text, name) else set()
     if _POINTER.match(text):
         kinds.add("pointer")
         pointer = "it is a Git LFS pointer, which stands for the file itself: fetch that with git lfs pull"
@@ -78,9 +78,19 @@ def scan_text(scan: Scan, window: Window, where: str) -> set[str]:
         scan.unscanned(where, "it is named .json and is not valid JSON")
     for read in READERS:
         read(scan, text, where)
+    if whole:
+        kinds.add("text")
     if kinds:
         scan.formats.add("json" if is_json else "plain")
     return kinds
+
+
+def _is_plain(text: str, name: str) -> bool:
+    """Whether it is text for a reader. Nearly any bytes decode as UTF-16 or UTF-32, to letters that nobody uses."""
+    if _CONTROLS.search(text):
+        return False
+    marked = name in ("utf-16", "utf-32")
+    return name.startswith("utf-8") or (marked and all(c.isprintable() or c.isspace() for c in text))
 
 
 def _long(scan: Scan, window: Window, where: str, name: str) -> bool:
