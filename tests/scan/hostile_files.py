@@ -148,6 +148,11 @@ POLYGLOTS = [
         "os.chdir(os.path.dirname(path)); " + PICKLE,
     ),
     Hostile("pickle and zip, by joblib", "model.joblib", lambda f, c: plain(c) + zipped({"a": "b"}), JOBLIB),
+    Hostile("import alone, and a zip", "a.zip", lambda f, c: b"cevil\nmod\n" + zipped({"a": "b"}), "", "undecided"),
+    Hostile("import alone, and a zip's end", "a.pkl", lambda f, c: b"cevil\nmod\n" + END, "", "undecided"),
+    Hostile(
+        "import alone, in protocol 4", "a.zip", lambda f, c: short("evil") + short("x") + b"\x93" + END, "", "undecided"
+    ),
     Hostile("pickle and zip, by torch", "model.pt", lambda f, c: plain(c) + zipped({"a": "b"}), ""),
     Hostile("pickle behind a newline behind a pickle", "a.pkl", lambda f, c: pickle.dumps([1]) + b"\n" + plain(c), ""),
     Hostile(
@@ -386,7 +391,7 @@ POINTERS = [
     }.items()
 ]
 GADGETS = [
-    Hostile(f"{module}.{name}", "model.pkl", lambda f, c, m=module, n=name, v=values: call(m, n, *v), "", verdict)
+    Hostile(f"name {module}.{name}", "model.pkl", lambda f, c, m=module, n=name, v=values: call(m, n, *v), "", verdict)
     for module, name, values, verdict in (
         ("pandas", "read_pickle", ("x",), "findings"),
         ("pandas.io.pickle", "read_pickle", ("x",), "findings"),

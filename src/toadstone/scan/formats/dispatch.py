@@ -19,7 +19,6 @@ _PROGRAM = re.compile(
     rb"\x7fELF|MZ.{58}|\xcf\xfa\xed\xfe|\xce\xfa\xed\xfe|\xca\xfe\xba\xbe|\0asm|..\r\n.{12}", re.DOTALL
 )
 _SENTENCEPIECE = re.compile(rb"\n[\x01-\x7f]\n[\x01-\x7f]<")
-_PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".p", ".sav", ".mdl")
 _HARMLESS_NAMES = (".safetensors", ".json", ".txt", ".md", ".gguf", ".onnx", ".csv", ".yaml", ".yml", ".h5", ".keras")
 
 
@@ -82,8 +81,7 @@ def look(scan: Scan, window: Window, where: str, depth: int) -> None:
     }
     if is_text(window):
         kinds |= scan_text(scan, window, where)
-    sure = not kinds or (kinds == {"text"} and suffix in _PICKLES)
-    if is_pickle(scan, window, where, depth, sure=sure):
+    if is_pickle(scan, window, where, depth, kinds):
         kinds.add("pickle")
         if suffix in _HARMLESS_NAMES and HEAD.match(window.at(0, 2)):
             text = "Its name says that it is a harmless format, but it is a pickle."

@@ -6,6 +6,7 @@ import re
 from collections import ChainMap
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import PurePosixPath
 
 from toadstone.scan.formats.cursor import Cursor
 from toadstone.scan.formats.dangers import danger
@@ -29,6 +30,7 @@ _BEFORE = (  # what ends at the second and the third
         re.DOTALL,
     ),
 )
+_NAMES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".p", ".sav", ".mdl")
 _OVERLAP = 512
 _STREAMS = 64
 _DEEP = 5
@@ -53,16 +55,18 @@ def scan_pickles(scan: Scan, window: Window, where: str, depth: int) -> None:
     _Place(scan, window, where, depth).streams()
 
 
-def is_pickle(scan: Scan, window: Window, where: str, depth: int, *, sure: bool) -> bool:
+def is_pickle(scan: Scan, window: Window, where: str, depth: int, kinds: set[str]) -> bool:
     """Whether the bytes are a pickle from their beginning; it is read and reported if they are.
 
     Nearly any bytes are opcodes for a while. They are a pickle if an unpickler would come as far as importing
-    something: a name that can be one, which is then called, or is there when the stream ends. Where nothing else
-    knows the bytes (``sure``), a stream that merely comes to its end is one too, and so is a pickle's head.
+    something: a name that can be one, and in text, where a list of words has such names, one that is then called or
+    there when the stream ends. Where nothing else knows the bytes (``kinds`` are the formats that do), or text is named
+    as a pickle, a stream that merely comes to its end is one too, and so is a pickle's head.
     """
+    sure = not kinds or (kinds == {"text"} and PurePosixPath(where.lower()).suffix in _NAMES)
     head = bool(HEAD.match(window.at(0, 2)))
     left = scan.ops_left
-    imports, whole = (False, False) if head and sure else _Place(scan, window, where, depth).imports()
+    imports, whole = (False, False) if head and sure else _Place(scan, window, where, depth).imports("text" in kinds)
     scan.ops_left = left  # what was followed once is followed again
     if imports or (sure and (head or whole)):
         scan_pickles(scan, window, where, depth)
@@ -124,16 +128,16 @@ class _Place:
         blank = self.window.at(position, 4096)
         begins = position + len(blank) - len(blank.lstrip(b"\0 \t\r\n"))
         inside = self.window.part(begins)
-        if replace(self, window=inside).imports()[0]:
+        if replace(self, window=inside).imports(text=True)[0]:
             self.quietly(begins, f" if it is read from byte {begins:,} on")
 
-    def imports(self) -> tuple[bool, bool]:
+    def imports(self, text: bool) -> tuple[bool, bool]:
         """Whether an unpickler would import something in the streams from the beginning, and whether one is whole."""
         position, streams = 0, 0
         while position < self.window.size and streams < _STREAMS:
             machine = Machine(self.scan, Cursor(self.window, position), strict=True)
             ended = machine.run() == ""
-            if machine.imports and (ended or machine.calls):
+            if machine.imports and (ended or machine.calls or not text):
                 return True, streams > 0
             if not ended:
                 break
