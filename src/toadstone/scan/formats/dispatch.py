@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from toadstone.scan.formats import archives, arrays, gguf, graphs, hdf5, onnx, tars, unknown
+from toadstone.scan.formats import archives, arrays, compressed, gguf, graphs, hdf5, onnx, tars, unknown
 from toadstone.scan.formats.pickles import HEAD, is_pickle, peek, search
 from toadstone.scan.formats.safetensors import is_safetensors, scan_safetensors
 from toadstone.scan.formats.source import Scan, TooMuch, Window
@@ -53,7 +53,7 @@ STRUCTURED = [
     Structured("npy", lambda w, _: w.at(0, 6) == arrays.MAGIC, arrays.scan_npy),
     Structured("tar", lambda w, _: tars.is_tar(w), tars.scan_tar),
     Structured("hdf5", lambda w, _: hdf5.is_hdf5(w), lambda s, w, at, _: hdf5.scan_hdf5(s, w, at)),
-    Structured("compressed", lambda w, _: bool(archives.compression(w)), archives.scan_compressed),
+    Structured("compressed", lambda w, _: bool(compressed.compression(w)), compressed.scan_compressed),
     Structured("zip", lambda w, _: archives.could_be_zip(w), archives.scan_zip),
     Structured("gguf", gguf.is_gguf, lambda s, w, at, _: gguf.scan_gguf(s, w, at)),
     Structured("onnx", onnx.is_onnx, lambda s, w, at, _: onnx.scan_onnx(s, w, at)),

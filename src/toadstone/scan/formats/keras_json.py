@@ -93,6 +93,7 @@ def _judge(scan: Scan, found: dict[str, Any], where: str) -> None:
 
 
 def _program(scan: Scan, where: str, kind: str, what: str) -> None:
+    kind = "Lambda" if kind == "__lambda__" else kind
     text = f"It holds a {kind} layer: {what}, run when the model is loaded or called."
     scan.add("keras-lambda", where, text, name=kind)
 

@@ -6,14 +6,15 @@ import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from functools import lru_cache
 
-from toadstone.scan.formats.allowed import ALLOWED, Allowed
+from toadstone.scan.formats.allowed import ALLOWED
+from toadstone.scan.formats.allowed.row import Allowed
 from toadstone.scan.formats.dangers import danger, known_package
 
-_FOREIGN = re.compile(  # classes that modules of scikit-learn or torch import from elsewhere
+_FOREIGN = re.compile(  # what modules of scikit-learn, torch or pandas import from elsewhere
     "ABC|ABCMeta|Any|BytesIO|Callable|Counter|Enum|Executor|Hashable|Integral|Iterable|Iterator|Memory|MemorizedFunc|"
     "Number|Parallel|Path|Pool|Popen|Process|Real|Sequence|Sized|StringIO|ThreadPool|ThreadPoolExecutor|TypeVar|"
     "WeakKeyDictionary|Thread|Lock|Mapping|MutableMapping|Complex|Rational|Callable|Literal|Optional|Union|Generic|"
-    "Protocol|NamedTuple|TypeAlias|ParamSpec|Self|Concatenate"
+    "F|_VF|_Reduction|Components|ClassVar|Dict|List|Tuple|TypedDict|SupportsFloat|Protocol|NamedTuple|TypeAlias|ParamSpec|Self|Concatenate"
 )
 
 
@@ -24,7 +25,7 @@ def entry(module: str, name: str) -> Allowed | None:
     >>> entry("xgboost.core", "Booster").kind
     'bare'
     """
-    if _FOREIGN.fullmatch(name) and module.startswith(("sklearn", "torch")):
+    if _FOREIGN.fullmatch(name) and module.startswith(("sklearn", "torch", "pandas")):
         return None
     return next((row for row in ALLOWED if row.module.fullmatch(module) and row.names.fullmatch(name)), None)
 

@@ -159,7 +159,8 @@ class _Place:
             name = (match if "name" in match.re.groupindex else found)["name"].decode()
             at = start + found.start()
             what = danger(found["module"].decode(), name)
-            if what and self.acts(at):
+            known = any(each.detail.get("position") == at for each in self.scan.findings)
+            if what and not known and self.acts(at):
                 aside = f" if it is read from about byte {at:,} on"
                 named = Found("pickle-code", what, f"{found['module'].decode()}.{name}", at)
                 report(self.scan, self.where, named, aside)
