@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from toadstone.scan.formats.others import ask_modelaudit
 from toadstone.scan.formats.source import Scan, Window
 
 _MODELS = {  # a name of a model: what it is, and the kinds that its bytes can be
@@ -44,6 +45,7 @@ def explain(scan: Scan, window: Window, where: str, kinds: set[str]) -> None:
         return
     if kinds == {"text"} and not name:
         return
+    ask_modelaudit(scan, window, where)
     if kinds and name:
         scan.unscanned(where, f"its name says {name}, and its bytes say {' and '.join(sorted(kinds))}")
     elif name and not expected:

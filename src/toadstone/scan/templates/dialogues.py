@@ -22,6 +22,7 @@ _ORDINARY = (
     "HELLO THERE",
     "def add(a, b):    return a + b  # TODO",
     "7",
+    "if a < b & c > d: go",
 )
 _TOOL = {
     "type": "function",
@@ -40,7 +41,9 @@ _DATES = re.compile(
     r"\d+|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|January|February|March|April|May|June|July"
     r"|August|September|October|November|December|\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
 )
-_PROSE = re.compile(r"[A-Za-z'\u2019]{2,}(?:[ ,.:;!?\n\"'()-]+[A-Za-z'\u2019]+){3,}[.!?]?")
+_PROSE = re.compile(
+    r"[A-Za-z'\u2019]{2,}(?:[ ,.:;!?\n\"'()-]+[A-Za-z'\u2019]+){3,}[.!?]?|\w+://\S+|[A-Za-z0-9+/]{24,}={0,2}"
+)
 _MOST = 40
 _MARKS = tuple(mark.lower() for mark in CONTROLS)
 
@@ -143,6 +146,6 @@ def _uneven(dialogue: Dialogue, text: str, places: list[int]) -> str:
 
 
 def prose(text: str) -> list[str]:
-    """The runs of four or more words that are not of a dialogue."""
+    """The runs of four or more words that are not of a dialogue, addresses, and what may be base64."""
     told = re.split("|".join((_SYSTEM, *_WORDS)), text)
     return [" ".join(match[0].split()) for part in told for match in _PROSE.finditer(part)]

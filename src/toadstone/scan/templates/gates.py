@@ -44,12 +44,16 @@ _SEEKS = frozenset(
         "rejectattr map",
     )
 )
+_SORTS = frozenset(("unique", "sort", "groupby", "min", "max"))
 _FINDS = frozenset(["startswith", "endswith", "find", "rfind", "index", "rindex", "count", "__contains__"])
 _PROSE = re.compile(r"[A-Za-z]{2,}\W+[A-Za-z]{2,}\W+[A-Za-z]{2,}")
 
 
+_LOOP = nodes.Name("loop", "load")
+
+
 class Gate(NamedTuple):
-    """A decision: the line of the template, "content" or "date", and the constants that it looks for."""
+    """A decision: the line of the template, "content", "date" or "turns", and the constants that it looks for."""
 
     line: int
     kind: str
@@ -105,12 +109,26 @@ class _Gates:
         """A comparison: with nothing, with small numbers or with known marks it is an honest one."""
         read = self._read(*parts)
         if not read:
-            return set()
+            return self._turns(parts)
         fixed = [part for part in parts if not self._read(part)]
         values = [value for part in fixed for value in self.strings.plain(part)]
         known = all(self.strings.plain(part) for part in fixed)
         sizes = not fixed and all(isinstance(part, nodes.Name | nodes.Filter) for part in parts)
         return set() if (sizes or (fixed and known)) and all(map(self._honest, values)) else read
+
+    def _turns(self, parts: list[nodes.Node]) -> set[str]:
+        """A comparison of how long the dialogue is, or how far on, with more than honest templates count to."""
+        counts = any(
+            (
+                isinstance(part, nodes.Filter)
+                and part.name in ("length", "count")
+                and MESSAGES in self.taint.of(part.node)
+            )
+            or (isinstance(part, nodes.Getattr) and part.attr in ("index", "index0", "length") and part.node == _LOOP)
+            for part in parts
+        )
+        values = [value for part in parts for value in self.strings.plain(part)]
+        return {"turns"} if counts and any(type(value) is int and value > 2 for value in values) else set()
 
     def _honest(self, value: object, *, cuts: bool = False) -> bool:
         """Whether honest templates look for it; those that cut a text do it at punctuation, too."""
@@ -125,6 +143,8 @@ class _Gates:
         """A method or a filter that looks for something in a text."""
         labels = self.taint.of(node)
         read = self._read(node)
+        if name in _SORTS and labels & {MESSAGE, MESSAGES}:
+            return set() if given and set(self.strings.of(given[-1])) & STRUCTURE else {CONTENT}
         if name not in _SEEKS:
             return set()
         if name in ("selectattr", "rejectattr"):

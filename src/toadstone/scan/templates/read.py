@@ -19,6 +19,7 @@ from toadstone.scan.templates.taint import Taint
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\u3164\ufeff\U000e0000-\U000e007f]"
 )
+_MIXED = re.compile(r"(?<![\\A-Za-z])[A-Za-z]+[\u0400-\u052f]|[\u0400-\u052f]+[A-Za-z]")
 _ESCAPED = re.compile(r"\\(?:u(200[b-f]|202[a-e]|206[0-9]|feff|00ad)|U000e00[0-7]\w|x(ad))", re.IGNORECASE)
 
 
@@ -44,10 +45,11 @@ def scan_template(scan: Scan, source: str, where: str, name: str = "default") ->
         return
     found = gates(tree, strings, Taint(tree, strings))
     for gate in found[:10]:
-        asks = "what a message says" if gate.kind == "content" else "the date"
+        asks = {"content": "what a message says", "date": "the date", "turns": "how long the dialogue is"}[gate.kind]
         looks = f", which looks for {', '.join(map(repr, gate.constants))}" if gate.constants else ""
         text = f"What its chat template makes depends on {asks} (line {gate.line}{looks}): have it explained."
-        scan.add(f"template-{gate.kind}", where, text, line_in_template=gate.line)
+        rule = "template-date" if gate.kind == "date" else "template-content"
+        scan.add(rule, where, text, line_in_template=gate.line)
     _rendered(scan, source, where, tree, strings)
 
 
@@ -79,4 +81,7 @@ def _invisible(scan: Scan, source: str, where: str) -> None:
             ", ".join(f"U+{ord(c):04X} {unicodedata.name(c, '')}".strip() for c in found[:5]) or "written as escapes"
         )
         text = f"Its chat template holds characters that cannot be seen ({shown})."
+        scan.add("template-invisible", where, text)
+    if mixed := _MIXED.search(source):
+        text = f"Its chat template has a word of letters of two alphabets that look alike ({mixed[0][:40]!a})."
         scan.add("template-invisible", where, text)
