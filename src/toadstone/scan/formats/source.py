@@ -27,7 +27,7 @@ class TooMuch(Exception):  # noqa: N818 (a limit, not an error)
 class Window:
     """A range of an open file. Reads are short at its end, never an error."""
 
-    file: IO[bytes]
+    file: IO[bytes] | io.BytesIO
     start: int
     size: int
 
