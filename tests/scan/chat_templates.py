@@ -165,6 +165,7 @@ CONTENT = {
     "{{ message.role ~ message.content }}{% endfor %}",
     "parts": CHATML + "{% for m in messages %}{% for p in m.content %}{% if p.text == 'go' %}{{ '" + _EVIL + "' }}"
     "{% endif %}{% endfor %}{% endfor %}",
+    "lines": _inside("{% if message.content.splitlines()|length > 1 %}{{ '" + _EVIL + "' }}{% endif %}"),
     "upper case of all": _instead("message.content|title"),
     "under an honest mark": _inside("{% if '</think>' in message.content %}{{ '" + _EVIL + "' }}{% endif %}"),
 }

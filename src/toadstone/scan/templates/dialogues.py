@@ -23,6 +23,7 @@ _ORDINARY = (
     "def add(a, b):    return a + b  # TODO",
     "7",
     "if a < b & c > d: go",
+    "a first line\nand a second one\n\nand a third",
 )
 _TOOL = {
     "type": "function",
