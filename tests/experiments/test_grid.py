@@ -150,8 +150,10 @@ def test_bad_arguments(splits, tmp_path, more, said):
 
 
 def test_bad_grids():
-    with pytest.raises(ToadstoneError, match="seeds is empty"):
+    with pytest.raises(ToadstoneError, match="seeds must hold at least one value"):
         Grid(BASE, ())
+    with pytest.raises(ToadstoneError, match="settings must hold at least one value"):
+        Grid(BASE, (0,), ())
     with pytest.raises(ToadstoneError, match=r"names 'settings\.nome'"):
         Grid(BASE, (0,), ({"settings.nome": 1},)).experiments()
 
