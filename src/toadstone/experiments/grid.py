@@ -201,7 +201,15 @@ def _on_ray(ray: Any, plays: Sequence[Play], workers: int) -> Iterator[str | Non
     try:
         remote = ray.remote(num_cpus=1)(lambda play: play())
         for waiting in [remote.remote(play) for play in plays]:
-            yield ray.get(waiting)
+            yield _got(ray, waiting)
     finally:
         if own:
             ray.shutdown()
+
+
+def _got(ray: Any, waiting: Any) -> str | None:
+    try:
+        sentence: str | None = ray.get(waiting)
+    except Exception as error:  # a worker that died, or whose machine lacks the library: the other runs go on
+        return in_a_sentence(error)
+    return sentence
