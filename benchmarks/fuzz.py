@@ -12,7 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from hostile import READERS, trials
+from hostile.readers import READERS
+from hostile.workers import trials
 
 
 def main() -> None:

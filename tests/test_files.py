@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from hostile import gunzip_bomb
+from hostile.containers import gunzip_bomb
 from toadstone import files
 from toadstone.errors import ToadstoneError
 from toadstone.files import check_unpacked, is_text, new_folder, one_line, read_bytes, reading, writing

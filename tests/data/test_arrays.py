@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from hostile import npy, npz_of, zeros, zip_of
+from hostile.containers import npy, npz_of, zeros, zip_of
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
 

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from hostile import pickles
+from hostile.pickles import pickles
 from toadstone.data import load
 from toadstone.data.cifar import read_python_batch
 from toadstone.errors import ToadstoneError

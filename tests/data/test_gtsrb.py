@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hostile import READERS, write
+from hostile.cases import write
+from hostile.pictures import gtsrb_seeds, gtsrb_special
 from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
 
@@ -94,7 +95,7 @@ def test_npz_tracks_restart_in_each_class(tmp_path, monkeypatch):
     ],
 )
 def test_hostile_tables(tmp_path, monkeypatch, row, message):
-    write(READERS["gtsrb"].files(), tmp_path)
+    write(gtsrb_seeds(), tmp_path)
     monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     assert len(load("gtsrb")) == 5
     (tmp_path / "GTSRB/Final_Test/Images/GT-final_test.csv").write_text(HEAD + row + "\n")
@@ -103,7 +104,7 @@ def test_hostile_tables(tmp_path, monkeypatch, row, message):
 
 
 def test_a_frame_without_the_number_of_its_track(tmp_path, monkeypatch):
-    write(READERS["gtsrb"].special()["a frame without a number"], tmp_path)
+    write(gtsrb_special()["a frame without a number"], tmp_path)
     monkeypatch.setenv("TOADSTONE_DATA", str(tmp_path))
     with pytest.raises(ToadstoneError, match=r"x_1\.ppm is not named by its track and frame"):
         load("gtsrb")

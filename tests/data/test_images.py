@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hostile import png
+from hostile.containers import png
 from toadstone.data import load
 from toadstone.data import memmap as spool
 from toadstone.errors import ToadstoneError

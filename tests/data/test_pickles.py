@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hostile import pickles
+from hostile.pickles import pickles
 from toadstone.data.pickles import check_tame
 from toadstone.errors import ToadstoneError
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from hostile import READERS
+from hostile.tables import parquet_seeds
 from toadstone.data import load, tabular
 from toadstone.errors import ToadstoneError
 
@@ -176,7 +176,7 @@ def test_columns_of_lists_are_not_read(tmp_path):
 def test_a_footer_that_ends_the_process_in_arrow(tmp_path):
     # Asking pyarrow for the metadata of a column of such a file aborts the process, so they are not asked for.
     path = tmp_path / "t.parquet"
-    body = READERS["parquet"].files()["texts.parquet"]
+    body = parquet_seeds()["texts.parquet"]
     for at in (len(body) - 581, len(body) - 564, *range(len(body) - 700, len(body) - 8, 25)):
         path.write_bytes(body[:at] + bytes([body[at] ^ 0x10]) + body[at + 1 :])
         try:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from hostile import gunzip_bomb
+from hostile.containers import gunzip_bomb
 from toadstone.data import load
 from toadstone.errors import ToadstoneError
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hostile import READERS, pickles, zeros, zip_of
+from hostile.containers import zeros, zip_of
+from hostile.pickles import pickles
+from hostile.weights import safetensors_special
 from toadstone.errors import ToadstoneError
 from toadstone.models import load, load_weights, save
 from toadstone.models.encode import Pixels, Words
@@ -180,9 +182,9 @@ def test_weights_of_both_layouts_of_torch(tmp_path):
         load_weights(tmp_path / "w.pth")
 
 
-@pytest.mark.parametrize("name", READERS["safetensors"].special())
+@pytest.mark.parametrize("name", safetensors_special())
 def test_hostile_headers(tmp_path, name):
-    (body,) = READERS["safetensors"].special()[name].values()
+    (body,) = safetensors_special()[name].values()
     (tmp_path / "w.safetensors").write_bytes(body)
     try:
         load_weights(tmp_path / "w.safetensors")

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audited import DETECTORS, PHRASE, audit, png, table
-from pages import Page
+from example_audits import DETECTORS, PHRASE, audit, png, table
+from report_pages import Page
 from toadstone.errors import ToadstoneError
 from toadstone.findings import Finding
 from toadstone.report import audit as page

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from audited import PHRASE, audit, png, table
-from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
+from example_audits import PHRASE, audit, png, table
+from report_pages import CHROMIUM, DRIVER, FLAGS, needs_browser
 from toadstone.findings import Finding
 from toadstone.report.audit import write_audit
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages import CHROMIUM, DRIVER, FLAGS, needs_browser
+from report_pages import CHROMIUM, DRIVER, FLAGS, needs_browser
 from toadstone.report import figures, write
 
 pytestmark = needs_browser

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from pages import Page
+from report_pages import Page
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.record import Record, old_record
 from toadstone.report import figures, write

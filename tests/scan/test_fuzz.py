@@ -6,7 +6,11 @@ import os
 
 import pytest
 
-from hostile import PLACES, READERS, SPECIAL, judge, trials
+from hostile.cases import SPECIAL
+from hostile.places import PLACES
+from hostile.readers import READERS
+from hostile.verdicts import judge
+from hostile.workers import trials
 from toadstone.errors import ToadstoneError
 
 EACH = 10  # broken files for each reader, beside every kind of odd place for some

@@ -1,57 +1,16 @@
-"""ONNX, TensorFlow's graphs and TensorFlow Lite, written field by field from their schemas."""
+"""What is found in graphs of ONNX, TensorFlow and TensorFlow Lite."""
 
 import pickle
-import struct
 import tempfile
 
 import pytest
 
+from scan.graph_files import function, graph, lite, message, node, onnx, operator, saved, weights
 from toadstone.scan.files import audit_files
 from toadstone.scan.formats.dispatch import scan_file
 from toadstone.scan.formats.source import Window
 
-
-def number(value):
-    out = b""
-    while value > 127:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
-def field(place, value):
-    """A field of a message: an integer, a text, or bytes."""
-    if isinstance(value, int):
-        return number(place << 3) + number(value)
-    raw = value.encode() if isinstance(value, str) else value
-    return number(place << 3 | 2) + number(len(raw)) + raw
-
-
-def message(*fields):
-    return b"".join(field(*pair) for pair in fields)
-
-
-def node(name, domain="", *attributes):
-    return message((1, "x"), (2, "y"), (4, name), (7, domain), *((5, attribute) for attribute in attributes))
-
-
-def weights(location, key="location"):
-    """A tensor whose numbers are in another file."""
-    return message((1, 3), (2, 1), (8, "w"), (13, message((1, key), (2, location))), (14, 1))
-
-
-def graph(*nodes, tensors=()):
-    return message(*((1, each) for each in nodes), (2, "g"), *((5, each) for each in tensors))
-
-
-def onnx(inside, *more):
-    return message((1, 8), (2, "maker"), (7, inside), (8, message((1, ""), (2, 18))), *more)
-
-
 RELU = node("Relu")
-
-
-def function(name, domain, *nodes):
-    return message((1, name), (4, "x"), (5, "y"), *((7, each) for each in nodes), (10, domain))
 
 
 OUTSIDE = {
@@ -147,16 +106,6 @@ def test_a_file_of_the_publishers_writer(tmp_path):
     assert rules(tmp_path, maker.make_model(made).SerializeToString(), "model")[0] == set()
 
 
-def operator(name):
-    return message((1, "n"), (2, name), (3, "x"))
-
-
-def saved(*nodes, functions=()):
-    library = message(*((1, message((1, "f"), *((3, each) for each in told))) for told in functions))
-    graphs = message(*((1, each) for each in nodes), (2, library))
-    return message((1, 1), (2, message((1, message((5, "1.0"))), (2, graphs))))
-
-
 TOUCHES = (
     *("PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "SqlDataset", "SaveDataset"),
     *("LoadDataset", "RemoteCall", "DebugIdentityV2", "PrintV2"),
@@ -183,27 +132,6 @@ def test_a_lambda_in_the_metadata_of_keras(tmp_path):
     assert (
         "keras-lambda" in rules(tmp_path, message((1, message((2, 1), (3, "root"), (5, told)))), "keras_metadata.pb")[0]
     )
-
-
-def lite(*names):
-    """A flatbuffer with a table of operators of custom codes, and an empty list of graphs."""
-    out = bytearray(struct.pack("<I4sHHHHHHI", 24, b"TFL3", 12, 16, 0, 8, 12, 0, 0))
-    root = 24
-    out = out.ljust(root, b"\0")
-    shape = 8
-    out += struct.pack("<iIII", root - shape, 0, 0, 0)
-    codes = len(out)
-    struct.pack_into("<I", out, root + 8, codes - (root + 8))
-    out += struct.pack("<I", len(names)) + bytes(4 * len(names))
-    for i, name in enumerate(names):
-        shape = len(out)
-        out += struct.pack("<HHHH", 8, 8, 0, 4)
-        table = len(out)
-        struct.pack_into("<I", out, codes + 4 + 4 * i, table - (codes + 4 + 4 * i))
-        out += struct.pack("<iI", table - shape, 4) + struct.pack("<I", len(name)) + name.encode()
-        out += bytes(-len(out) % 4 + 4)
-    struct.pack_into("<I", out, root + 12, len(out) - (root + 12))
-    return bytes(out + struct.pack("<I", 0))
 
 
 def test_lite(tmp_path):

@@ -6,37 +6,9 @@ import struct
 
 import pytest
 
-from scan.test_gguf import array, gguf, text
+from scan.gguf_files import array, gguf, text
+from scan.tokenizer_files import TOKENIZER, WORDS
 from toadstone.scan.files import audit_files
-
-WORDS = ["<s>", "</s>", "<unk>", "a", "b", "c", "ab", "abc", "Ġab", "Ġ"]
-GOOD = {
-    "version": "1.0",
-    "added_tokens": [{"id": i, "content": WORDS[i], "special": True} for i in range(3)],
-    "normalizer": {
-        "type": "Sequence",
-        "normalizers": [
-            {"type": "Prepend", "prepend": "▁"},
-            {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
-            {"type": "Replace", "pattern": {"String": "``"}, "content": '"'},
-            {"type": "NFKC"},
-            {"type": "Strip", "strip_left": True, "strip_right": True},
-        ],
-    },
-    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
-    "post_processor": {
-        "type": "TemplateProcessing",
-        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-        "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}},
-    },
-    "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}]},
-    "model": {
-        "type": "BPE",
-        "vocab": {word: i for i, word in enumerate(WORDS)},
-        "merges": ["a b", "ab c", ["Ġ", "ab"]],
-    },
-}
 
 
 def found(tmp_path, whole, name="tokenizer.json"):
@@ -45,7 +17,7 @@ def found(tmp_path, whole, name="tokenizer.json"):
 
 
 def changed(change):
-    whole = copy.deepcopy(GOOD)
+    whole = copy.deepcopy(TOKENIZER)
     change(whole)
     return whole
 
@@ -98,7 +70,7 @@ TAMPERED = {
 
 
 def test_an_honest_tokenizer_is_clean(tmp_path):
-    assert found(tmp_path, GOOD) == set()
+    assert found(tmp_path, TOKENIZER) == set()
     pieces = {"model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["▁the", -3.1], ["x", -5]]}}
     assert found(tmp_path, pieces) == set()
     config = {"added_tokens_decoder": {"0": {"content": "<s>", "special": True}}, "bos_token": "<s>", "eos_token": None}

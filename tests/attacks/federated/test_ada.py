@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from softmax import inputs, joined, round_from, trained
+from softmax_regression import inputs, joined, round_from, trained
 from toadstone.attacks.federated.ada import ADA, attacking_distances
 from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated.alie import ALIE, largest_z
 from toadstone.checks.federated import check_client_attack
 from toadstone.errors import ToadstoneError

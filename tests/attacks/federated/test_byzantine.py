@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated.byzantine import Gaussian, SameValue, SignFlip, Zero
 from toadstone.checks.federated import check_client_attack
 from toadstone.errors import ToadstoneError

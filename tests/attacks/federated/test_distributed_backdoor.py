@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softmax import round_from, trained
+from softmax_regression import round_from, trained
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.federated.distributed_backdoor import DistributedBackdoor
 from toadstone.checks.common import toy

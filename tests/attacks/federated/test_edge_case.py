@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softmax import joined, round_from, trained
+from softmax_regression import joined, round_from, trained
 from toadstone.attacks.data.semantic import Semantic
 from toadstone.attacks.federated.edge_case import EdgeCase
 from toadstone.checks.federated import check_client_attack

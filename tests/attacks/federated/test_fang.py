@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated.fang import FangKrum, FangTrimmedMean
 from toadstone.checks.federated import check_client_attack
 from toadstone.defenses.federated.krum import Krum

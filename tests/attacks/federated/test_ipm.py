@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated.ipm import IPM
 from toadstone.checks.federated import check_client_attack
 

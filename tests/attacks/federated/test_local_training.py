@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from softmax import round_from, trained
+from softmax_regression import round_from, trained
 from toadstone.attacks.federated.local_training import (
     Descent,
     check_attack,

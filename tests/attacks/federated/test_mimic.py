@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated.mimic import Mimic
 from toadstone.checks.federated import check_client_attack
 from toadstone.errors import ToadstoneError

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated.min_max import MinMaxDistance, MinSumDistance
 from toadstone.checks.federated import check_client_attack
 from toadstone.errors import ToadstoneError

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softmax import joined, round_from, trained
+from softmax_regression import joined, round_from, trained
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.data.semantic import Semantic
 from toadstone.attacks.federated.data_poisoning import DataPoisoning

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softmax import joined, round_from, trained
+from softmax_regression import joined, round_from, trained
 from toadstone.attacks.data.backdoor import Backdoor
 from toadstone.attacks.federated.neurotoxin import Neurotoxin, quiet
 from toadstone.checks.federated import check_client_attack

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from rounds import honest, seen
+from attacker_views import honest, seen
 from toadstone.attacks.federated import optimal
 from toadstone.attacks.federated.optimal import OptimalALIE, OptimalIPM, best_scale, coordinates, turns
 from toadstone.checks.federated import check_client_attack

@@ -4,7 +4,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from softmax import joined, orders, round_from, slope
+from softmax_regression import joined, orders, round_from, slope
 from toadstone.attacks.federated.targeted_poisoning import TargetedPoisoning, expected_mean
 from toadstone.checks.common import toy
 from toadstone.checks.federated import check_client_attack

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from planted import patched_and_twin
+from corrupted_digits import patched_and_twin
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.defenses.data import beatrix

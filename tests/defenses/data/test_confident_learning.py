@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from planted import mislabelled
+from corrupted_digits import mislabelled
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.defenses.data.confident_learning import ConfidentLearning, out_of_fold

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from planted import mislabelled
+from corrupted_digits import mislabelled
 from toadstone.checks.common import toy
 from toadstone.data import load, split
 from toadstone.defenses.data.deep_knn import DeepKNN, relabel, votes

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from planted import mislabelled
+from corrupted_digits import mislabelled
 from toadstone.attacks import Backdoor
 from toadstone.checks.common import toy
 from toadstone.core import Data

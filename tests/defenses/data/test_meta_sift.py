@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from planted import mislabelled, patched_and_twin
+from corrupted_digits import mislabelled, patched_and_twin
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.data import load, split

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from planted import mislabelled
+from corrupted_digits import mislabelled
 from toadstone.data import load, split
 from toadstone.defenses.data.self_influence import SelfInfluence, self_influence
 from toadstone.evaluation.judgement import judge

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from planted import patched_and_twin
+from corrupted_digits import patched_and_twin
 from toadstone.checks.common import toy
 from toadstone.core import Data
 from toadstone.defenses.data.strip_rows import StripRows

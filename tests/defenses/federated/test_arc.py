@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import slow_rules
+import aggregation_oracles
 from toadstone.defenses.federated.arc import ARC, arc_factors
 from toadstone.defenses.federated.mean import Mean
 
@@ -13,7 +13,7 @@ from toadstone.defenses.federated.mean import Mean
 def test_the_bound_is_the_longest_length_that_is_left(n, seed, data):
     f = data.draw(st.integers(0, (n - 1) // 2))
     lengths = np.random.default_rng(seed).gamma(2, size=n)
-    bound = slow_rules.smallest_norm_bound(lengths.tolist(), f)
+    bound = aggregation_oracles.smallest_norm_bound(lengths.tolist(), f)
     np.testing.assert_allclose(arc_factors(lengths, f) * lengths, np.minimum(lengths, bound))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-import slow_rules
+import aggregation_oracles
 from toadstone.defenses.federated.centered_clipping import CenteredClipping
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import ServerView
@@ -15,7 +15,7 @@ def test_the_iterations_are_those_of_the_loop(iterations, tau, known):
     updates = (draw.normal(size=(9, 40)) + 1).astype(np.float32)
     updates[:2] *= 30
     previous = (draw.normal(size=40) + 1).astype(np.float32)
-    slow = slow_rules.centered_clipping(updates, previous if known else np.zeros(40), tau, iterations)
+    slow = aggregation_oracles.centered_clipping(updates, previous if known else np.zeros(40), tau, iterations)
     found = CenteredClipping(tau, iterations)(updates, view=ServerView(previous=previous if known else None))
     np.testing.assert_allclose(found.update, slow, atol=2e-4)
 

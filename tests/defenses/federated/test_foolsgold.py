@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-import slow_rules
+import aggregation_oracles
 from toadstone import load, split
 from toadstone.attacks import SameValue
 from toadstone.defenses.federated.foolsgold import FoolsGold, foolsgold_weights
@@ -20,7 +20,7 @@ def test_the_weights_are_those_of_the_pairwise_loop(seed):
     memory = sent(seed) + 0.5 * (seed % 3)
     memory[:2] = memory[0] + 0.1 * (seed % 2) * memory[1]
     exact = memory.astype(float)
-    np.testing.assert_allclose(foolsgold_weights(exact @ exact.T), slow_rules.foolsgold(exact), atol=1e-7)
+    np.testing.assert_allclose(foolsgold_weights(exact @ exact.T), aggregation_oracles.foolsgold(exact), atol=1e-7)
 
 
 def test_sybils_lose_and_different_clients_do_not():

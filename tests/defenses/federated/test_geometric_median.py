@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-import slow_rules
+import aggregation_oracles
 from toadstone.defenses.federated.geometric_median import GeometricMedian
 from toadstone.errors import ToadstoneError
 from toadstone.federated.views import ServerView
@@ -15,9 +15,9 @@ def test_the_steps_are_those_of_weiszfeld(steps, seed):
     updates = (draw.normal(size=(9, 40)) + 1).astype(np.float32)
     updates[:2] *= 50
     rows = draw.integers(1, 9, 9)
-    slow = slow_rules.weiszfeld(updates, [1] * 9, steps, 1e-6)
+    slow = aggregation_oracles.weiszfeld(updates, [1] * 9, steps, 1e-6)
     np.testing.assert_allclose(GeometricMedian(steps)(updates).update, slow, atol=1e-4)
-    slow = slow_rules.weiszfeld(updates, rows.tolist(), steps, 1e-6)
+    slow = aggregation_oracles.weiszfeld(updates, rows.tolist(), steps, 1e-6)
     found = GeometricMedian(steps, weighted=True)(updates, view=ServerView(rows=rows))
     np.testing.assert_allclose(found.update, slow, atol=1e-4)
 

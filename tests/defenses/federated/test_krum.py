@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import slow_rules
+import aggregation_oracles
 from toadstone.defenses.federated.krum import Krum, MultiKrum
 from toadstone.errors import ToadstoneError
 
@@ -15,7 +15,7 @@ def test_the_order_is_that_of_the_loop(f, more, seed, whole):
     n = 2 * f + 3 + more
     draw = np.random.default_rng(seed)
     updates = (draw.integers(0, 3, (n, 2)) if whole else draw.normal(size=(n, 6))).astype(np.float32)
-    order = slow_rules.krum_order(updates, f, list(range(n)))
+    order = aggregation_oracles.krum_order(updates, f, list(range(n)))
     assert np.array_equal(Krum(f)(updates).update, updates[order[0]])
     for keep in (None, 1, 2, n):
         chosen = order[: n - f if keep is None else keep]
@@ -36,8 +36,8 @@ def test_the_neighbours_are_n_less_f_less_2():
     """With one more neighbour, as elsewhere, the pair far away would lose."""
     line = np.array([[0.0], [1.0], [2.1], [3.2], [50.0], [50.1], [50.2]], np.float32)
     found = Krum(2)(line).update
-    assert found == line[slow_rules.krum_order(line, 2, list(range(7)))[0]]
-    looser = slow_rules.krum_order(line, 1, list(range(7)))[0]
+    assert found == line[aggregation_oracles.krum_order(line, 2, list(range(7)))[0]]
+    looser = aggregation_oracles.krum_order(line, 1, list(range(7)))[0]
     assert found != line[looser]
 
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-import slow_rules
+import aggregation_oracles
 from toadstone.defenses.federated.krum import Krum
 from toadstone.defenses.federated.mean import Mean
 from toadstone.defenses.federated.nnm import NNM
@@ -27,7 +27,7 @@ def test_each_row_is_the_mean_of_its_nearest(n, f, seed):
     updates = np.random.default_rng(seed).normal(size=(n, 9)).astype(np.float32)
     spy, view = Spy(), ServerView(number=4)
     NNM(f, spy)(updates, view=view)
-    np.testing.assert_allclose(spy.seen[0][0], slow_rules.nnm(updates, f), atol=1e-5)
+    np.testing.assert_allclose(spy.seen[0][0], aggregation_oracles.nnm(updates, f), atol=1e-5)
     assert spy.seen[0][1] is view
 
 
@@ -46,7 +46,7 @@ def test_rows_that_are_not_finite_reach_the_rule_as_such_and_no_mean():
     found = NNM(2, spy)(updates)
     assert np.isnan(spy.seen[0][0]).all(1).tolist() == [i == 4 for i in range(9)]
     keep = np.delete(updates, 4, 0)
-    np.testing.assert_allclose(np.delete(spy.seen[0][0], 4, 0), slow_rules.nnm(keep, 1), atol=1e-6)
+    np.testing.assert_allclose(np.delete(spy.seen[0][0], 4, 0), aggregation_oracles.nnm(keep, 1), atol=1e-6)
     assert found.weights[4] == 0
 
 

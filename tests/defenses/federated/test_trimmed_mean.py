@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-import slow_rules
+import aggregation_oracles
 from toadstone.defenses.federated.trimmed_mean import TrimmedMean, trimmed_mean
 from toadstone.federated.views import ServerView
 
@@ -14,7 +14,7 @@ from toadstone.federated.views import ServerView
 def test_it_is_the_mean_without_the_ends(n, seed, data):
     f = data.draw(st.integers(0, (n - 1) // 2))
     updates = np.random.default_rng(seed).normal(size=(n, 11)).astype(np.float32)
-    np.testing.assert_allclose(trimmed_mean(updates, f), slow_rules.trimmed_mean(updates, f), atol=1e-6)
+    np.testing.assert_allclose(trimmed_mean(updates, f), aggregation_oracles.trimmed_mean(updates, f), atol=1e-6)
     np.testing.assert_allclose(trimmed_mean(updates, f), trim_mean(updates, (f + 0.1) / n, axis=0), atol=1e-6)
 
 
@@ -25,7 +25,7 @@ def test_nothing_is_lost_beside_huge_values(huge):
     updates = (0.01 * draw.normal(size=(30, 200))).astype(np.float32)
     updates[:3] = huge
     updates[3:6] = -huge / 3
-    exact = slow_rules.trimmed_mean(updates, 6)
+    exact = aggregation_oracles.trimmed_mean(updates, 6)
     np.testing.assert_allclose(TrimmedMean(6)(updates).update, exact, rtol=1e-5, atol=1e-9)
     ordered = np.sort(updates, axis=0)
     naive = (updates.sum(0) - ordered[:6].sum(0) - ordered[-6:].sum(0)) / 18

@@ -1,0 +1,121 @@
+"""Every reader, with what it reads."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hostile.arrays import npz_seeds, npz_special, yale_seeds, yale_special
+from hostile.containers import Files
+from hostile.hub import hub_seeds, hub_special
+from hostile.known import (
+    cifar_seeds,
+    cifar_special,
+    enron_seeds,
+    enron_special,
+    idx_seeds,
+    idx_special,
+    imdb_seeds,
+    rt_seeds,
+    sst2_seeds,
+)
+from hostile.nets import model_seeds, model_special
+from hostile.pictures import gtsrb_seeds, gtsrb_special, images_seeds, images_special
+from hostile.records import audit_seeds, json_files, record_seeds, record_special, spec_seeds
+from hostile.tables import (
+    csv_seeds,
+    csv_special,
+    house_seeds,
+    parquet_seeds,
+    parquet_special,
+    spambase_seeds,
+    spambase_special,
+)
+from hostile.weights import pt_seeds, pt_special, safetensors_seeds, safetensors_special
+
+
+@dataclass(frozen=True)
+class Reader:
+    """``files`` are valid, ``read`` gets the folder that they, mutated, were written to."""
+
+    files: Callable[[], Files]
+    read: Callable[[Path], object]
+    special: Callable[[], dict[str, Files]] = field(default=dict)
+    environment: bool = False  # the folder is TOADSTONE_DATA
+
+
+def _load(name: str, **columns: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        from toadstone.data import load
+
+        return load(folder / name, **columns)
+
+    return read
+
+
+def _known(name: str) -> Callable[[Path], object]:
+    def read(_: Path) -> object:
+        from toadstone.data import load
+
+        return load(name)
+
+    return read
+
+
+def _call(module: str, function: str, *, many: bool = False) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        found: Any = importlib.import_module(module)
+        for part in function.split("."):
+            found = getattr(found, part)
+        path = next((p for p in sorted(folder.iterdir())), folder / "case")
+        return found([path] if many else path)
+
+    return read
+
+
+def _first(folder: Path) -> object:
+    """Load whatever lies in the folder first."""
+    from toadstone.data import load
+
+    path = min(folder.iterdir(), default=folder / "case")
+    table = path.suffix in (".csv", ".parquet")
+    return load(path, **({"label": "label"} if table else {}))
+
+
+def _read_spec(folder: Path) -> object:
+    from toadstone.cli.options import built
+
+    return built(str(min(folder.iterdir(), default=folder / "case")), "spec")
+
+
+READERS = {
+    "npz": Reader(npz_seeds, _first, npz_special),
+    "parquet": Reader(parquet_seeds, _first, parquet_special),
+    "csv": Reader(csv_seeds, _first, csv_special),
+    "images": Reader(images_seeds, _first, images_special),
+    **({"hub": Reader(hub_seeds, _first, hub_special)} if find_spec("datasets") else {}),
+    "idx": Reader(partial(idx_seeds, False), _known("mnist"), environment=True),
+    "idx.gz": Reader(partial(idx_seeds, True), _known("mnist"), idx_special, environment=True),
+    "cifar-py": Reader(partial(cifar_seeds, "py"), _known("cifar10"), cifar_special, environment=True),
+    "cifar-bin": Reader(partial(cifar_seeds, "bin"), _known("cifar10"), environment=True),
+    "sst2": Reader(sst2_seeds, _known("sst2"), environment=True),
+    "enron": Reader(enron_seeds, _known("enron"), enron_special, environment=True),
+    "imdb": Reader(imdb_seeds, _known("imdb"), environment=True),
+    "rt-polarity": Reader(rt_seeds, _known("rt-polarity"), environment=True),
+    "gtsrb": Reader(gtsrb_seeds, _known("gtsrb"), gtsrb_special, environment=True),
+    "yale-faces": Reader(yale_seeds, _known("yale-faces"), yale_special, environment=True),
+    "spambase": Reader(spambase_seeds, _known("spambase"), spambase_special, environment=True),
+    "house": Reader(house_seeds, _known("house"), environment=True),
+    "safetensors": Reader(safetensors_seeds, _call("toadstone.models.storage", "load_weights"), safetensors_special),
+    "pt": Reader(pt_seeds, _call("toadstone.models.storage", "load_weights"), pt_special),
+    "model": Reader(model_seeds, _call("toadstone.models.storage", "load"), model_special),
+    "record": Reader(record_seeds, _call("toadstone.experiments.record", "Record.load"), record_special),
+    "audit": Reader(audit_seeds, _call("toadstone.findings", "Audit.load"), json_files),
+    "spec": Reader(spec_seeds, _read_spec, json_files),
+    "files": Reader(pt_seeds, _call("toadstone.scan.files", "audit_files", many=True), pt_special),
+}
