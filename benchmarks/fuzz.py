@@ -26,14 +26,14 @@ def main() -> None:
     asked = parser.parse_args()
     each = asked.cases // (10 if asked.quick else 1) // len(READERS)
     rows, bad = [], []
-    print(f"{'reader':12}{'cases':>7}{'ok':>7}{'refused':>9}{'bad':>5}{'slowest s':>11}{'peak MiB':>10}")
+    print(f"{'reader':18}{'cases':>7}{'ok':>7}{'refused':>9}{'bad':>5}{'slowest s':>11}{'peak MiB':>10}")
     for reader in asked.only:
         found = list(trials([(reader, number) for number in range(each)], asked.seed))
         count = {kind: sum(case["outcome"] == kind for case in found) for kind in ("ok", "refused", "bad")}
         slowest, peak = max(case["seconds"] for case in found), max(case["peak"] for case in found) >> 20
         rows.append({"reader": reader, "cases": each, **count, "slowest_seconds": slowest, "peak_mib": peak})
         print(
-            f"{reader:12}{each:7}{count['ok']:7}{count['refused']:9}{count['bad']:5}{slowest:11.2f}{peak:10}",
+            f"{reader:18}{each:7}{count['ok']:7}{count['refused']:9}{count['bad']:5}{slowest:11.2f}{peak:10}",
             flush=True,
         )
         for case in (case for case in found if case["outcome"] == "bad"):

@@ -43,7 +43,7 @@ def attempt(reader: str, number: int, seed: int) -> dict[str, Any]:
                 raise
             except BaseException as error:  # panics of Rust are no Exception
                 bad, outcome = judge(error), "refused"
-        seconds, peak = time.process_time() - started, resident("VmHWM") - before
+        seconds, peak = _seconds() - started, resident("VmHWM") - before
         said = _OF_TIFF.sub("", noise.read_text(errors="replace"))
         bad = bad or (f"warned: {str(warned[0].message)[:200]!r}" if warned else "")
         bad = bad or (f"wrote to stderr: {said[:200]!r}" if said else "")
@@ -59,10 +59,16 @@ def resident(what: str) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def _seconds() -> float:
+    """Of a processor, by this process and those that it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 def _reset() -> float:
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return time.process_time()
+    return _seconds()
 
 
 @contextlib.contextmanager

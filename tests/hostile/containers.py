@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -88,3 +89,23 @@ def nested(inner: Any, depth: int) -> Any:
     for _ in range(depth):
         inner = {"a": inner}
     return inner
+
+
+def numbered(bodies: list[tuple[str, bytes]]) -> Files:
+    """Each in a folder of its own: one at a time is read."""
+    return {f"{i:03}/{name}": body for i, (name, body) in enumerate(bodies)}
+
+
+def named(bodies: dict[str, bytes], file: str) -> dict[str, Files]:
+    return {name: {f"case/{file}": body} for name, body in bodies.items()}
+
+
+def tarred(members: dict[str, bytes], mode: str = "w") -> bytes:
+    """A tar of members that are dated 1970."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as made:  # type: ignore[call-overload]
+        for name, body in members.items():
+            told = tarfile.TarInfo(name)
+            told.size = len(body)
+            made.addfile(told, io.BytesIO(body))
+    return file.getvalue()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+CANARY = "/nowhere/canary"  # the file that a payload would make, if anything ran it
+
 
 def _laughs(depth: int) -> bytes:
     """A pair of itself, so often: a tree of 2**depth leaves in a few bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 from hostile.containers import Files, png, saved
 
@@ -26,7 +27,44 @@ def images_seeds() -> Files:
     made["gray/a/1.png"] = saved(gray.save, "png")
     made["gray/a/2.tiff"] = saved(gray.save, "tiff")
     made["gray/b/3.gif"] = saved(gray.save, "gif")
-    return made
+    return {**made, **_odd_pictures(rng)}
+
+
+def _odd_pictures(rng: Any) -> Files:
+    """Pictures of other depths, colours and lengths, and those of a camera and of a broken transfer."""
+    import numpy as np
+    from PIL import Image
+
+    rgb = Image.fromarray(rng.integers(0, 256, (16, 12, 3), dtype=np.uint8))
+    deep = Image.fromarray(rng.integers(0, 65_536, (16, 12), dtype=np.uint16))
+    camera = Image.Exif()
+    camera[274], camera[271] = 6, "maker"  # turned by a quarter
+    frames = [Image.fromarray(rng.integers(0, 256, (16, 12), dtype=np.uint8)) for _ in range(3)]
+    kinds = {
+        "sixteen": ("png", saved(deep.save, "png")),
+        "sixteen-tiff": ("tiff", saved(deep.save, "tiff")),
+        "float": (
+            "tiff",
+            saved(Image.fromarray(np.linspace(0, 1, 192, dtype=np.float32).reshape(16, 12)).save, "tiff"),
+        ),
+        "palette": ("png", saved(rgb.quantize(9).save, "png")),
+        "see-through": ("png", saved(rgb.quantize(9).save, "png", transparency=0)),
+        "alpha": ("png", saved(rgb.convert("RGBA").save, "png")),
+        "alpha-gray": ("png", saved(rgb.convert("LA").save, "png")),
+        "bilevel": ("png", saved(rgb.convert("1").save, "png")),
+        "cmyk": ("jpeg", saved(rgb.convert("CMYK").save, "jpeg")),
+        "cmyk-tiff": ("tiff", saved(rgb.convert("CMYK").save, "tiff")),
+        "lab": ("tiff", saved(Image.new("LAB", (12, 16)).save, "tiff")),
+        "exif": ("jpeg", saved(rgb.save, "jpeg", exif=camera)),
+        "exif-png": ("png", saved(rgb.save, "png", exif=camera)),
+        "progressive": ("jpeg", saved(rgb.save, "jpeg", progressive=True)),
+        "animated": ("gif", saved(frames[0].save, "gif", save_all=True, append_images=frames[1:], duration=40)),
+        "animated-png": ("png", saved(rgb.save, "png", save_all=True, append_images=[rgb.rotate(180)])),
+        "animated-webp": ("webp", saved(rgb.save, "webp", save_all=True, append_images=[rgb.rotate(180)])),
+        "pages": ("tiff", saved(rgb.save, "tiff", save_all=True, append_images=[rgb.rotate(180)])),
+        "truncated": ("jpeg", saved(rgb.save, "jpeg")[:-40]),
+    }
+    return {f"{kind}/{k}/1.{suffix}": body for kind, (suffix, body) in kinds.items() for k in "ab"}
 
 
 def images_special() -> dict[str, Files]:

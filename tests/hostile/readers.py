@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hostile.arrays import npz_seeds, npz_special, yale_seeds, yale_special
+from hostile.chat_templates import template_seeds, template_special
 from hostile.containers import Files
 from hostile.hub import hub_seeds, hub_special
 from hostile.known import (
@@ -24,9 +25,13 @@ from hostile.known import (
     rt_seeds,
     sst2_seeds,
 )
+from hostile.mixed_formats import archives_seeds, archives_special, polyglots_seeds, polyglots_special
+from hostile.model_formats import gguf_seeds, gguf_special, graphs_seeds, graphs_special, keras_seeds, keras_special
 from hostile.nets import model_seeds, model_special
 from hostile.pictures import gtsrb_seeds, gtsrb_special, images_seeds, images_special
 from hostile.records import audit_seeds, json_files, record_seeds, record_special, spec_seeds
+from hostile.scripts import notebooks_seeds, notebooks_special, scripts_seeds, scripts_special
+from hostile.settings import bundles_seeds, bundles_special, settings_seeds, settings_special
 from hostile.tables import (
     csv_seeds,
     csv_special,
@@ -36,7 +41,8 @@ from hostile.tables import (
     spambase_seeds,
     spambase_special,
 )
-from hostile.weights import pt_seeds, pt_special, safetensors_seeds, safetensors_special
+from hostile.text_formats import tokenizer_seeds, tokenizer_special, yaml_seeds, yaml_special
+from hostile.weights import checkpoint_seeds, pt_seeds, pt_special, safetensors_seeds, safetensors_special
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,22 @@ def _read_spec(folder: Path) -> object:
     return built(str(min(folder.iterdir(), default=folder / "case")), "spec")
 
 
+_audited = _call("toadstone.scan.files", "audit_files", many=True)
+_AUDITED: dict[str, tuple[Callable[[], Files], Callable[[], dict[str, Files]]]] = {
+    "torch": (pt_seeds, pt_special),
+    "safetensors": (safetensors_seeds, safetensors_special),
+    "npz": (npz_seeds, npz_special),
+    "gguf": (gguf_seeds, gguf_special),
+    "graphs": (graphs_seeds, graphs_special),
+    "keras": (keras_seeds, keras_special),
+    "templates": (template_seeds, template_special),
+    "tokenizers": (tokenizer_seeds, tokenizer_special),
+    "yaml": (yaml_seeds, yaml_special),
+    "settings": (settings_seeds, settings_special),
+    "bundles": (bundles_seeds, bundles_special),
+    "archives": (archives_seeds, archives_special),
+    "polyglots": (polyglots_seeds, polyglots_special),
+}
 READERS = {
     "npz": Reader(npz_seeds, _first, npz_special),
     "parquet": Reader(parquet_seeds, _first, parquet_special),
@@ -117,5 +139,8 @@ READERS = {
     "record": Reader(record_seeds, _call("toadstone.experiments.record", "Record.load"), record_special),
     "audit": Reader(audit_seeds, _call("toadstone.findings", "Audit.load"), json_files),
     "spec": Reader(spec_seeds, _read_spec, json_files),
-    "files": Reader(pt_seeds, _call("toadstone.scan.files", "audit_files", many=True), pt_special),
+    "checkpoint": Reader(checkpoint_seeds, _call("toadstone.models.foreign", "state"), pt_special),
+    **{f"files-{kind}": Reader(seeds, _audited, special) for kind, (seeds, special) in _AUDITED.items()},
+    "code-scripts": Reader(scripts_seeds, _call("toadstone.scan.code", "audit_code"), scripts_special),
+    "code-notebooks": Reader(notebooks_seeds, _call("toadstone.scan.code", "audit_code"), notebooks_special),
 }

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zipfile
+from collections import OrderedDict
 
 from hostile.containers import Files, saved, zeros, zip_of, zipped
 from hostile.pickles import pickles
@@ -71,3 +72,29 @@ def pt_special() -> dict[str, Files]:
     made["overlapping"] = {"case.pt": zip_of(key, zeros(30), 30 << 20, times=2000)}
     made["tar"] = {"case.pt": b"\0" * 512 * 3}
     return made
+
+
+def checkpoint_seeds() -> Files:
+    """State dicts under what training scripts put around them."""
+    import torch
+
+    inner = {"w": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
+    parallel = {f"module.{name}": value for name, value in inner.items()}
+    moments = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": inner["w"]}}, "param_groups": [{"lr": 0.1}]}
+    wrapped: dict[str, object] = {
+        "plain": OrderedDict(inner),
+        "lightning": {
+            "state_dict": {f"model.{k}": v for k, v in inner.items()},
+            "epoch": 3,
+            "hyper_parameters": {"lr": 0.1},
+        },
+        "trainer": {"model_state_dict": parallel, "optimizer_state_dict": moments, "loss": 0.5},
+        "nested": {"model": {"net": inner}, "args": {"a": (1, None, "x")}},
+        "averaged": {"net": inner, "ema": parallel, "best": torch.tensor(0.5)},
+        "list": [inner, moments],
+    }
+    return {
+        **{f"{name}.pt": saved(lambda file, w=what: torch.save(w, file)) for name, what in wrapped.items()},
+        "old.pth": saved(lambda file: torch.save(wrapped["trainer"], file, _use_new_zipfile_serialization=False)),
+        "case.safetensors": safetensors_seeds()["case.safetensors"],
+    }

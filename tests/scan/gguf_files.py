@@ -14,13 +14,13 @@ def gguf(keys=(), tensors=(), *, order="<", version=3, data=b"", counts=None):  
     """A file of (name, type, bytes of the value) and (name, shape, type, offset)."""
     wide = "I" if version == 1 else "Q"
     told = counts or (len(tensors), len(keys))
-    out = b"GGUF" + struct.pack(order + "I" + wide * 2, version, *told)
+    out = bytearray(b"GGUF") + struct.pack(order + "I" + wide * 2, version, *told)
     for name, kind, value in keys:
         out += text(name, order, wide) + struct.pack(order + "I", kind) + value
     for name, shape, kind, offset in tensors:
         out += text(name, order, wide) + struct.pack(order + "I", len(shape))
         out += struct.pack(order + wide * len(shape), *shape) + struct.pack(order + "IQ", kind, offset)
-    return out + bytes(-len(out) % 32) + data
+    return bytes(out) + bytes(-len(out) % 32) + data
 
 
 def template(source, key="tokenizer.chat_template", **shape):

@@ -1,6 +1,7 @@
 """Tampered chat templates are found, each by its rule; honest ones are not; nothing in them runs."""
 
 import json
+import time
 
 import pytest
 
@@ -67,9 +68,21 @@ def test_what_jinja_cannot_read_is_not_clean(source):
 
 
 def test_a_template_that_does_not_end_is_cut_short(monkeypatch):
-    monkeypatch.setattr("toadstone.scan.templates.render._SECONDS", 2)
+    monkeypatch.setattr("toadstone.scan.templates.read.SECONDS", 2)
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}" + CHATML
     assert "could-not-scan" in {finding.rule for finding in found(endless)}
+
+
+def test_many_templates_of_one_file_share_the_seconds(monkeypatch, tmp_path):
+    """Each could take all of them: a file of hundreds would never be read to its end."""
+    monkeypatch.setattr("toadstone.scan.templates.read.SECONDS", 2)
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}" + CHATML
+    many = [{"name": f"kind{i}", "template": endless + " " * i} for i in range(20)]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": many}))
+    start = time.monotonic()
+    audit = audit_files([tmp_path])
+    assert time.monotonic() - start < 15
+    assert audit.verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +91,7 @@ def test_a_template_that_does_not_end_is_cut_short(monkeypatch):
 def test_a_template_that_fills_the_memory_is_cut_short(filler):
     tree = parse(CHATML + filler)
     assert not isinstance(tree, str)
-    assert rendering(CHATML + filler, tree, Strings(tree)).unread
+    assert rendering(CHATML + filler, tree, Strings(tree), 8).unread
 
 
 def test_nothing_runs(tmp_path):
@@ -86,7 +99,7 @@ def test_nothing_runs(tmp_path):
     payload = f"cycler.__init__.__globals__.os.system('touch {canary}')"
     found(CHATML + "{{ " + payload + " }}")
     tree = parse(CHATML + "{{ " + payload + " }}")
-    assert "__init__" in rendering(CHATML + "{{ " + payload + " }}", tree, Strings(tree)).reached
+    assert "__init__" in rendering(CHATML + "{{ " + payload + " }}", tree, Strings(tree), 8).reached
     assert not canary.exists()
 
 

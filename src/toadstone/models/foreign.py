@@ -21,6 +21,7 @@ from toadstone.core import Data, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.fields import Filled, Finite, Positive, checked
+from toadstone.files import reading
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
@@ -177,7 +178,7 @@ def state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """
     path = Path(path)
     if path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as members:
+        with reading(f"path {path}", "cannot be read as weights"), zipfile.ZipFile(path) as members:
             if any("/code/" in name or name.endswith("constants.pkl") for name in members.namelist()):
                 raise ToadstoneError(f"{path} is TorchScript, which holds code: save model.state_dict() instead.")
     weights = _state_dict(path)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from toadstone.files import one_line
 from toadstone.findings import Finding, Level
 
 MIB = 1 << 20
@@ -88,6 +89,7 @@ class Scan:
     formats: set[str] = field(default_factory=set)
     seen: set[tuple[IO[bytes], int, int]] = field(default_factory=set)
     templates: dict[tuple[str, str], str] = field(default_factory=dict)  # (where, name) of chat templates: their hash
+    rendered: float = 0  # seconds for which chat templates were rendered
     bytes_left: int = 2048 * MIB
     members_left: int = 100_000
     ops_left: int = 0
@@ -98,7 +100,7 @@ class Scan:
     def add(self, rule: str, where: str, text: str, *, level: Level = "error", **detail: Any) -> None:
         """Write a finding down, once; beyond 500 the rest is left out and one warning says so."""
         if len(self.findings) < MOST_FINDINGS:
-            found = Finding(rule, where, text, level, detail=detail)
+            found = Finding(rule, where, one_line(text), level, detail=detail)  # names in files can hold anything
             if found not in self.findings:
                 self.findings.append(found)
         elif self.findings[-1].rule != "too-many-findings":

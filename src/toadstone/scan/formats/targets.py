@@ -14,6 +14,7 @@ from toadstone.scan.formats.dangers import danger
 from toadstone.scan.formats.imports import judge
 from toadstone.scan.formats.names import allowed
 from toadstone.scan.formats.source import MIB, Scan
+from toadstone.scan.formats.yaml_tags import BREAKS
 
 _MENTIONS = re.compile(r"_target_|loader_module|python_function|__loader__|\\[xuU]|\$\{")
 _RESOLVER = re.compile(r"\$\{\s*(?!now:|hydra:)([\w.]+)\s*:")
@@ -87,11 +88,11 @@ def _read(text: str, objects: list[dict[str, Any]]) -> str:
                 if len(seen) > _MOST:
                     return "its settings have more values than are followed"
                 if isinstance(node, yaml.MappingNode):
-                    objects.append({str(key.value): _value(value) for key, value in node.value})
+                    objects.append({_key(key): _value(value) for key, value in node.value})
                     waiting += [part for pair in node.value for part in pair]
                 elif isinstance(node, yaml.SequenceNode):
                     waiting += node.value
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except BREAKS as error:
         return f"its settings cannot be read as YAML ({' '.join(str(error).split())[:100]})"
     return ""
 
@@ -102,7 +103,12 @@ def _value(node: yaml.Node) -> Any:
         return node.value
     if isinstance(node, yaml.SequenceNode):
         return [item.value for item in node.value if isinstance(item, yaml.ScalarNode)]
-    return {str(key.value): value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
+    return {_key(key): value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
+
+
+def _key(node: yaml.Node) -> str:
+    """A key that is a text; a list or a mapping, which aliases can make endless, is nobody's setting."""
+    return node.value if isinstance(node, yaml.ScalarNode) else ""
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -27,7 +27,7 @@ def scan_tokenizer(scan: Scan, whole: dict[str, Any], where: str) -> None:
     by_word = {word: number for number, word in words}
     seen: dict[Any, str] = {}
     for item in added:
-        word, number = str(item.get("content", "")), item.get("id")
+        word, number = str(item.get("content", "")), _id(item.get("id"))
         if by_word.get(word, number) != number:
             _tell(
                 scan,
@@ -63,6 +63,11 @@ def _list(value: Any) -> list[Any]:
 
 def _number(text: str) -> Any:
     return int(text) if re.fullmatch(r"\d{1,9}", text) else text
+
+
+def _id(value: Any) -> Any:
+    """A number, or what stands in its place as a text: anything can."""
+    return value if isinstance(value, int) else str(value)[:60]
 
 
 def _ordinary(word: str, words: list[tuple[int, str]]) -> bool:
@@ -101,7 +106,7 @@ def _steps(value: Any) -> Iterator[dict[str, Any]]:
 def _changes(value: Any) -> Iterator[str]:
     """Rules that put text in place of other text: blanks, quotes and accents are honest ones, words are not."""
     for step in _steps(value):
-        kind = step.get("type")
+        kind = str(step.get("type"))
         if kind == "Replace":
             pattern = step.get("pattern")
             old = next(iter(pattern.values()), "") if isinstance(pattern, dict) else str(pattern)
@@ -113,7 +118,7 @@ def _changes(value: Any) -> Iterator[str]:
         elif kind == "Prepend" and re.search(r"\w{2,}", str(step.get("prepend", ""))):
             yield f"it puts {str(step['prepend'])[:60]!r} before every text"
         elif kind not in _HONEST:
-            yield f"it has a step {str(kind)[:40]!r} that toadstone does not know"
+            yield f"it has a step {kind[:40]!r} that toadstone does not know"
 
 
 _HONEST = frozenset(

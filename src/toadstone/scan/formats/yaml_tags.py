@@ -18,6 +18,9 @@ from toadstone.scan.formats.source import MIB, Scan
 TAG = re.compile(r"!!python/|!<(tag:|%|!)|![\w!/:.-]*%[0-9A-Fa-f]{2}|!(new|name|module|apply|applyref|obj|call):|%TAG")
 """What every tag that could make a Python object holds, whatever prefix it is written with."""
 
+BREAKS = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
+"""What PyYAML raises: an escape beyond all characters, for one, is an OverflowError."""
+
 _LONGEST = 4 * MIB
 _BEGINNING = 1 << 16
 _MOST = 200_000  # events: about 20 seconds
@@ -50,7 +53,7 @@ def scan_yaml(scan: Scan, text: str, where: str) -> None:
             if count > _MOST:
                 why = "it has more YAML than is followed"
                 break
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except BREAKS as error:
         mark = getattr(error, "problem_mark", None)
         why = f"its YAML breaks{f' in line {mark.line + 1}' if mark else ''}" if named else ""
     if named or why:
@@ -66,7 +69,7 @@ def _begins(text: str) -> bool:
     try:
         for _ in _events(text):
             pass
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except BREAKS as error:
         mark = getattr(error, "problem_mark", None)
         return mark is not None and mark.index >= len(text) - 1
     return True

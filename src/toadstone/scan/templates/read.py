@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from toadstone.scan.formats.source import Scan
 from toadstone.scan.templates.gates import gates
 from toadstone.scan.templates.published import digest, is_published, is_published_text
 from toadstone.scan.templates.reach import reaches
-from toadstone.scan.templates.render import rendering
+from toadstone.scan.templates.render import SECONDS, rendering
 from toadstone.scan.templates.strings import Strings
 from toadstone.scan.templates.syntax import parse
 from toadstone.scan.templates.taint import Taint
@@ -56,7 +57,9 @@ def scan_template(scan: Scan, source: str, where: str, name: str = "default") ->
 
 
 def _rendered(scan: Scan, source: str, where: str, tree: nodes.Template, strings: Strings) -> None:
-    told = rendering(source, tree, strings)
+    start = time.monotonic()
+    told = rendering(source, tree, strings, SECONDS - scan.rendered)
+    scan.rendered += time.monotonic() - start
     for name in told.reached:
         text = f"Rendering its chat template reaches the attribute {name!r}, which the sandbox refuses."
         scan.add("template-code", where, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,8 @@ from toadstone.scan.templates.dialogues import BASES, Dialogue, dated, marked, p
 from toadstone.scan.templates.strings import Strings
 
 _WORKER = Path(__file__).with_name("worker.py")
-_SECONDS = 15
+SECONDS = 8
+"""Seconds that the chat templates of one file may take together."""
 
 
 @dataclass
@@ -32,13 +34,13 @@ class Rendering:
     unread: str = ""
 
 
-def rendering(source: str, tree: nodes.Template, strings: Strings) -> Rendering:
-    """Render dialogues that differ in known ways, and compare."""
-    found = Rendering()
+def rendering(source: str, tree: nodes.Template, strings: Strings, seconds: float) -> Rendering:
+    """Render dialogues that differ in known ways, for so many seconds at most, and compare."""
+    found, end = Rendering(), time.monotonic() + seconds
     for bases in BASES:
         tried = {base: trials(base, tree, strings) for base in bases[:2]}
         runs = [*bases, *(run for base in bases[:2] for run in (*dated(base), *(trial for _, trial, _ in tried[base])))]
-        told, reached, found.unread = _render(source, runs)
+        told, reached, found.unread = _render(source, runs, end - time.monotonic())
         found.reached = sorted({*found.reached, *reached})
         if found.unread:
             return found
@@ -78,15 +80,18 @@ def _differences(
     return []
 
 
-def _render(source: str, runs: Sequence[Dialogue]) -> tuple[list[str | None], list[str], str]:
+def _render(source: str, runs: Sequence[Dialogue], seconds: float) -> tuple[list[str | None], list[str], str]:
     """The texts, what the sandbox refused, and why there are none."""
+    late = f"rendering the chat templates of this file takes more than {SECONDS} seconds"
+    if seconds <= 0:
+        return [], [], late
     asked = json.dumps({"source": source, "runs": [run.run() for run in runs]})
     command = [sys.executable, "-P", str(_WORKER)]
     try:
-        done = subprocess.run(command, input=asked.encode(), capture_output=True, timeout=_SECONDS, check=True)
+        done = subprocess.run(command, input=asked.encode(), capture_output=True, timeout=seconds, check=True)
         told = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
-        return [], [], f"rendering its chat template takes more than {_SECONDS} seconds"
+        return [], [], late
     except (subprocess.SubprocessError, OSError, ValueError):
         return [], [], "its chat template cannot be rendered"
     return told["texts"], told["reached"], ""
