@@ -92,25 +92,8 @@ def _span(text: str, phrase: str) -> tuple[int | None, int | None]:
 
 
 def column_names(data: Data) -> list[str]:
-    """The columns' names in the file the data came from; their numbers where it has none."""
-    number = data.x.shape[1] if data.x.ndim == 2 else 0
-    names: list[str] = []
-    source = dict(data.source or {})
-    path = Path(str(source.get("name_or_path", "")))
-    try:
-        if path.suffix == ".parquet":
-            from pyarrow import parquet  # noqa: PLC0415 (only tables need it)
-
-            names = parquet.read_schema(path).names
-        elif path.suffix == ".csv":
-            from pyarrow import csv  # noqa: PLC0415
-
-            with csv.open_csv(path) as reader:
-                names = reader.schema.names
-    except (OSError, ValueError):
-        names = []
-    names = [name for name in names if name != source.get("label") and not name.startswith("__index_level")]
-    return names if len(names) == number else [f"column {j}" for j in range(number)]
+    """The columns' names in the table the data came from; their numbers where it has none."""
+    return [str(column) for column in data.columns] or [f"column {j}" for j in range(data.x.shape[1])]
 
 
 def _cells(data: Data, shown: ndarray) -> list[str]:
