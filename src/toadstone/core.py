@@ -27,8 +27,8 @@ class Data:
     into ``classes``, or (n,) floats for regression, where ``classes`` is empty. ``meta`` holds further (n,)
     columns; ``meta["group"]`` keeps rows of one origin together when splitting and ``meta["part"]`` is the
     published split ("train" or "test"). ``source`` says how to load the same data again. ``columns`` says what each
-    column of a table's (n, d) rows is, where that is known; ``notes`` what reading left out or converted, a sentence
-    each.
+    column of a table's (n, d) rows is, where that is known; ``notes`` what reading left out or converted: (a
+    column or file, what of it) each.
 
     Raises ToadstoneError when empty, when lengths differ, on NaN or infinite numbers, on labels out of range.
 
@@ -42,7 +42,7 @@ class Data:
     meta: Mapping[str, ndarray] = field(default_factory=dict)
     source: Mapping[str, Any] | None = None
     columns: tuple[Column, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         check_data(self)

@@ -82,8 +82,8 @@ def _numbers(values: Float[ndarray, " n"]) -> Cells:
     beyond = ~np.isnan(values) & ~(np.abs(values) <= LARGEST)
     note = ""
     if beyond.any():
-        many = f"{int(beyond.sum())} numbers that are infinite or beyond {LARGEST:.2g}"
-        note = f"has {many}, first in row {int(beyond.argmax())}: read as missing"
+        first = f"infinite or beyond {LARGEST:.2g} in {int(beyond.sum()):,} rows, first row {int(beyond.argmax())}"
+        note = f"{first}: read as missing"
     missing = np.isnan(values) | beyond
     return Cells("number", np.where(missing, 0.0, values) if missing.any() else values, missing, note)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Notes = list[tuple[str, str]]
 
 CATEGORIES = 50
-"""Texts of a column that get a column of numbers each; where there are more, they share one, the frequent ones first."""
+"""Texts of a column that get a column of 0 and 1 each; more of them share one, numbered, the frequent ones first."""
 
 _WIDE = 1 << 26  # numbers of one column's categories
 _MANY = 20  # rows: what counts on in fewer may be chance

@@ -24,7 +24,7 @@ class Frame(Protocol):
 
 def is_frame(value: Any) -> bool:
     """Whether ``value`` is a table in memory; older frames of pandas, which Arrow knows by itself, are."""
-    return isinstance(value, Frame) or type(value).__module__.split(".")[0] == "pandas" and hasattr(value, "columns")
+    return isinstance(value, Frame) or (type(value).__module__.split(".")[0] == "pandas" and hasattr(value, "columns"))
 
 
 def frame_data(frame: Frame, wanted: Wanted) -> tuple[Data, pa.Table]:

@@ -14,7 +14,6 @@ from toadstone.data.memmap import stack
 from toadstone.errors import ToadstoneError
 from toadstone.files import is_text
 
-
 _CLASSES = 50  # different whole numbers that may be classes where they are stored as floats
 
 

@@ -131,7 +131,7 @@ def scales(looks: Iterable[tuple[str, Look]]) -> tuple[dict[str, float], list[tu
         own = [(name, one) for name, one in looks if one.deep == kind]
         why = "its numbers lie outside 0..65,535, so that nobody knows what is white: save it in eight bits"
         odd += [(name, why) for name, one in own if one.low < 0 or one.high > 65_535]
-        high = max((one.high for name, one in own if 0 <= one.low and one.high <= 65_535), default=0.0)
+        high = max((one.high for name, one in own if one.low >= 0 and one.high <= 65_535), default=0.0)
         factors[kind] = 255.0 if kind == "float" and high <= 1 else 1.0 if high <= 255 else 1 / _SIXTEEN
     return factors, odd
 
@@ -187,7 +187,7 @@ def as_pixels(x: ndarray) -> tuple[ndarray, list[tuple[str, str]]]:
 
 
 def _like_pictures(x: ndarray) -> bool:
-    return x.ndim == 3 and min(x.shape[1:]) >= 4 or x.ndim == 4 and x.shape[3] in (1, 3)
+    return (x.ndim == 3 and min(x.shape[1:]) >= 4) or (x.ndim == 4 and x.shape[3] in (1, 3))
 
 
 def check_alike(looks: Iterable[tuple[str, Look]]) -> None:

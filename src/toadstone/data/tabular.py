@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from toadstone.columns import other_columns
 from toadstone.core import Data
-from toadstone.data import names
+from toadstone.data import delimited, names
 from toadstone.data.cells import UNFIT, cells_of
-from toadstone.data.delimited import COLUMNS, is_delimited, read_delimited
+from toadstone.data.delimited import is_delimited, read_delimited
 from toadstone.data.encoding import Notes, columns_of, encode
 from toadstone.data.labels import encode_labels, texts
 from toadstone.errors import ToadstoneError
@@ -60,7 +60,7 @@ def table_file(path: Path, wanted: Wanted) -> Data:
     only = {wanted.label, wanted.text} - {None} if wanted.label and wanted.text and not wanted.row_id else set()
     table, note = read_noted(path, {str(name) for name in only})
     with reading(path, "is a table that cannot be read", "mend it"):
-        return table_data(table, wanted, str(path), [(path.name, note)] if note else [])
+        return table_data(table, wanted, str(path), [("file", note)] if note else [])
 
 
 def table_data(table: pa.Table, wanted: Wanted, where: str, notes: Notes) -> Data:
@@ -74,7 +74,7 @@ def table_data(table: pa.Table, wanted: Wanted, where: str, notes: Notes) -> Dat
     names of the rows. Raises ToadstoneError, naming the column, on what does not fit.
     """
     table = _without(table, wanted, where)
-    label = wanted.label
+    label = None if wanted.label is None else wanted.label.strip()
     if label is None:
         raise ToadstoneError(f"label= must name the column of labels in {where}: {listed(table.column_names)}.")
     table = _one_label(table, label)
@@ -114,7 +114,9 @@ def _without(table: pa.Table, wanted: Wanted, where: str) -> pa.Table:
 
 
 def _named(table: pa.Table, where: str) -> pa.Table:
-    found = [f"column {i + 1}" if name == "" and i else name for i, name in enumerate(table.column_names)]
+    """With a name for each column, without the blanks around it."""
+    stripped = [name.strip() for name in table.column_names]
+    found = [name or f"Unnamed: {i}" for i, name in enumerate(stripped)]
     twice = [name for name, number in Counter(found).items() if number > 1]
     if twice:
         raise ToadstoneError(f"{where} has two columns of one name, {twice[0]!r}: rename one.")
@@ -227,8 +229,10 @@ def _parquet(path: Path, only: Collection[str] | None) -> pa.Table:
 
     with parquet.ParquetFile(path) as file:
         rows, schema = file.metadata.num_rows, file.schema_arrow
-    if len(schema) > COLUMNS:
-        raise ToadstoneError(f"{path} has over {COLUMNS:,} columns, which are too many: turn it or leave some out.")
+    if len(schema) > delimited.COLUMNS:
+        raise ToadstoneError(
+            f"{path} has over {delimited.COLUMNS:,} columns: turn it or leave some out."
+        )
     names = set(only or ())
     fields = [f for f in schema if f.name in names] if names and names <= set(schema.names) else list(schema)
     nested = next((f for f in fields if types.is_nested(f.type)), None)

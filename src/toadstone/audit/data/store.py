@@ -30,6 +30,7 @@ def store(  # noqa: PLR0913 (what is kept, and where)
     judged: JudgedRows,
     stages: Stages,
     folder: Path | None,
+    *,
     frame: pa.Table | None = None,
 ) -> Audit:
     """The answer with the facts of the run, written to ``folder``; what could not be written is named in it. The

@@ -29,7 +29,7 @@ def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
 
     data, modality = judged.data, judged.population.modality
     classes, x, what = data.classes, data.x[shown], judged.what[shown].astype(str)
-    where = np.asarray(data.meta["where"])[shown] if "where" in data.meta else np.full(len(shown), "")
+    where = _where(data)[shown]
     empty = [None] * len(shown)
     spans = [_span(text, phrase) for text, phrase in zip(x, what, strict=True)] if modality == "text" else []
     pvalues = {} if judged.pvalues is None else {name: values[shown] for name, values in judged.pvalues.items()}
@@ -52,6 +52,15 @@ def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
         "cells": (_cells(data, shown) if modality == "table" and data.x.ndim == 2 else empty, pa.string()),
     }
     return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
+
+
+def _where(data: Data) -> ndarray:
+    """What each row is called: its file, the name it has in a table, its number there if some rows were left out."""
+    if "where" in data.meta:
+        return np.asarray(data.meta["where"])
+    if "row" in data.meta:
+        return np.array([f"row {row}" for row in data.meta["row"]])
+    return np.full(len(data), "")
 
 
 def _reason(judged: JudgedRows, row: int) -> str:

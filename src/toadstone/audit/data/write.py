@@ -81,12 +81,12 @@ def write_parquet(table: pa.Table, gone: ndarray, place: Path) -> Path:
 def _npz(arrays: dict[str, ndarray], data: Data, keep: ndarray, folder: Path) -> Path:
     if arrays:
         rows, start = dict(arrays), 0
-        for part, (x, y) in part_keys(arrays).items():
-            mask = keep[start : start + len(arrays[y])]
+        for part, (name, labels) in part_keys(arrays).items():
+            mask = keep[start : start + len(arrays[labels])]
             start += len(mask)
             beside = [k for k, a in arrays.items() if a.ndim and len(a) == len(mask) and k != "classes"]
-            own = beside if part == "all" else [k for k in beside if _of_part(k, x)]
-            rows |= {k: arrays[k][mask] for k in {x, y, *own}}
+            own = beside if part == "all" else [k for k in beside if _of_part(k, name)]
+            rows |= {k: arrays[k][mask] for k in (name, labels, *own)}
     else:
         x = np.asarray(data.x[np.flatnonzero(keep)])
         rows = {"x": x.astype(str) if x.dtype == object else x, "y": data.y[keep], "classes": np.array(data.classes)}
