@@ -56,6 +56,11 @@ def is_delimited(path: Path) -> bool:
     return _stem(path).suffix.lower() in SUFFIXES
 
 
+def form(path: Path) -> str:
+    """The suffix in small letters, without a .gz."""
+    return _stem(path).suffix.lower()
+
+
 def suffix_of(path: Path) -> str:
     """The whole suffix, ".csv.gz" for one."""
     return _stem(path).suffix + (path.suffix if path.suffix.lower() == ".gz" else "")

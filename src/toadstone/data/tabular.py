@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from toadstone.files import check_plain, check_unpacked, reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_LABELS = ("label", "labels", "target", "class", "y")
 _LISTED = 30  # names of columns in a message
 
 PARQUET = (".parquet", ".pq")
@@ -74,9 +75,11 @@ def table_data(table: pa.Table, wanted: Wanted, where: str, notes: Notes) -> Dat
     names of the rows. Raises ToadstoneError, naming the column, on what does not fit.
     """
     table = _without(table, wanted, where)
-    label = None if wanted.label is None else wanted.label.strip()
+    label = label_column(table.column_names, wanted.label)
     if label is None:
         raise ToadstoneError(f"label= must name the column of labels in {where}: {listed(table.column_names)}.")
+    if wanted.label is None:
+        notes = [*notes, (label, "taken for the label")]
     table = _one_label(table, label)
     y, classes, labelled, more = labels_of(table, label)
     notes = [*notes, *more]
@@ -87,7 +90,7 @@ def table_data(table: pa.Table, wanted: Wanted, where: str, notes: Notes) -> Dat
         meta["row"] = labelled
         table = table.take(labelled)
     others = [name for name in table.column_names if name not in (label, wanted.row_id)]
-    text = _text_column(table, others, label, wanted.text)
+    text = text_column(table, others, label, wanted.text)
     if text is not None:
         rest = [(name, "is beside the text: left out") for name in others if name != text]
         return Data(texts_of(table, text), y, classes, meta, notes=tuple(notes + rest))
@@ -100,6 +103,18 @@ def table_data(table: pa.Table, wanted: Wanted, where: str, notes: Notes) -> Dat
     if not columns:
         raise ToadstoneError(f"{where} has no column besides the label {label!r} that says anything: add features.")
     return Data(encode(table, columns, where), y, classes, meta, columns=columns, notes=(*notes, *more))
+
+
+def label_column(names: Sequence[str], label: str | None) -> str | None:
+    """The column of labels; where none is named the only one of the ``names`` that says so, None where none does.
+
+    >>> label_column(["a", "Label"], None)
+    'Label'
+    """
+    if label is not None:
+        return label.strip()
+    found = [name for name in names if name.lower() in _LABELS]
+    return found[0] if len(found) == 1 else None
 
 
 def _without(table: pa.Table, wanted: Wanted, where: str) -> pa.Table:
@@ -173,7 +188,8 @@ def labels_of(table: pa.Table, label: str) -> tuple[ndarray, tuple[str, ...], In
     return y, classes, rows, [(label, first)] if missing else []
 
 
-def _text_column(table: pa.Table, others: list[str], label: str, text: str | None) -> str | None:
+def text_column(table: pa.Table, others: list[str], label: str, text: str | None) -> str | None:
+    """The column of texts; where none is named the only one beside the label that says anything, if it holds texts."""
     if text == label:
         raise ToadstoneError(f"text and label are both {label!r}: name two columns.")
     if text is not None:
@@ -230,9 +246,7 @@ def _parquet(path: Path, only: Collection[str] | None) -> pa.Table:
     with parquet.ParquetFile(path) as file:
         rows, schema = file.metadata.num_rows, file.schema_arrow
     if len(schema) > delimited.COLUMNS:
-        raise ToadstoneError(
-            f"{path} has over {delimited.COLUMNS:,} columns: turn it or leave some out."
-        )
+        raise ToadstoneError(f"{path} has over {delimited.COLUMNS:,} columns: turn it or leave some out.")
     names = set(only or ())
     fields = [f for f in schema if f.name in names] if names and names <= set(schema.names) else list(schema)
     nested = next((f for f in fields if types.is_nested(f.type)), None)
@@ -296,7 +310,7 @@ def texts_of(table: pa.Table, text: str) -> ndarray:
 def features(table: pa.Table, label: str, text: str | None) -> ndarray:
     """What is not the label: (n,) texts, or the (n, d) float64 matrix of the other columns, which must be numbers."""
     others = [name for name in table.column_names if name != label]
-    text = _text_column(table, others, label, text)
+    text = text_column(table, others, label, text)
     if text is not None:
         return texts_of(table, text)
     if not others:
