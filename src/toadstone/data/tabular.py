@@ -90,13 +90,14 @@ def table_data(table: pa.Table, wanted: Wanted, where: str, notes: Notes) -> Dat
         meta["row"] = labelled
         table = table.take(labelled)
     others = [name for name in table.column_names if name not in (label, wanted.row_id)]
-    text = text_column(table, others, label, wanted.text)
+    known = wanted.like is not None and bool(wanted.like.columns)
+    text = None if known and wanted.text is None else text_column(table, others, label, wanted.text)
     if text is not None:
         rest = [(name, "is beside the text: left out") for name in others if name != text]
         return Data(texts_of(table, text), y, classes, meta, notes=tuple(notes + rest))
     if not others:
         raise ToadstoneError(f"There is no column besides the label {label!r}: add features or a text.")
-    if wanted.like is not None:
+    if wanted.like is not None and known:
         columns, more = wanted.like.columns, _beyond(table, others, wanted.like, where)
     else:
         columns, more = columns_of(table, others)
@@ -168,7 +169,8 @@ def labels_of(table: pa.Table, label: str) -> tuple[ndarray, tuple[str, ...], In
         lacking = said == ""
         said[lacking] = ""
     elif types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        said = found.cast(kind).to_numpy() if not found.null_count else cells_of(table, label).values
+        exact = not found.null_count and not types.is_decimal(kind)
+        said = found.cast(kind).to_numpy() if exact else cells_of(table, label).values
         cells = cells_of(table, label)
         lacking = cells.missing
         said = np.where(lacking, 0, said) if said.dtype.kind == "f" else said
