@@ -30,7 +30,7 @@ def fitted(estimator: Any, train: Data) -> SklearnModel:
 
     Raises ToadstoneError where the estimator refuses the rows.
     """
-    rows = flat(train.x)
+    rows, name = flat(train.x), type(estimator).__name__
     if train.columns and takes_frames(estimator, train.columns):
         estimator = _on_frames(estimator, train.columns)
     try:
@@ -39,7 +39,7 @@ def fitted(estimator: Any, train: Data) -> SklearnModel:
         raise
     except (ValueError, TypeError, KeyError) as error:
         said = " ".join(str(error).split())[:200].rstrip(".")
-        raise ToadstoneError(f"model {type(estimator).__name__} cannot be fitted to these rows: {said}.") from error
+        raise ToadstoneError(f"model {name} cannot be fitted to these rows: {said}.") from error
 
 
 def takes_frames(estimator: Any, columns: Sequence[Column]) -> bool:
