@@ -86,11 +86,10 @@ def _call(module: str, function: str, *, many: bool = False) -> Callable[[Path],
 
 def _first(folder: Path) -> object:
     """Load whatever lies in the folder first."""
-    from toadstone.data import load
+    from toadstone.data import load, tabular
 
     path = min(folder.iterdir(), default=folder / "case")
-    table = path.suffix in (".csv", ".parquet")
-    return load(path, **({"label": "label"} if table else {}))
+    return load(path, **({"label": "label"} if tabular.is_table(path) else {}))
 
 
 def _read_spec(folder: Path) -> object:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import gzip
 import io
 import struct
 from typing import Any
 
-from hostile.containers import Files, saved
+from hostile.containers import Files, gunzip_bomb, saved
 
 
 def numbers_and_labels() -> dict[str, list[Any]]:
@@ -28,7 +31,34 @@ def csv_seeds() -> Files:
         return "\n".join(lines).encode()
 
     quoted = b'text,label\n"a\nb",1\n"c ""d""",0\n'
-    return {"case.csv": body(numbers_and_labels()), "texts.csv": quoted}
+    return {"case.csv": body(numbers_and_labels()), "texts.csv": quoted, **_delimited()}
+
+
+def _delimited() -> Files:
+    """Other separators, decimals, encodings; columns of words, dates and what is missing."""
+    words = ["red", "green", "", "blue"] * 10
+    rows = [
+        (f"2020-01-{i % 28 + 1:02}", words[i], "" if i % 7 == 0 else f"{i / 4}", f"kind {i % 3}") for i in range(40)
+    ]
+    head = ("day", "colour", "size", "label")
+
+    def lines(between: str, decimal: str = ".") -> bytes:
+        table = [head, *((day, colour, size.replace(".", decimal), label) for day, colour, size, label in rows)]
+        return "\r\n".join(between.join(row) for row in table).encode()
+
+    return {
+        "mixed.csv": lines(","),
+        "case.tsv": lines("\t"),
+        "european.csv": lines(";", ","),
+        "bars.txt": lines("|"),
+        "packed.csv.gz": gzip.compress(lines(","), mtime=0),
+        "packed.tsv.gz": gzip.compress(lines("\t"), mtime=0),
+        "latin.csv": lines(",").replace(b"red", b"r\xf6d"),
+        "wide.csv": lines(",").decode().encode("utf-16"),
+        "marked.csv": b"\xef\xbb\xbf" + lines(","),
+        "index.csv": b"\n".join(b"%d," % i + line for i, line in enumerate(lines(",").split(b"\r\n"))),
+        "gaps.csv": b"a,b,label\n1,NA,x\nnan,?,y\n,null,x\n4,5,y\n",
+    }
 
 
 def csv_special() -> dict[str, Files]:
@@ -52,10 +82,21 @@ def csv_special() -> dict[str, Files]:
         "labels too large": b"a,label\n1," + b"9" * 30 + b"\n2,1\n",
         "newlines": b"\n" * (10 << 20),
         "carriage returns": b"label,a\r1,2\r2,3\r",
+        "many categories": b"label,a\n" + b"".join(b"%d,w%d\n" % (i % 2, i) for i in range(300_000)),
+        "many separators": b"a;b|c\td,e\n" * 100_000,
+        "decimal commas": b"label;a\n" + b"1;2,5,5\n" * 10_000,
+        "zone": b"label,a\n1,2020-01-01T00:00:00+99:99\n2,9999-12-31T23:59:59Z\n",
         "dates": b"label,a\n1,2020-01-01\n2,2020-01-02\n",
         "odd names": b'label,"a\n\x1b[2J"\n1,x\n',
     }  # fmt: skip
-    return {name: {"case.csv": body} for name, body in made.items()}
+    packed = {
+        "gzip bomb": gunzip_bomb(b"label,a\n" + b"1,2\n" * (1 << 18), 2_000),
+        "gzip bomb of one line": gunzip_bomb(b"1" * (1 << 20), 2_000),
+        "no gzip": b"label,a\n1,2\n",
+        "gzip in gzip": gzip.compress(gzip.compress(b"label,a\n1,2\n2,3\n")),
+    }
+    plain = {name: {"case.csv": body} for name, body in made.items()}
+    return {**plain, **{name: {"case.csv.gz": body} for name, body in packed.items()}}
 
 
 def parquet_seeds() -> Files:
@@ -69,7 +110,24 @@ def parquet_seeds() -> Files:
         "case.parquet": body(numbers_and_labels()),
         "texts.parquet": body(texts_and_labels(), compression="zstd"),
         "plain.parquet": body(numbers_and_labels(), use_dictionary=False, compression="none", version="1.0"),
+        "mixed.parquet": body(_mixed()),
         "nested.parquet": body({**texts_and_labels(), "n": [[1, 2], None] * 20}, data_page_version="2.0"),
+    }
+
+
+def _mixed() -> dict[str, Any]:
+    """Columns of words, dates, times, decimals, and what is missing."""
+    import pyarrow as pa
+
+    days = [datetime.date(2020, 1, i % 28 + 1) if i % 5 else None for i in range(40)]
+    return {
+        "day": days,
+        "time": [day and datetime.datetime(day.year, 1, day.day, 3) for day in days],
+        "colour": pa.array(["red", "green", None, "blue"] * 10).dictionary_encode(),
+        "price": [decimal.Decimal(i) / 4 for i in range(40)],
+        "size": [None if i % 7 == 0 else i / 4 for i in range(40)],
+        "yes": [True, None] * 20,
+        "label": [f"kind {i % 3}" for i in range(40)],
     }
 
 
@@ -95,6 +153,12 @@ def parquet_special() -> dict[str, Files]:
     wide = pa.table({f"column {i}": [1] for i in range(20_000)})
     return {
         **footer,
+        "dates beyond": many(pa.table({"a": pa.array([2**62, -(2**62)], pa.timestamp("s")), "label": [0, 1]}), 1),
+        "no zone": many(pa.table({"a": pa.array([1, 2], pa.timestamp("s", "No/Where\n")), "label": [0, 1]}), 1),
+        "a dictionary of long words": many(
+            pa.table({"a": pa.array(["w" * (1 << 20)] * 2).dictionary_encode(), "b": [0, 1], "label": [0, 1]}), 40
+        ),
+        "all missing": many(pa.table({"a": pa.nulls(2), "b": pa.nulls(2, pa.string()), "label": [0, 1]}), 1),
         "run of numbers": many(numbers, 100),
         "one long text": many(words, 40),
         "lists": many(lists, 100),
