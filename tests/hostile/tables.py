@@ -153,7 +153,7 @@ def parquet_special() -> dict[str, Files]:
     wide = pa.table({f"column {i}": [1] for i in range(20_000)})
     return {
         **footer,
-        "dates beyond": many(pa.table({"a": pa.array([2**62, -(2**62)], pa.timestamp("s")), "label": [0, 1]}), 1),
+        "dates beyond": many(pa.table({"a": pa.array([2**62, -(2**62)], pa.timestamp("us")), "label": [0, 1]}), 1),
         "no zone": many(pa.table({"a": pa.array([1, 2], pa.timestamp("s", "No/Where\n")), "label": [0, 1]}), 1),
         "a dictionary of long words": many(
             pa.table({"a": pa.array(["w" * (1 << 20)] * 2).dictionary_encode(), "b": [0, 1], "label": [0, 1]}), 40

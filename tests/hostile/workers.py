@@ -20,7 +20,7 @@ from hostile.cases import SPECIAL, seeds_of, specials_of
 
 SECONDS = 10  # of a processor a case may take
 
-_PATIENCE = 30  # seconds until a silent worker hangs
+_PATIENCE = 120  # seconds by the clock until a silent worker hangs: the machine may have other work
 
 _CAP = 6 << 30  # bytes of address space a worker may take on: it must not harm its neighbours
 
