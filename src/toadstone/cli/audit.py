@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from toadstone.cli.attack import Label, TextColumn
-from toadstone.cli.options import Device, Json, Seed, built, echo_json, read_json
+from toadstone.cli.options import Device, Fdr, Json, Label, Sarif, Seed, TextColumn, built, echo_json, read_json
+from toadstone.cli.verdict import Verdicts, beside, reported, tell, written
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
     from toadstone.core import Repair
-    from toadstone.findings import Audit
-
-_USAGE: Any = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
-Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
-
-
-class Verdicts(TyperGroup):
-    """Commands whose exit status is the verdict. Whatever else ends one must not look like a verdict: it is 3."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _bad_input():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _bad_input():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _bad_input() -> Iterator[None]:
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except ToadstoneError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(3) from error
-    except _USAGE as error:
-        error.show()
-        raise typer.Exit(3) from error
-    except Exception as error:
-        traceback.print_exc()
-        raise typer.Exit(3) from error
 
 
 audit = typer.Typer(
@@ -67,14 +30,21 @@ def files(
     paths: Annotated[list[Path], typer.Argument(help="Files, and folders to look through.")],
     sarif: Sarif = None,
     as_json: Json = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print what was looked for and what was not.")
+    ] = False,
 ) -> None:
     """Say what would run if these files were loaded, without loading them.
+
+    Exit status: 0 nothing; 1 a file would run code, would be unpacked outside its folder or breaks its format; 2 a
+    file imports code of a package that is on no list, or could not be scanned; 3 no such path, or a folder without
+    files.
 
     Example: `toadstone audit files model.pt downloads/`
     """
     from toadstone.scan.files import audit_files
 
-    _answer(audit_files(paths), sarif, as_json)
+    tell(audit_files(paths), sarif, as_json, verbose=verbose)
 
 
 @audit.command()
@@ -89,7 +59,7 @@ def code(
     """
     from toadstone.scan.code import audit_code
 
-    _answer(audit_code(path), sarif, as_json)
+    tell(audit_code(path), sarif, as_json)
 
 
 @audit.command()
@@ -103,7 +73,7 @@ def data(
     trusted_rows: Annotated[
         Path | None, typer.Option(help="File of the numbers of rows that you checked: .npy, or one a line, from 0.")
     ] = None,
-    fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    fdr: Fdr = 0.05,
     model: Annotated[
         str | None, typer.Option(help="JSON spec of the trainer to use, or a file that holds one.")
     ] = None,
@@ -130,10 +100,12 @@ def data(
     """
     import torch
 
-    from toadstone.audit.data.audit import Precomputed, apply_decisions, audit_data, load_for_audit
-    from toadstone.audit.data.read import read_row_numbers
+    from toadstone.audit.data.audit import audit_data
+    from toadstone.audit.data.read import load_for_audit, read_row_numbers
+    from toadstone.audit.data.write import apply_decisions
+    from toadstone.training.adapt import Precomputed
 
-    folder = out or _beside(path)
+    folder = out or beside(path)
     if decisions is not None:
         place = apply_decisions(decisions, folder)
         echo_json({"cleaned": str(place)}) if as_json else typer.echo(f"cleaned: {place}")
@@ -156,7 +128,7 @@ def data(
         folder=folder,
         unreadable=unreadable,
     )
-    _answer(_report(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
+    tell(reported(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
 
 
 @audit.command()
@@ -193,7 +165,7 @@ def model(
     """
     import torch
 
-    from toadstone.audit.data.audit import load_for_audit
+    from toadstone.audit.data.read import load_for_audit
     from toadstone.audit.model import audit_model
     from toadstone.audit.repair import repair_model
     from toadstone.models.foreign import load_stranger
@@ -204,7 +176,7 @@ def model(
     torch.set_num_threads(1)
     rows = load_for_audit(clean)[0]
     stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
-    folder = folder or _beside(str(weights))
+    folder = folder or beside(str(weights))
     result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
     )
@@ -212,8 +184,8 @@ def model(
         result = repair_model(result, mend)
         result.save_repaired(out, weights)
     answer = replace(result.audit, target=str(weights))
-    answer = _written(answer, lambda: answer.save(folder / "audit.json"))
-    _answer(_report(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
+    answer = written(answer, lambda: answer.save(folder / "audit.json"))
+    tell(reported(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
 
 
 def _repair(name: str | None) -> Repair | None:
@@ -232,16 +204,6 @@ def _repair(name: str | None) -> Repair | None:
     return chosen
 
 
-def _beside(path: str) -> Path:
-    """The folder for an audit's results: pictures/ has pictures-audit and mails.csv mails-audit, beside them."""
-    here = Path(path).expanduser().absolute()
-    return (
-        here.with_name(f"{here.stem if here.is_file() else here.name}-audit")
-        if here.exists()
-        else Path(f"{path}-audit")
-    )
-
-
 def _pixels(text: str) -> tuple[object, object]:
     """0..1 as two numbers, 0.5,0.5/0.2,0.2 as two lists of them."""
     parts = text.split("/") if "/" in text else text.split("..")
@@ -250,35 +212,3 @@ def _pixels(text: str) -> tuple[object, object]:
     except ValueError:
         raise ToadstoneError(f"input_range is {text!r}: write it like 0..1 or 0.5,0.5,0.5/0.2,0.2,0.2.") from None
     return (first, second) if "/" in text else (first[0], second[0])
-
-
-def _report(answer: Audit, rows: Any, folder: Path, pictures: dict[str, bytes]) -> Audit:
-    from toadstone.report.audit import write_audit
-
-    return _written(answer, lambda: write_audit(answer, rows, folder / "report.html", pictures=pictures))
-
-
-def _written(answer: Audit, write: Callable[[], object]) -> Audit:
-    """The answer after ``write``; where that fails it says so itself, rather than be lost."""
-    try:
-        write()
-    except ToadstoneError as error:
-        return answer.without([str(error)])
-    return answer
-
-
-def _answer(answer: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
-    """Tell the verdict, and leave with its exit status."""
-    if sarif is not None:
-        from toadstone.scan.sarif import write_sarif
-
-        answer = _written(answer, lambda: write_sarif(answer, sarif))
-    if as_json:
-        echo_json(answer.json() | ({} if folder is None else {"folder": str(folder)}))
-    else:
-        from toadstone.cli import tables as show
-
-        show.audit(answer)
-        if folder is not None:
-            typer.echo(f"report: {folder / 'report.html'}")
-    raise typer.Exit(answer.exit_status)

@@ -92,12 +92,36 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             raise ToadstoneError(f"path {path} is not a file.")
         if path.suffix == ".safetensors":
             return load_file(path)
+        if other := _other_format(path):
+            raise ToadstoneError(f"path {path} is {other}: give a .safetensors file or a .pt state dict.")
         content = _content(path)
     if not isinstance(content, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
     ):
         raise ToadstoneError(f"path {path} holds no plain state dict: save model.state_dict() alone.")
     return content
+
+
+_HEADS = {
+    b"\x89HDF\r\n": "HDF5, as Keras writes it",
+    b"GGUF": "GGUF",
+    b"\x93NUMPY": "an array of numpy",
+    b"version https://git-lfs": "a Git LFS pointer, which git lfs pull replaces by the file",
+}
+_NAMES = {
+    ".caffemodel": "a model of Caffe",
+    ".onnx": "ONNX",
+    ".pb": "a graph of TensorFlow",
+    ".tflite": "TensorFlow Lite",
+}
+
+
+def _other_format(path: Path) -> str:
+    """What a file is that torch.save did not write, by its first bytes or its name; "" where it could be torch's."""
+    with path.open("rb") as file:
+        head = file.read(32)
+    by_head = next((what for begins, what in _HEADS.items() if head.startswith(begins)), "")
+    return by_head or _NAMES.get(path.suffix.lower(), "")
 
 
 def _content(path: Path) -> Any:

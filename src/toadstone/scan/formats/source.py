@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from toadstone.findings import Finding
+from toadstone.findings import Finding, Level
 
 MIB = 1 << 20
 FREE = 64 * MIB  # a layer may grow to this before its ratio counts
@@ -27,7 +27,7 @@ class TooMuch(Exception):  # noqa: N818 (a limit, not an error)
 class Window:
     """A range of an open file. Reads are short at its end, never an error."""
 
-    file: IO[bytes]
+    file: IO[bytes] | io.BytesIO
     start: int
     size: int
 
@@ -87,6 +87,7 @@ class Scan:
     findings: list[Finding] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     seen: set[tuple[IO[bytes], int, int]] = field(default_factory=set)
+    templates: dict[tuple[str, str], str] = field(default_factory=dict)  # (where, name) of chat templates: their hash
     bytes_left: int = 2048 * MIB
     members_left: int = 100_000
     ops_left: int = 0
@@ -94,7 +95,7 @@ class Scan:
     def __post_init__(self) -> None:
         self.ops_left = 2_000_000 + min(self.size, 12_000_000)
 
-    def add(self, rule: str, where: str, text: str, *, level: str = "error", **detail: Any) -> None:
+    def add(self, rule: str, where: str, text: str, *, level: Level = "error", **detail: Any) -> None:
         """Write a finding down, once; beyond 500 the rest is left out and one warning says so."""
         if len(self.findings) < MOST_FINDINGS:
             found = Finding(rule, where, text, level, detail=detail)
