@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Device, Json, Label, Seed, Source, TextColumn, Trainer, built, echo_json, free
+from toadstone.cli.options import Device, Json, Label, Seed, Source, TextColumn, Trainer, built, echo_json
+from toadstone.cli.output import Force, check_output, output
 
 
 def train(
@@ -17,6 +18,7 @@ def train(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -29,14 +31,15 @@ def train(
     from toadstone.evaluation.rates import accuracy
     from toadstone.models import TorchModel, save
 
-    free(out, "out")
+    check_output(out, "out", force=force, inputs=[data], folder=True)
     make = built(trainer, "trainer")
     parts = split(load(data, label=label, text=text), seed=seed)
     model = make.fit(parts.train, seed=seed)
     if not isinstance(model, TorchModel):
         raise ToadstoneError("trainer makes no torch model: only those can be saved without a pickle.")
     rate = accuracy(model, parts.test)
-    save(model, out)
+    with output(out, force=force) as draft:
+        save(model, draft)
     if as_json:
         echo_json({"clean_accuracy": rate.value, "low": rate.low, "high": rate.high, "model": str(out)})
     else:
@@ -50,6 +53,7 @@ def attack(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -61,28 +65,22 @@ def attack(
     """
     from dataclasses import asdict
 
+    import numpy as np
+
     from toadstone.data import load
     from toadstone.evaluation.cost import attack_cost
     from toadstone.experiments.showcase import storable
 
-    free(out, "out")
+    check_output(out, "out", force=force, inputs=[data])
     plant = built(spec, "spec")
     clean = load(data, label=label, text=text)
     poison = plant.poison(clean, seed=seed)
     poisoned = poison.apply(clean)
-    _save(out, x=storable(poisoned.x[:]), y=poisoned.y, classes=clean.classes, poisoned=poison.mask(len(clean)))
+    columns: dict[str, Any] = {"x": storable(poisoned.x[:]), "y": poisoned.y, "classes": clean.classes}
+    with output(out, force=force) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, **columns, poisoned=poison.mask(len(clean)))
     cost = asdict(attack_cost(clean, poison))
     if as_json:
         echo_json({**cost, "data": str(out)})
     else:
         typer.echo(f"{cost['rows']} of {len(poisoned)} rows poisoned ({cost['rate']:.2%})\ndata: {out}")
-
-
-def _save(out: Path, **columns: Any) -> None:
-    """An .npz file, whole or not at all."""
-    import numpy as np
-
-    scratch = out.with_name(f".{out.name}.part")
-    with scratch.open("wb") as file:
-        np.savez_compressed(file, **columns)
-    scratch.rename(out)

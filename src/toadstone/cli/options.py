@@ -11,8 +11,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from toadstone.errors import ToadstoneError
-
 T = TypeVar("T")
 
 
@@ -77,10 +75,3 @@ def with_notes(read: Callable[[], T]) -> T:
     for sentence in dict.fromkeys(str(one.message) for one in caught):
         typer.echo(f"Note: {sentence}", err=True)
     return found
-
-
-def free(path: Path, name: str) -> Path:
-    """``path``, unless something is there already."""
-    if path.exists():
-        raise ToadstoneError(f"{name} {path} exists already: choose another or remove it.")
-    return path

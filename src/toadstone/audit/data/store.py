@@ -16,7 +16,7 @@ from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.write import write_cleaned
 from toadstone.checkpoints import Stages
 from toadstone.errors import ToadstoneError
-from toadstone.files import write_whole
+from toadstone.files import remove_results, write_whole
 from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 
@@ -30,6 +30,7 @@ def store(audit: Audit, rows: pa.Table, judged: JudgedRows, stages: Stages, fold
     if folder is None:
         return replace(audit, facts=facts).without(lost)
     facts["folder"] = str(folder)
+    lost += remove_results(folder)
     writers: dict[str, Callable[[], Path]] = {"findings": lambda: _write_rows(rows, folder / "findings.parquet")}
     if judged.flagged.any() and not judged.flagged.all():
         writers["cleaned"] = lambda: write_cleaned(judged.data, ~judged.flagged, folder)
