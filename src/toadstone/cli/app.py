@@ -13,7 +13,7 @@ from toadstone.cli import attack as planting
 from toadstone.cli import audit, experiments, federated, grid, labels
 from toadstone.cli import listing as catalogue
 from toadstone.cli import plan as planning
-from toadstone.cli.verdict import USAGE, complain
+from toadstone.cli.verdict import USAGE, Commands, complain
 from toadstone.errors import ToadstoneError
 from toadstone.plugins import PluginWarning, failed
 from toadstone.progress import lines
@@ -22,6 +22,7 @@ _STOPPED = 130  # what a shell reports of a command that Ctrl-C ended
 
 app = typer.Typer(
     name="toadstone",
+    cls=Commands,
     help="Plant, find, measure and remove poison in machine learning.",
     no_args_is_help=True,
     rich_markup_mode="markdown",

@@ -26,13 +26,14 @@ def train(
 
     Example: `toadstone train mnist -o model --trainer '{"name": "train", "net": {"name": "small-cnn"}, "epochs": 4}'`
     """
+    from toadstone.core import Trainer as Trains
     from toadstone.data import load, split
     from toadstone.errors import ToadstoneError
     from toadstone.evaluation.rates import accuracy
     from toadstone.models import TorchModel, save
 
     check_output(out, "out", force=force, inputs=[data], folder=True)
-    make = built(trainer, "trainer")
+    make = built(trainer, "trainer", Trains)
     parts = split(load(data, label=label, text=text), seed=seed)
     model = make.fit(parts.train, seed=seed)
     if not isinstance(model, TorchModel):
@@ -67,12 +68,13 @@ def attack(
 
     import numpy as np
 
+    from toadstone.core import Attack
     from toadstone.data import load
     from toadstone.evaluation.cost import attack_cost
     from toadstone.experiments.showcase import storable
 
     check_output(out, "out", force=force, inputs=[data])
-    plant = built(spec, "spec")
+    plant = built(spec, "spec", Attack)
     clean = load(data, label=label, text=text)
     poison = plant.poison(clean, seed=seed)
     poisoned = poison.apply(clean)

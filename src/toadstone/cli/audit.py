@@ -111,6 +111,7 @@ def data(
     from toadstone.audit.data.audit import audit_data
     from toadstone.audit.data.read import load_for_audit, read_row_numbers
     from toadstone.audit.data.write import apply_decisions
+    from toadstone.core import Trainer
     from toadstone.training.adapt import Precomputed
 
     folder = out or beside(path)
@@ -127,7 +128,7 @@ def data(
     torch.set_num_threads(1)  # nets this small gain nothing from more
     rows, unreadable, _ = load_for_audit(path, label, text)
     known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
-    learner = built(model, "model") if model is not None else None
+    learner = built(model, "model", Trainer) if model is not None else None
     learner = Precomputed.load(features) if features is not None else learner
     result = audit_data(
         rows,

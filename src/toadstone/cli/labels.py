@@ -33,13 +33,14 @@ def labels(
 
     Example: `toadstone labels spambase given.txt true.txt --trusted 1000`
     """
+    from toadstone.core import Trainer as Trains
     from toadstone.data import load
     from toadstone.defenses import ConfidentLearning, DeepKNN, LossRanking
     from toadstone.experiments import LabelNoise, run
 
     if out is not None:
         check_output(out, "out", force=force, inputs=[data, given, true], folder=True)
-    make = built(trainer, "trainer")
+    make = built(trainer, "trainer", Trains)
     defenses = (DeepKNN(), LossRanking(), ConfidentLearning(make))
     noise = LabelNoise(str(given), str(true), make, defenses, trusted, fdr, seed)
     record = run(noise, load(data, label=label, text=text))

@@ -24,9 +24,10 @@ USAGE: Any = typer.BadParameter.__mro__[2]  # what click raises, or typer's own 
 class Verdicts(TyperGroup):
     """Commands whose exit status is the verdict. Whatever else ends one must not look like a verdict: it is 3."""
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+    def make_context(self, info_name: Any, args: list[str], *more: Any, **kwargs: Any) -> Any:
         with _bad_input():
-            return super().make_context(*args, **kwargs)
+            check_arguments(args)
+            return super().make_context(info_name, args, *more, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         with _bad_input():
@@ -41,6 +42,21 @@ def complain(error: Exception) -> None:
         error.show()
     elif isinstance(error, USAGE):
         typer.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+
+
+class Commands(TyperGroup):
+    """All commands."""
+
+    def make_context(self, info_name: Any, args: list[str], *more: Any, **kwargs: Any) -> Any:
+        if args[:1] != ["audit"]:
+            check_arguments(args)
+        return super().make_context(info_name, args, *more, **kwargs)
+
+
+def check_arguments(args: list[str]) -> None:
+    """Raise ToadstoneError for an empty argument, as a variable without a value makes: as a path it is this folder."""
+    if "" in args:
+        raise ToadstoneError("an argument is empty: give a path, a name or a number, or leave it out.")
 
 
 @contextmanager
