@@ -35,12 +35,10 @@ class Verdicts(TyperGroup):
 
 
 def complain(error: Exception) -> None:
-    """What the user can mend, on one line; the help where a command stood alone that needs more."""
+    """What the user can mend, on one line; nothing where a command stood alone, whose help has been printed."""
     if isinstance(error, ToadstoneError):
         typer.echo(f"Error: {error}", err=True)
-    elif isinstance(error, USAGE) and type(error).__name__ == "NoArgsIsHelpError":
-        error.show()
-    elif isinstance(error, USAGE):
+    elif isinstance(error, USAGE) and type(error).__name__ != "NoArgsIsHelpError":
         typer.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
 
 
@@ -117,7 +115,9 @@ def tell(answer: Audit, sarif: Path | None, as_json: bool, folder: Path | None =
         from toadstone.scan.sarif import write_sarif
 
         answer = written(answer, lambda: write_sarif(answer, sarif))
-    with suppress(BrokenPipeError):  # a reader who has had enough does not change the verdict
+    with suppress(
+        BrokenPipeError, SystemExit
+    ):  # rich's end of a closed pipe is the latter: a reader who has had enough does not change the verdict
         if as_json:
             echo_json(answer.json() | ({} if folder is None else {"folder": str(folder)}))
         else:
