@@ -219,3 +219,13 @@ def test_spambase_of_another_kind(tmp_path, monkeypatch, body):
     (tmp_path / "spambase" / "spambase.data").write_text(body)
     with pytest.raises(ToadstoneError):
         load("spambase")
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_equal_texts_of_a_parquet_file_are_held_once(tmp_path, gap):
+    """A few kilobytes can say that a text of a megabyte stands in every row."""
+    words = ["w" * 1000, *(["w" * 1000] * 8), None if gap else "v"]
+    parquet.write_table(pa.table({"text": words, "label": ["a" * 1000, "b"] * 5}), tmp_path / "t.parquet")
+    data = load(tmp_path / "t.parquet", label="label")
+    assert data.x[-1] == ("" if gap else "v")
+    assert len({id(text) for text in data.x[:-1]}) == 1

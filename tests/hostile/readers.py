@@ -93,9 +93,12 @@ def _first(folder: Path) -> object:
 
 
 def _read_spec(folder: Path) -> object:
+    from toadstone.attacks import Backdoor
     from toadstone.cli.options import built
+    from toadstone.training import Trainer
 
-    return built(str(min(folder.iterdir(), default=folder / "case")), "spec")
+    path = min(folder.iterdir(), default=folder / "case")
+    return built(str(path), "spec", Trainer if path.name.startswith("net") else Backdoor)
 
 
 _audited = _call("toadstone.scan.files", "audit_files", many=True)

@@ -95,6 +95,13 @@ def scripts_special() -> dict[str, Files]:
         "many lines": b"x[0] = 1\n" * 50_000,
         "many loops": b"for x, y in loader:\n    f(model(x), model(x)).backward()\n" * 5_000,
         "loops in loops": b"".join(b" " * i + b"for x in a:\n" for i in range(19)) + b" " * 19 + b"model(x)\n",
+        "loops in many loops": b"".join(b" " * i + b"for x in a:\n" for i in range(90))
+        + b" " * 90
+        + b"model(x).backward()\n",
+        "every function calls every other": b"".join(
+            b"def f%d(x):\n" % i + b"".join(b" f%d(x)\n" % k for k in range(60)) for i in range(60)
+        )
+        + b"f0(x).backward()\n",
         "calls of one another": b"".join(b"def f%d(): return f%d()\n" % (i, (i + 1) % 2000) for i in range(2000)),
         "many functions": b"".join(b"def f%d(x): x[0] = 1; return model(x)\n" % i for i in range(5_000)),
         "digits": b"x = " + b"9" * 100_000,

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from toadstone import Data, ToadstoneError
-from toadstone.models.foreign import Takes, adapt, better_input, load_stranger
+from toadstone.models.foreign import Takes, adapt, better_input, load_stranger, state
 from toadstone.models.nets import MLP
 from toadstone.training import Adam  # noqa: F401 (registers a name that is not a net)
 
@@ -199,3 +199,23 @@ def test_each_mistake_has_its_sentence(tmp_path, monkeypatch):
     save_file({k: v * float("nan") for k, v in state.items()}, tmp_path / "nan.safetensors")
     with pytest.raises(ToadstoneError, match="NaN"):
         load_stranger("somebodys:make", tmp_path / "nan.safetensors", clean)
+
+
+@pytest.mark.parametrize(("at", "behind"), [(b"PK\x01\x02", 2), (b"PK\x06\x07", 16)])
+def test_a_zip_whose_directory_is_broken_is_refused_in_a_sentence(tmp_path, at, behind):
+    """An entry of its directory; the number of parts that the archive is said to have."""
+    path = tmp_path / "w.pt"
+    torch.save({"w": torch.ones(2)}, path)
+    raw = bytearray(path.read_bytes())
+    raw[raw.rindex(at) + behind] ^= 255
+    path.write_bytes(raw)
+    with pytest.raises(ToadstoneError, match="cannot be read as weights"):
+        state(path)
+
+
+def test_a_name_of_stray_bytes_is_printable_in_what_is_said(tmp_path):
+    path = tmp_path / "w\udcff.pt"
+    torch.save([torch.ones(2)], path)
+    with pytest.raises(ToadstoneError) as caught:
+        state(path)
+    assert str(caught.value).isprintable()

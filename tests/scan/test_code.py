@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 
@@ -343,12 +344,35 @@ def test_notebooks(tmp_path):
     }
 
 
+ENDLESS = {  # of what each holds, written out: two to the ninetieth calls, and sixty to the fourth
+    "loops": "".join(" " * i + "for x in a:\n" for i in range(90)) + " " * 90 + "model(x).backward()\n",
+    "functions": "".join(f"def f{i}(x):\n" + "".join(f" f{k}(x)\n" for k in range(60)) for i in range(60))
+    + "f0(x).backward()\n",
+    "steps": "for x, y in loader:\n    f(model(x), model(x)).backward()\n" * 3000,
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_scripts_that_unfold_without_end_are_left(tmp_path, name):
+    start = time.process_time()
+    audited(tmp_path, ENDLESS[name])
+    assert time.process_time() - start < 10
+
+
+def test_a_long_line_for_a_shell_is_found_and_not_searched(tmp_path):
+    start = time.process_time()
+    found = audited(tmp_path, "import os\nos.system('" + "curl a | " * 50_000 + "')\n").findings
+    assert [finding.rule for finding in found] == ["shell"]
+    assert time.process_time() - start < 10
+
+
 UNREADABLE = {
     "syntax.py": b"def f(:\n",
     "two.py": b"print 'hello'\n",
     "null.py": b"x = 1\0\n",
     "latin.py": b"x = '\xe9'\n",
     "cookie.py": b"# -*- coding: no-such -*-\n",
+    "bytes.py": b"# -*- coding: hex -*-\n41\n",
     "deep.py": b"x = " + b"-" * 200_000 + b"1",
     "attributes.py": b"x = y" + b".a" * 200_000,
     "large.py": b"#" * (5 << 20),

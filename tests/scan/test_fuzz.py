@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hostile.cases import SPECIAL
+from hostile.cases import SPECIAL, write
 from hostile.places import PLACES
 from hostile.readers import READERS
 from hostile.verdicts import judge
@@ -25,6 +25,29 @@ def test_broken_files_are_refused_in_one_sentence():
     assert len(found) == len(cases)
     assert not [case for case in found if case["outcome"] == "bad"]
     assert {case["outcome"] for case in found} == {"ok", "refused"}
+
+
+NOT_READ = {  # of the valid files: what no reader takes, though its decoder is at work
+    *(("parquet", "nested.parquet"), ("csv", "latin.csv"), ("images", "truncated")),
+    *(("checkpoint", "list.pt"), ("checkpoint", "nested.pt")),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_valid_files_are_read(tmp_path, monkeypatch, reader):
+    """A mutation of what is refused at the door would try nothing."""
+    files = READERS[reader].files()
+    whole = READERS[reader].environment
+    for group in sorted({"" if whole else name.split("/")[0] for name in files}):
+        folder = tmp_path / (group or "all")
+        write({name: body for name, body in files.items() if whole or name.split("/")[0] == group}, folder)
+        monkeypatch.setenv("TOADSTONE_DATA", str(folder))
+        refused = False
+        try:
+            READERS[reader].read(folder)
+        except ToadstoneError:
+            refused = True
+        assert refused == ((reader, group) in NOT_READ), group
 
 
 @pytest.mark.parametrize(

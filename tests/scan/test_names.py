@@ -133,3 +133,10 @@ def test_an_unknown_function_of_a_library_that_is_called(tmp_path):
         {"pickle-unknown-import"},
         "1 of 1 file would import code that toadstone does not know.",
     )
+
+
+def test_names_of_a_file_stay_in_one_line_of_what_is_said(tmp_path):
+    (tmp_path / "model.pkl").write_bytes(b"\x80\x04" + short("os\x1b[2J\n") + short("a" * 250) + b"\x93.")
+    texts = [finding.text for finding in audit_files([tmp_path]).findings]
+    assert texts
+    assert all(text.isprintable() and len(text) < 400 for text in texts)

@@ -178,3 +178,16 @@ def test_settings_in_archives_are_read(tmp_path):
 def test_settings_that_cannot_be_read_are_not_clean(tmp_path):
     assert rules(tmp_path, "c.yaml", "_target_: [a\n") == {("could-not-scan", "warning")}
     assert ("could-not-scan", "warning") in rules(tmp_path, "c.yaml", "_target_: a\n" + "[" * 5000)
+
+
+def test_an_escape_beyond_all_characters_is_not_clean(tmp_path):
+    told = '_target_: "\\UFFFFFFFF"\n'
+    assert rules(tmp_path, "c.yaml", told) == {("could-not-scan", "warning")}
+    tagged = 'a: !!python/object/apply:os.system ["true"]\n---\n'
+    assert ("yaml-python", "error") in rules(tmp_path, "c.yaml", tagged + told)
+
+
+def test_a_mapping_as_a_key_is_passed_by(tmp_path):
+    """Written out as a text, sixty aliases of aliases would have no end."""
+    laughs = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
+    assert ("imports-code", "error") in rules(tmp_path, "c.yaml", laughs + "? *a59\n: 1\n_target_: os.system\n")

@@ -118,3 +118,15 @@ def test_the_vocabulary_of_a_gguf_file(tmp_path, at, key):
     keys[at] = key
     (tmp_path / "m.gguf").write_bytes(gguf(keys))
     assert {finding.rule for finding in audit_files([tmp_path]).findings} == {"tokenizer"}
+
+
+ODD = [
+    {"added_tokens": [{"id": [], "content": {}}, {"id": {}, "content": "<x>"}, 3, None]},
+    {"normalizer": {"type": ["Sequence"], "normalizers": 3}},
+    {"pre_tokenizer": {"type": {}}, "decoder": {"type": None}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_parts_of_another_kind_are_told_and_end_nothing(tmp_path, odd):
+    assert found(tmp_path, {**TOKENIZER, **odd}) == {"tokenizer"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Integer, Shaped
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
@@ -55,18 +55,31 @@ def cells_of(table: pa.Table, name: str) -> Cells:
     from pyarrow import types  # noqa: PLC0415 (only tables need it)
 
     found = table.column(name)
+    kind = found.type.value_type if types.is_dictionary(found.type) else found.type
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return _texts(found)
     if types.is_dictionary(found.type):
-        found = found.cast(found.type.value_type)
-    kind = found.type
+        found = found.cast(kind)
     if types.is_null(kind):
         return Cells("number", np.zeros(len(found)), np.ones(len(found), bool))
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
         return _numbers(_as_float(found))
     if types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind) or types.is_duration(kind):
         return _dates(found)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return _texts(found)
     raise ToadstoneError(UNFIT.format(name, kind))
+
+
+def coded(found: pa.ChunkedArray) -> tuple[list[str], Integer[ndarray, " n"]]:
+    """(the different texts of a column, the place of each cell among them, one beyond the last where it is missing).
+
+    A column of few long texts may be far smaller than its cells written out one by one: they never are.
+    """
+    from pyarrow import types  # noqa: PLC0415 (only tables need it)
+
+    whole = found.unify_dictionaries() if types.is_dictionary(found.type) else found.dictionary_encode()
+    one = whole.combine_chunks()
+    distinct = [str(text or "") for text in one.dictionary.to_pylist()]
+    return distinct, one.indices.fill_null(len(distinct)).to_numpy()
 
 
 def _as_float(found: pa.ChunkedArray) -> Float[ndarray, " n"]:
@@ -103,9 +116,8 @@ def _dates(found: pa.ChunkedArray) -> Cells:
 
 
 def _texts(found: pa.ChunkedArray) -> Cells:
-    coded = found.combine_chunks().dictionary_encode()
-    distinct = [str(text).strip() for text in coded.dictionary.to_pylist()]
-    at = coded.indices.fill_null(len(distinct)).to_numpy()
+    texts, at = coded(found)
+    distinct = [text.strip() for text in texts]
     gap = np.array([text.lower() in GAPS for text in distinct] + [True])
     held = [text for text, lacks in zip(distinct, gap, strict=False) if not lacks]
     missing = gap[at]

@@ -16,7 +16,7 @@ from numpy import ndarray
 from toadstone.columns import other_columns
 from toadstone.core import Data
 from toadstone.data import delimited, names
-from toadstone.data.cells import UNFIT, cells_of
+from toadstone.data.cells import UNFIT, cells_of, coded
 from toadstone.data.delimited import is_delimited, read_delimited
 from toadstone.data.encoding import Notes, columns_of, encode
 from toadstone.data.labels import encode_labels, texts
@@ -165,7 +165,8 @@ def labels_of(table: pa.Table, label: str) -> tuple[ndarray, tuple[str, ...], In
     if types.is_null(kind):
         raise ToadstoneError(f"Column {label!r} has no labels: name another or fill it in.")
     if _is_string(found.type):
-        said = np.array([(text or "").strip() for text in found.to_pylist()], object)
+        distinct, at = coded(found)
+        said = np.array([*(text.strip() for text in distinct), ""], object)[at]
         lacking = said == ""
         said[lacking] = ""
     elif types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
@@ -297,12 +298,10 @@ def _present(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
 
 def texts_of(table: pa.Table, text: str) -> ndarray:
     """The column of texts, "" where there is none."""
-    from pyarrow import compute  # noqa: PLC0415 (only tables need it)
-
     found = _present(table, text, "text")
     if found.null_count and _is_string(found.type):
-        filled = compute.fill_null(found.cast("large_string"), "")
-        table = table.set_column(table.schema.get_field_index(text), text, filled)
+        distinct, at = coded(found)
+        return texts([*distinct, ""])[at]
     said = column(table, text, "text")
     if said.dtype != object:
         raise ToadstoneError(f"text={text!r} holds numbers: name a column of strings.")

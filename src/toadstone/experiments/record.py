@@ -96,7 +96,7 @@ class Record:
             raise ToadstoneError(f"folder {folder} {_FAULT}: give the one that has record.json.")
         with reading(f"folder {folder}", _FAULT, _MEND):
             info = json.loads(read_bytes(folder / "record.json"))
-            record = _of(info, read_npz(folder / "arrays.npz"))
+            record = _of(info, read_npz(folder / "arrays.npz"), folder)
         _warn_of_old(info)
         return record
 
@@ -112,7 +112,7 @@ class Record:
         if (folder / "records.json").is_file():  # a study of federated runs, as it was kept before version 0.3
             with reading(f"folder {folder}", _FAULT, _MEND):
                 infos = json.loads(read_bytes(folder / "records.json"))
-                found = [_of(info, {}) for info in infos]
+                found = [_of(info, {}, folder) for info in infos]
             _warn_of_old(*infos)
             return found
         inside = sorted(path.parent for path in folder.glob("*/record.json"))
@@ -145,11 +145,11 @@ class Record:
         return {**found, "seconds": round(sum(self.info.get("timings", {}).values()), 2)}
 
 
-def _of(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
+def _of(info: Mapping[str, Any], arrays: Mapping[str, ndarray], folder: Path) -> Record:
     """The record that JSON holds, of this version or an older one."""
     version = info.get("version", 1)
     if version > Record.version:
-        raise ToadstoneError("The record is of a later version: update toadstone to read it.")
+        raise ToadstoneError(f"folder {folder} holds a record of a later version: update toadstone to read it.")
     if version < Record.version:
         return old_record(info, arrays)
     told = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}

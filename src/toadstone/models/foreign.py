@@ -177,10 +177,11 @@ def state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises ToadstoneError for TorchScript, which holds code, and for whatever ``load_weights`` refuses.
     """
     path = Path(path)
-    if path.is_file() and zipfile.is_zipfile(path):
-        with reading(f"path {path}", "cannot be read as weights"), zipfile.ZipFile(path) as members:
-            if any("/code/" in name or name.endswith("constants.pkl") for name in members.namelist()):
-                raise ToadstoneError(f"{path} is TorchScript, which holds code: save model.state_dict() instead.")
+    with reading(f"path {path}", "cannot be read as weights"):  # is_zipfile too raises, where an archive has parts
+        if path.is_file() and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as members:
+                if any("/code/" in name or name.endswith("constants.pkl") for name in members.namelist()):
+                    raise ToadstoneError(f"{path} is TorchScript, which holds code: save model.state_dict() instead.")
     weights = _state_dict(path)
     while weights and all(key.startswith("module.") for key in weights):  # DataParallel puts one in front of each
         weights = {key.removeprefix("module."): value for key, value in weights.items()}

@@ -16,7 +16,7 @@ from torch import Tensor
 from toadstone import environment
 from toadstone.data.pickles import check_tame
 from toadstone.errors import ToadstoneError
-from toadstone.files import InPieces, check_plain, check_zip, new_folder, reading, writing
+from toadstone.files import InPieces, check_plain, check_zip, new_folder, one_line, reading, writing
 from toadstone.models.encode import Encode
 from toadstone.models.nets import Net, PreActResNet
 from toadstone.models.torch_model import TorchModel
@@ -98,7 +98,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
     ):
-        raise ToadstoneError(f"path {path} holds no plain state dict: save model.state_dict() alone.")
+        raise ToadstoneError(one_line(f"path {path} holds no plain state dict: save model.state_dict() alone."))
     return content
 
 

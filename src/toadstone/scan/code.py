@@ -76,7 +76,7 @@ def _findings(script: Script, known: Collection[Path]) -> Iterator[Finding]:
         rule = RULES[name]
         place, line = script.at(at)
         told = {"why": rule.why, "instead": rule.instead, "unseen": rule.unseen}
-        yield Finding(name, place, text, rule.level, line, told)
+        yield Finding(name, place, one_line(text), rule.level, line, told)
 
 
 def _hits(script: Script) -> Iterator[Hit]:
@@ -100,7 +100,7 @@ def _other_scripts(script: Script, known: Collection[Path]) -> Iterator[Hit]:
 def _unreadable(place: str, line: int | None, why: str) -> Finding:
     rule = RULES["unreadable"]
     told = {"why": rule.why, "instead": rule.instead, "unseen": rule.unseen}
-    return Finding("unreadable", place, f"It could not be read: {why}.", rule.level, line, told)
+    return Finding("unreadable", place, one_line(f"It could not be read: {why}."), rule.level, line, told)
 
 
 def _headline(findings: list[Finding], scripts: int) -> str:

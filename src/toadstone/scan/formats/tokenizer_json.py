@@ -28,6 +28,8 @@ def scan_tokenizer(scan: Scan, whole: dict[str, Any], where: str) -> None:
     seen: dict[Any, str] = {}
     for item in added:
         word, number = str(item.get("content", "")), _id(item.get("id"))
+        if isinstance(item.get("id"), list | dict):
+            _tell(scan, where, f"the number of the added token {word[:60]!r} is none")
         if by_word.get(word, number) != number:
             _tell(
                 scan,

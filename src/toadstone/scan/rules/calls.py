@@ -43,6 +43,7 @@ _SHELLS = frozenset(
     | {f"IPython.utils.process.{name}" for name in ("system", "getoutput", "getoutputerror")}
 )
 _RUNS = frozenset(f"subprocess.{name}" for name in ("run", "call", "Popen", "check_call", "check_output"))
+_LONGEST = 4000  # letters of a line that are looked at: the patterns look behind each word for what follows it
 _FETCH = re.compile(r"\b(curl|wget)\b|\bgit\s+clone\b|\bInvoke-WebRequest\b")
 _INTERPRETER = r"(sudo\s+(-\S+\s+)*)?((/usr)?/bin/)?(env\s+)?((ba|z|da|k|fi)?sh|python[\d.]*|perl|ruby|node|php)\b"
 _PIPED = re.compile(
@@ -213,6 +214,9 @@ def _dataset(node: ast.Call, given: dict[str, ast.expr], pinned: bool) -> Iterat
 
 
 def _shell_text(text: str) -> tuple[str, str] | None:
+    for line in text.splitlines():
+        if len(line) > _LONGEST:
+            return "shell", f"A shell is handed a line of {len(line):,} letters, which nobody can have read."
     if _PIPED.search(text):
         return "piped-download", "A shell runs what it downloads."
     install = _INSTALL.search(text)

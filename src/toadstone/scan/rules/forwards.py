@@ -19,6 +19,7 @@ _OTHER = re.compile(r"(self\.)?_?(student|teacher|generator|resnet\w*|net_?[DG]|
 _VERB = re.compile(r"(self\.)?_?(get|build|create|make|load|init|save|define|prepare|new|setup)_")
 _BACKWARD = ("backward", "manual_backward")
 _LOSS = re.compile(r"(^|_)loss(es)?($|_)|criterion", re.IGNORECASE)
+_MOST = 1_000_000  # nodes that are looked at, those of a function again with each of its calls
 _STEPS = ("training_step", "train_step", "compute_loss", "closure")
 
 
@@ -46,6 +47,7 @@ class Forwards:
     """Counts of model calls in one script, whose ``scopes`` and training ``steps`` it lists."""
 
     def __init__(self, nodes: list[ast.AST]) -> None:
+        self.left = _MOST
         self.scopes = [n for n in nodes if isinstance(n, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef)]
         self.functions = {n.name: n for n in self.scopes if not isinstance(n, ast.Module)}
         self.steps = [scope for scope in self.scopes if is_step(scope)]
@@ -78,6 +80,9 @@ class Forwards:
         """(model, line) of every call; what a local function calls counts where it is called."""
         calls: list[tuple[str, int]] = []
         for node in nodes:
+            self.left -= 1
+            if self.left < 0:
+                raise RecursionError("functions that call one another are followed so far")
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
                 continue
             if isinstance(node, ast.If | ast.IfExp):
@@ -91,6 +96,7 @@ class Forwards:
                 calls += within * (2 if again else 1)
                 if isinstance(node, ast.Call):
                     calls += self._called(node, inside)
+            calls = _twice(calls)
         return calls
 
     def _called(self, node: ast.Call, inside: frozenset[str]) -> list[tuple[str, int]]:
@@ -135,10 +141,24 @@ def _regions(scope: Scope) -> list[list[ast.stmt]]:
     """The bodies that one step runs: the innermost loops that go backward, else the whole function."""
     loops = [n for n in own(scope) if isinstance(n, ast.For | ast.AsyncFor | ast.While)]
     going = [loop for loop in loops if any(_goes_backward(n) for n in own(loop))]
-    inner = [loop for loop in going if not any(o is not loop and o in set(own(loop)) for o in going)]
+    outer = set(going)
+    inner = [loop for loop in going if not any(node in outer for node in own(loop))]
     if inner:
         return [loop.body for loop in inner]
     return [scope.body]
+
+
+def _twice(calls: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The first two calls of each model: more is no more than twice, and loops in loops would double them on and on."""
+    if len(calls) < 3:
+        return calls
+    seen: Counter[str] = Counter()
+    kept = []
+    for model, line in calls:
+        seen[model] += 1
+        if seen[model] < 3:
+            kept.append((model, line))
+    return kept
 
 
 def _most(ways: list[list[tuple[str, int]]]) -> list[tuple[str, int]]:

@@ -75,7 +75,7 @@ def line_magic(name: str, line: str) -> Meaning:
     elif name in _SPECIAL:
         _special(name, line.strip(), told)
     elif name not in _NO_PYTHON:
-        told.unread.append(f"what the magic %{name} does is not known")
+        told.unread.append(f"what the magic %{name[:60]} does is not known")
     return told
 
 
@@ -127,7 +127,7 @@ def cell_magic(name: str, line: str, body: str) -> Meaning:
     elif name in _PAGES:
         told.unread += ["it holds a web page with a script"] if _ACTIVE.search(body) else []
     elif name not in _TEXTS:
-        told.unread.append(f"what the magic %%{name} does with the cell is not known")
+        told.unread.append(f"what the magic %%{name[:60]} does with the cell is not known")
     return told
 
 

@@ -116,7 +116,10 @@ def _parse(source: bytes | str) -> ast.Module:
         warnings.simplefilter("ignore")  # escapes that Python will forbid one day
         if isinstance(source, bytes):
             encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
-            source = source.decode(encoding)
+            try:
+                source = source.decode(encoding)
+            except LookupError as error:  # one that turns bytes into bytes, such as hex
+                raise SyntaxError(f"{encoding} is no encoding of text") from error
         return ast.parse(source)
 
 
