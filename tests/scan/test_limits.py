@@ -33,6 +33,7 @@ def rules(audit):
 BOMBS = {
     "gzip of zeros": lambda: gzip.compress(bytes(80 << 20), 1),
     "opcodes": lambda: gzip.compress(b"\x80\x04" + b"N\x94" * 2_200_000, 1),
+    "streams": lambda: gzip.compress(b"\x80\x02]." * 2_500_000, 1),
     "tuples": lambda: gzip.compress(b"\x80\x04" + b")" + b"\x85" * 2_500_000, 1),
     "doubling tuples": lambda: b"\x80\x04)" + b"2\x86" * 5000 + b"0" * 9 + b"N",
     "length of 2**62": lambda: b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"x",

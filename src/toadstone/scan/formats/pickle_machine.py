@@ -30,6 +30,7 @@ from toadstone.scan.formats.pickle_values import (
 from toadstone.scan.formats.source import Scan, TooMuch
 
 _MOST_HELD = 2_000_000
+_START = 32  # opcodes that a stream costs before its first: there can be millions of streams
 _STOP = ord(".")
 _WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _REBUILD = (("copyreg", "_reconstructor"), ("copyreg", "__newobj__"), ("copyreg", "__newobj_ex__"))
@@ -76,6 +77,7 @@ class Machine:
     def run(self) -> str:
         """Follow the stream to its STOP: "" where it came there, else what broke it."""
         cursor = self.cursor
+        self.spend(_START)
         try:
             while True:
                 if cursor.here >= len(cursor.block):
@@ -86,7 +88,7 @@ class Machine:
                 step, plain = STEP_OF[code]
                 self.ops += 1
                 if self.ops % 1024 == 0:
-                    self.spend()
+                    self.spend(1024)
                 if code == _STOP:
                     self.result = self.pop()
                     return ""
@@ -99,9 +101,9 @@ class Machine:
                     what = _LOOSE.get(func, "reads a file whose name is its argument")
                     self.note("pickle-code", what, f"{func.module}.{func.name}")
 
-    def spend(self) -> None:
+    def spend(self, ops: int) -> None:
         """Keep to the budget of time and memory."""
-        self.scan.ops_left -= 1024
+        self.scan.ops_left -= ops
         if self.scan.ops_left < 0 or len(self.memo) > _MOST_HELD or len(self.stack) > _MOST_HELD:
             raise TooMuch("its pickle has more opcodes or objects than are followed")
 
