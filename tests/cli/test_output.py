@@ -48,7 +48,7 @@ def rows(tmp_path):
 
 WRITES = {
     "train": (["train", "digits", "--trainer", LOGISTIC], "--out", True),
-    "attack": (["attack", "digits", BACKDOOR], "--out", False),
+    "attack": (["attack", "digits", BACKDOOR], "--out", True),
     "run": (["run", RUN], "--out", True),
     "audit data": (["audit", "data", "rows.csv", "--label", "y"], "--out", True),
     "audit files": (["audit", "files", "rows.csv"], "--sarif", False),
