@@ -139,7 +139,7 @@ def read_bytes(path: Path) -> bytes:
     with reading(path, mend="fetch it again"):
         check_plain(path)
         packed = path.stat().st_size
-        if path.suffix != ".gz":
+        if path.suffix.lower() != ".gz":
             check_unpacked(path, packed, packed)
             return path.read_bytes()
         out = bytearray()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,14 +11,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toadstone.cli.choices import registered
-from toadstone.cli.options import Device, Fdr, Json, Label, Sarif, Seed, TextColumn, built, echo_json, read_json
+from toadstone.cli.options import (
+    Device,
+    Fdr,
+    Ignore,
+    Json,
+    Label,
+    RowId,
+    Sarif,
+    Seed,
+    Size,
+    TextColumn,
+    built,
+    echo_json,
+    read_json,
+    told,
+)
 from toadstone.cli.output import Force, check_output, output
 from toadstone.cli.verdict import Verdicts, beside, check_places, reported, tell, written
 from toadstone.errors import ToadstoneError
 from toadstone.files import remove_results
 
 if TYPE_CHECKING:
-    from toadstone.core import Repair
+    from toadstone.core import Data, Repair
+
+_QUICK = 2_000_000  # numbers that are audited before anybody wonders
+_LONG = 45  # seconds
 
 
 audit = typer.Typer(
@@ -71,9 +91,14 @@ def code(
 
 @audit.command()
 def data(
-    path: Annotated[str, typer.Argument(help="A folder of class folders, .npz, .csv, .parquet, a data set, a name.")],
+    path: Annotated[
+        str, typer.Argument(help="A folder of class folders, .npz, .csv, .tsv, .parquet, a data set, a name.")
+    ],
     label: Label = None,
     text: TextColumn = None,
+    ignore: Ignore = None,
+    row_id: RowId = None,
+    size: Size = None,
     trusted: Annotated[
         str | None, typer.Option(help="Rows that you checked, of the same format, drawn like those in question.")
     ] = None,
@@ -126,10 +151,13 @@ def data(
     inputs = [place for place in (path, trusted, trusted_rows, features) if place is not None]
     check_places(folder, sarif, force=force, inputs=inputs)
     torch.set_num_threads(1)  # nets this small gain nothing from more
-    rows, unreadable, _ = load_for_audit(path, label, text)
-    known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
+    rows, unreadable, _ = load_for_audit(path, label, text, ignore=ignore or (), row_id=row_id, size=size)
+    told(rows, path)
+    known = _trusted(trusted, rows, label, text, ignore or ()) if trusted is not None else None
     learner = built(model, "model", Trainer) if model is not None else None
     learner = Precomputed.load(features) if features is not None else learner
+    if learner is None:
+        _tell_time(rows, known)
     result = audit_data(
         rows,
         trusted=known if trusted_rows is None else read_row_numbers(trusted_rows),
@@ -140,6 +168,25 @@ def data(
         unreadable=unreadable,
     )
     tell(reported(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
+
+
+def _trusted(path: str, rows: Data, label: str | None, text: str | None, ignore: Sequence[str]) -> Data:
+    """Rows that the user checked, read as ``rows`` were."""
+    from toadstone.audit.data.read import load_for_audit
+
+    size = rows.x.shape[1] if rows.x.ndim > 2 and rows.x.shape[1] == rows.x.shape[2] and Path(path).is_dir() else None
+    return load_for_audit(path, label, text, ignore=ignore, size=size, like=rows if rows.columns else None)[0]
+
+
+def _tell_time(rows: Data, trusted: Data | None) -> None:
+    """How long the audit will take, where that is long enough to wonder."""
+    from toadstone.audit.data.search import seconds
+
+    if rows.x.dtype != object and math.prod(rows.x.shape) < _QUICK:
+        return
+    wait = seconds(rows, 0 if trusted is None else len(trusted))
+    if wait >= _LONG:
+        typer.echo(f"About {wait / 60:.0f} minutes.", err=True)
 
 
 @audit.command()

@@ -7,11 +7,14 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from toadstone.errors import ToadstoneError
+
+if TYPE_CHECKING:
+    from toadstone.core import Data
 
 T = TypeVar("T")
 
@@ -40,6 +43,20 @@ Fdr = Annotated[float, typer.Option(help="Share of false alarms among the flagge
 Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
+
+
+Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column of a table to leave out; repeat for more.")]
+RowId = Annotated[
+    str | None, typer.Option("--id", help="Column of a table that names the rows: told in the answer, not a feature.")
+]
+Size = Annotated[int | None, typer.Option(help="Pixels a side that the pictures of a folder are resized to.")]
+
+
+def told(data: Data, name: str) -> None:
+    """What reading ``data`` left out or converted, in one line on standard error."""
+    if data.notes:
+        said = "; ".join(f"{what}: {why}" if what else why for what, why in data.notes)
+        typer.echo(f"Note: {Path(name).name}: {said}.", err=True)
 
 
 def echo_json(value: Any) -> None:

@@ -116,9 +116,9 @@ class Rule:
       and nothing is computed twice.
     - ``requires``: fields of the view without which the rule cannot work; ``previous`` may be None, but must fit.
 
-    Calling it takes an (N, d) array, or what numpy makes one of: a tensor, lists of numbers, a list of vectors. Raises
-    ToadstoneError for anything else, such as one vector, when the view lacks what the rule requires or ``f`` is too
-    large (NotApplicableError where the view lacks what is made of the server's rows), RefusedError when no row is
+    Calling it takes an (N, d) array, or what numpy makes one of: a tensor, lists of numbers, a list of vectors. It
+    raises ToadstoneError for anything else, such as one vector, when the view lacks what the rule requires
+    (NotApplicableError where that is made of the server's rows) or ``f`` is too large, RefusedError when no row is
     left, and what the rule raises.
 
     >>> @dataclass(frozen=True)
