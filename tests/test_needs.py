@@ -10,9 +10,9 @@ import pytest
 from toadstone.checks.common import toy
 from toadstone.core import Data, Detector, FeatureModel, Inspector, Pool
 from toadstone.defenses import RONI, Beatrix, GradientClustering, LossRanking, NeuralCleanse, ScalingFilter
-from toadstone.errors import NotApplicableError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models import SklearnModel
-from toadstone.needs import VERBS, WORDS, check
+from toadstone.needs import VERBS, WORDS, check, check_kinds
 from toadstone.overlay import Overlay
 from toadstone.registry import _TABLE, entries, register
 from toadstone.training import FitRegression, SpamBayes
@@ -216,3 +216,43 @@ def test_the_words_of_every_algorithm_are_about_arguments_that_its_verb_has():
                 names = set(inspect.signature(vars(entry.cls)[verb]).parameters)
                 for word in entry.needs:
                     assert names & about.get(word, {"data", "pool", "train", "inputs", "clean"}), (entry.name, word)
+
+
+KINDS = {
+    "a path": ("train", "pictures/", "train is a str, not a Data: load a path"),
+    "an array": ("train", np.zeros((4, 3)), "train is an array, not a Data"),
+    "lists": ("data", [[1, 2], [3, 4]], "data is a list, not a Data"),
+    "a pair": ("clean", (np.zeros((4, 3)), np.zeros(4)), "clean is a tuple, not a Data"),
+    "a dictionary": ("clean", {"x": 1}, "clean is a dict, not a Data"),
+    "a number": ("train", 3, "train is an int, not a Data"),
+    "rows instead of a pool": ("pool", TABLE, "pool is a Data, not a Pool: make one by Pool.of"),
+    "an array instead of a pool": ("pool", TABLE.x, "pool is an array, not a Pool"),
+    "data instead of inputs": ("inputs", TABLE, "inputs is a Data, not an array of rows"),
+    "a list of inputs": ("inputs", [TABLE.x[0]], "inputs is a list, not an array of rows"),
+    "a path of inputs": ("inputs", "x.npy", "inputs is a str, not an array of rows"),
+    "a path of a model": ("model", "model.pt", "model is a str, which cannot predict"),
+    "weights": ("model", {"w": 1}, "model is a dict, which cannot predict"),
+}
+
+
+@pytest.mark.parametrize("what", KINDS)
+def test_another_kind_of_argument_is_one_sentence(what):
+    name, value, sentence = KINDS[what]
+    with pytest.raises(ToadstoneError, match=f"^{sentence}"):
+        check_kinds({name: value})
+
+
+def test_what_fits_or_is_left_out_passes():
+    check_kinds({"train": TABLE, "clean": None, "pool": Pool.of(TABLE, None), "inputs": TABLE.x, "model": Told()})
+
+
+def test_every_algorithm_asks_for_kinds_before_any_work():
+    for entry in entries():
+        for verb in VERBS:
+            if verb not in vars(entry.cls):
+                continue
+            asked = vars(entry.cls)[verb]
+            names = set(inspect.signature(asked).parameters) & {"train", "data", "clean", "pool", "inputs", "model"}
+            for name in names:
+                with pytest.raises(ToadstoneError, match=f"^{name} is a"):
+                    asked(object.__new__(entry.cls), **{name: 3}, seed=0)

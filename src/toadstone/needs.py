@@ -7,14 +7,16 @@ when it is called directly. A setting that is out of range is another thing: tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from numbers import Number
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from toadstone.core import Data, FeatureModel, Pool
-from toadstone.errors import NotApplicableError
+from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.overlay import Overlay
 from toadstone.rows import check_two_classes
 
@@ -149,9 +151,42 @@ def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
         WORDS[word](given)
 
 
+def check_kinds(given: Mapping[str, Any]) -> None:
+    """Raise ToadstoneError for an argument of a verb that is another kind of thing, as an array or a path is.
+
+    >>> check_kinds({"train": "pictures/"})
+    Traceback (most recent call last):
+    ...
+    toadstone.errors.ToadstoneError: train is a str, not a Data: load a path with ...
+    """
+    for name, kind, mend in _KINDS:
+        value = given.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise ToadstoneError(f"{name} is {_article(value)}, not {mend}.")
+    model = given.get("model")
+    if isinstance(model, str | PathLike | Mapping | Sequence | Number | np.ndarray):
+        raise ToadstoneError(
+            f"model is {_article(model)}, which cannot predict: wrap a net in toadstone.models.TorchModel, load a file "
+            "with toadstone.models.load."
+        )
+
+
+_DATA = "a Data: load a path with toadstone.data.load, or make a Data(x, y, classes) of arrays"
+_KINDS: tuple[tuple[str, Any, str], ...] = (
+    ("pool", Pool, "a Pool: make one by Pool.of(data, clean), or ask toadstone.judge, which does"),
+    *((name, Data, _DATA) for name in ("train", "data", "clean")),
+    ("inputs", np.ndarray | Overlay, "an array of rows: give the x of a Data, or stack them"),
+)
+
+
+def _article(value: object) -> str:
+    noun = "array" if isinstance(value, np.ndarray) else type(value).__name__
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
 def guard(cls: type, needs: tuple[str, ...]) -> None:
-    """Let the verbs of ``cls`` check ``needs`` before any work starts, and those of its property ``needs`` if it has
-    one: for what a setting decides.
+    """Let the verbs of ``cls`` check before any work starts the kinds of their arguments, ``needs``, and those of its
+    property ``needs`` if it has one: for what a setting decides.
 
     Raises RuntimeError for a word that is not in WORDS.
     """
@@ -159,7 +194,7 @@ def guard(cls: type, needs: tuple[str, ...]) -> None:
     if unknown:
         raise RuntimeError(f"{cls.__name__} needs {unknown[0]!r}, which is not a word of needs.py: {', '.join(WORDS)}.")
     for verb in VERBS:
-        if verb in vars(cls) and (needs or hasattr(cls, "needs")):
+        if verb in vars(cls):
             setattr(cls, verb, _guarded(vars(cls)[verb], needs))
 
 
@@ -168,7 +203,9 @@ def _guarded(verb: Callable[..., Any], needs: tuple[str, ...]) -> Callable[..., 
 
     @wraps(verb)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        check((*getattr(self, "needs", ()), *needs), signature.bind_partial(self, *args, **kwargs).arguments)
+        given = signature.bind_partial(self, *args, **kwargs).arguments
+        check_kinds(given)
+        check((*getattr(self, "needs", ()), *needs), given)
         return verb(self, *args, **kwargs)
 
     return checked

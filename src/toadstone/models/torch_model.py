@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from toadstone.errors import ToadstoneError
 from toadstone.models.encode import Encode
+from toadstone.models.slopes import checked_slopes
 from toadstone.overlay import Rows
 from toadstone.rows import check_rows
 
@@ -89,7 +90,7 @@ class TorchModel:
     def frozen(self) -> Iterator[nn.Module]:
         """Evaluation mode with gradients for the input alone: what white-box methods differentiate through."""
         modes = {p: p.requires_grad for p in self.net.parameters()}
-        with self.evaluating():
+        with self.evaluating(), checked_slopes(self.net):
             for p in modes:
                 p.requires_grad_(False)
             try:
