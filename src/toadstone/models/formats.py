@@ -8,7 +8,9 @@ from pathlib import Path
 
 _TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number that torch.save wrote before version 1.6
 _SAVE = "save model.state_dict() with safetensors.torch.save_file"
-_KERAS = f"rebuild its layers in torch, copy the arrays of layer.get_weights() into them (kernels transposed), and {_SAVE}"
+_KERAS = (
+    f"rebuild its layers in torch, copy the arrays of layer.get_weights() into them (kernels transposed), and {_SAVE}"
+)
 _TENSORFLOW = (
     "read its arrays with tf.train.load_checkpoint, or its variables with tf.saved_model.load, copy them into the same "
     f"net in torch, and {_SAVE}"
@@ -22,7 +24,11 @@ _BEGINNINGS = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes them", _KERAS),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "fetch it with git lfs pull"),
     (b"GGUF", "a GGUF file of a language model", "take the weights that it was made of, as safetensors"),
-    (b"\x93NUMPY", "a numpy array", "write the arrays by the names of the net's parts with safetensors.numpy.save_file"),
+    (
+        b"\x93NUMPY",
+        "a numpy array",
+        "write the arrays by the names of the net's parts with safetensors.numpy.save_file",
+    ),
     (b"\x1f\x8b", "compressed with gzip", "unpack it first"),
     (b"BZh", "compressed with bzip2", "unpack it first"),
     (b"\xfd7zXZ\x00", "compressed with xz", "unpack it first"),
@@ -42,10 +48,22 @@ _NAMES = (
     ),
     (r".*\.(mlmodel|mlpackage)", "a Core ML model", f"take the torch or ONNX model that it was made of, and {_SAVE}"),
     (r".*\.(engine|plan|trt)", "a TensorRT engine", f"take the torch or ONNX model that it was made of, and {_SAVE}"),
-    (r".*\.msgpack", "a Flax checkpoint", f"load it with FlaxPreTrainedModel, then from_flax=True in torch, and {_SAVE}"),
-    (r".*\.(pdparams|pdmodel|pdiparams)", "a Paddle model", f"copy paddle.load(...) into the same net in torch, {_SAVE}"),
+    (
+        r".*\.msgpack",
+        "a Flax checkpoint",
+        f"load it with FlaxPreTrainedModel, then from_flax=True in torch, and {_SAVE}",
+    ),
+    (
+        r".*\.(pdparams|pdmodel|pdiparams)",
+        "a Paddle model",
+        f"copy paddle.load(...) into the same net in torch, {_SAVE}",
+    ),
     (r".*\.params", "an MXNet model", f"copy mx.nd.load(...) into the same net in torch, and {_SAVE}"),
-    (r".*\.t7", "a Lua Torch model", f"read it with torchfile, copy its arrays into the same net in torch, and {_SAVE}"),
+    (
+        r".*\.t7",
+        "a Lua Torch model",
+        f"read it with torchfile, copy its arrays into the same net in torch, and {_SAVE}",
+    ),
     (
         r".*\.index\.json",
         "the list of the files that weights are spread over",

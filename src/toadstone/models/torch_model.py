@@ -28,7 +28,8 @@ class TorchModel:
     ``encode`` maps stored rows to the input tensor of ``net``, which maps that to logits (n, k).
     ``feature_layer`` is the dotted name of the submodule whose output is the representation (activations before
     the last linear layer, as a rule). ``design`` is the registered description that built the net, if one did;
-    saving needs it. The net is put in evaluation mode for each call and back afterwards.
+    saving needs it. ``notes`` say, in sentences, how a stranger's net and weights were read. The net is put in
+    evaluation mode for each call and back afterwards.
 
     Raises ToadstoneError when ``feature_layer`` names no submodule, or ``encode`` lacks ``shape`` or ``modality``.
     """
@@ -38,6 +39,7 @@ class TorchModel:
     encode: Encode
     classes: tuple[str, ...]
     design: Any = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.net.named_modules() if name]
@@ -77,13 +79,8 @@ class TorchModel:
     @contextmanager
     def evaluating(self) -> Iterator[nn.Module]:
         """The net in evaluation mode, put back on leaving."""
-        training = {m: m.training for m in self.net.modules()}
-        self.net.eval()
-        try:
+        with evaluating(self.net):
             yield self.net
-        finally:
-            for m, mode in training.items():
-                m.training = mode
 
     @contextmanager
     def frozen(self) -> Iterator[nn.Module]:
@@ -110,6 +107,34 @@ class TorchModel:
                 forward(self.encode(x[i : i + BATCH]).to(self.device)).cpu().numpy() for i in range(0, len(x), BATCH)
             ]
         return np.concatenate(out)
+
+
+def differentiable(model: TorchModel, x: Rows) -> bool:
+    """Whether the logits of some of the rows follow from the encoded rows by operations that have gradients: finite
+    ones, which are not all 0."""
+    check_rows(x)
+    with model.frozen(), torch.enable_grad():
+        batch = model.encode(np.asarray(x)).to(model.device)
+        if not batch.is_floating_point():
+            return False
+        logits = model.net(batch.requires_grad_())
+        if not logits.requires_grad:
+            return False
+        weights = torch.linspace(-1, 1, logits.numel(), device=logits.device).view_as(logits)
+        (slope,) = torch.autograd.grad((logits * weights).sum(), batch, allow_unused=True)
+    return slope is not None and bool(slope.isfinite().all()) and bool(slope.any())
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode, each module's own mode put back on leaving."""
+    training = {m: m.training for m in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for m, mode in training.items():
+            m.training = mode
 
 
 def device_of(net: nn.Module) -> torch.device:

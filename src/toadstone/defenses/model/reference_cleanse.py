@@ -20,7 +20,7 @@ from toadstone.defenses.model.sizes import RECTANGLE, SHIFT, excess, index, pval
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.fields import Count, Whole
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, differentiable
 from toadstone.registry import register
 from toadstone.rng import child
 from toadstone.training.references import STEPS, fresh, reference
@@ -30,6 +30,7 @@ FEWEST = 100  # clean rows
 EFFECT = 0.5  # share of held-out rows that a trigger must turn before its class is accused
 KINDS = ("rectangle", "shift")
 _GROUP = 10  # classes a stage
+_TRIED = 64  # images that gradients are looked for on
 _MEASURED = 500  # held-out rows that an effect is measured on
 _QUICK: dict[str, Rectangle | Shift] = {"rectangle": Rectangle(steps=100), "shift": Shift(steps=80)}
 
@@ -95,6 +96,12 @@ def obstacle(model: Model, clean: Data) -> tuple[str, str] | None:
     if len(clean) < FEWEST or (clean.counts() > 0).sum() < 2:
         why = f"there are {len(clean)} clean rows: {FEWEST} or more, of two classes at least, are needed."
         return "few-rows", why
+    if not differentiable(model, clean.x[:_TRIED]):
+        why = (
+            "the net's answers have no gradients with regard to the image: let its forward return the tensor of logits "
+            "as torch made it, without detach(), no_grad(), numpy, argmax or rounding on the way."
+        )
+        return "no-gradients", why
     return None
 
 

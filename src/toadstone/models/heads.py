@@ -1,0 +1,180 @@
+"""What a net returns, read on clean rows, as the logits that everything else asks for."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from toadstone.errors import ToadstoneError
+
+Scale = Literal["logits", "probabilities", "sigmoids", "one logit", "one probability"]
+_NAMES = ("logits", "logit", "out", "output", "scores", "prediction", "pred", "probs", "probabilities")
+_DEEPEST = 3
+_LEAST = torch.finfo(torch.float32).tiny
+_OFF = 1e-3  # by which sums of probabilities may differ from 1
+_OFF_HALF = 2e-2
+_VIEWS = ("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Slice", "Select", "Alias", "UnsafeView")
+_WAY_ON = "wrap it in a torch.nn.Module whose forward returns the tensor of logits, (rows, classes)"
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a net's answer becomes logits: the steps that lead to a tensor in it, and what the numbers there are."""
+
+    path: tuple[str | int, ...] = ()
+    scale: Scale = "logits"
+
+    def __str__(self) -> str:
+        return "; ".join([f"answers at {'.'.join(map(str, self.path))}"] * bool(self.path) + [self.scale])
+
+    def __call__(self, out: Any) -> Tensor:
+        """(n, classes) logits, float32; ToadstoneError where the answer is not built as it was on the clean rows."""
+        try:
+            for step in self.path:
+                out = _step(out, step)
+        except (KeyError, IndexError, AttributeError) as error:
+            raise ToadstoneError(f"the net returns another thing for some rows than for others: {_WAY_ON}.") from error
+        if not isinstance(out, Tensor):
+            raise ToadstoneError(f"the net returns a {type(out).__name__}: {_WAY_ON}.")
+        return _LOGITS[self.scale](_flat(out).float())
+
+
+def _logit(p: Tensor) -> Tensor:
+    return p.clamp_min(_LEAST).log() - (1 - p).clamp_min(_LEAST).log()
+
+
+_LOGITS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logits": lambda z: z,
+    "probabilities": lambda p: p.clamp_min(_LEAST).log(),
+    "sigmoids": _logit,
+    "one logit": lambda z: F.pad(z, (1, 0)),
+    "one probability": lambda p: F.pad(_logit(p), (1, 0)),
+}
+
+
+class Headed(nn.Module):
+    """``net`` with its answer turned into logits."""
+
+    def __init__(self, net: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.net, self.head = net, head
+
+    def extra_repr(self) -> str:
+        return str(self.head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.net(x))
+
+
+def read_head(out: Any, rows: int, classes: int) -> tuple[Head, int]:
+    """How what a net returned for ``rows`` clean rows is read, and how many classes it tells apart.
+
+    That number is ``classes`` where the answer has a tensor for them; a larger one where the net knows more.
+    Raises ToadstoneError, which says how to wrap the net, where there is no such tensor.
+    """
+    tensors = [(path, _flat(t)) for path, t in _tensors(out) if t.ndim and len(t) == rows]
+    fitting = [each for each in tensors if _knows(each[1], classes) == classes]
+    larger = [each for each in tensors if _knows(each[1], classes) > classes]
+    if not fitting and not larger:
+        raise ToadstoneError(f"the net answers {_shapes(out)} but clean has {classes} classes: {_WAY_ON}.")
+    path, values = min(fitting or larger, key=lambda each: _rank(each[0]))
+    return Head(path, _scale(values)), _knows(values, classes)
+
+
+def float32(net: nn.Module) -> nn.Module:
+    """``net``, or a copy of it in single precision where it has another; out of the wrappers of several devices and of
+    torch.compile, whose layers have other names."""
+    while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(net, "_orig_mod"):
+        net = net._orig_mod if hasattr(net, "_orig_mod") else net.module
+    numbers = [*net.parameters(), *net.buffers()]
+    if all(not v.is_floating_point() or v.dtype == torch.float32 for v in numbers):
+        return net
+    return copy.deepcopy(net).float()
+
+
+def settled(net: nn.Module) -> nn.Module:
+    """``net`` in single precision and evaluation mode: a copy where it is in another."""
+    single = float32(net)
+    if single is net and any(part.training for part in net.modules()):
+        try:
+            single = copy.deepcopy(net)
+        except Exception:  # some modules cannot be copied: each call sets the mode and puts it back
+            return net
+    return single.eval() if single is not net else net
+
+
+def _step(out: Any, step: str | int) -> Any:
+    return out[step] if isinstance(out, Mapping) or isinstance(step, int) else getattr(out, step)
+
+
+def _tensors(out: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Tensor]]:
+    if isinstance(out, Tensor):
+        yield path, out
+    elif len(path) < _DEEPEST:
+        for step, each in _inside(out):
+            yield from _tensors(each, (*path, step))
+
+
+def _inside(out: Any) -> list[tuple[str | int, Any]]:
+    """The named or numbered parts of a container or of a plain object."""
+    if isinstance(out, Mapping):
+        return [(key, each) for key, each in out.items() if isinstance(key, str | int)]
+    if isinstance(out, list | tuple):
+        return list(enumerate(out))
+    if dataclasses.is_dataclass(out) and not isinstance(out, type):
+        return [(field.name, getattr(out, field.name)) for field in dataclasses.fields(out)]
+    found = list(getattr(out, "__dict__", {}).items())
+    return found or [("logits", out.logits)] * hasattr(out, "logits")
+
+
+def _flat(values: Tensor) -> Tensor:
+    """(n,) and (n, k, 1, 1) as (n, k)."""
+    if values.ndim == 1:
+        return values[:, None]
+    return values.flatten(1) if values.ndim > 2 and values.shape[2:].numel() == 1 else values
+
+
+def _knows(values: Tensor, classes: int) -> int:
+    """How many classes such a tensor tells apart; 0 for what is no answer."""
+    if values.ndim != 2 or not values.is_floating_point():
+        return 0
+    columns = values.shape[1]
+    return 2 if columns == 1 and classes == 2 else columns if columns >= classes else 0
+
+
+def _rank(path: tuple[str | int, ...]) -> int:
+    """Places that are named as answers are come first; of others the first in the net's own order."""
+    last = str(path[-1]) if path else ""
+    return _NAMES.index(last) if last in _NAMES else len(_NAMES)
+
+
+def _scale(values: Tensor) -> Scale:
+    half = values.dtype in (torch.float16, torch.bfloat16)
+    numbers = values.detach().double().cpu().numpy()
+    shares = bool(((numbers >= 0) & (numbers <= 1 + _OFF)).all())
+    if numbers.shape[1] == 1:
+        return "one probability" if shares else "one logit"
+    if shares and np.abs(numbers.sum(1) - 1).max() < (_OFF_HALF if half else _OFF):
+        return "probabilities"
+    return "sigmoids" if shares and _made_by(values, "Sigmoid") else "logits"
+
+
+def _made_by(values: Tensor, name: str) -> bool:
+    """Whether the operation of that name made the values, views and copies aside: torch keeps it for the gradient."""
+    made = values.grad_fn
+    while made is not None and made.name().startswith(_VIEWS):
+        made = made.next_functions[0][0]
+    return made is not None and made.name().startswith(name)
+
+
+def _shapes(out: Any) -> str:
+    shapes = [str(tuple(t.shape[1:])) for _, t in _tensors(out)]
+    return f"{', '.join(shapes)} a row" if shapes else f"with a {type(out).__name__}"
