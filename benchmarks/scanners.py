@@ -1,11 +1,16 @@
-"""Scanners of model files side by side: toadstone, fickling, modelscan and picklescan on hostile and harmless files.
+"""Scanners of model files side by side: toadstone, fickling, modelscan, picklescan and modelaudit on hostile and
+harmless files.
 
-The files are those of the tests (tests/scan/corpus.py), which also set off every payload that can be set off
+The files are those of the tests (tests/scan/files.py), which also set off every payload that can be set off
 with the packages of the test extra. "found" is a danger reported; "unsure" is that the scanner said it could not read
 the file, skipped it or reported an error; "crashed" is an exception or more than 20 seconds. Each scanner is called
 through its Python interface at its defaults; a missing one is reported as not installed.
 
-    pip install fickling modelscan picklescan h5py
+The last line of --json holds ``hostile`` and ``harmless``, how many there are; ``hostile_clean``, how many of the first
+were passed as clean; ``harmless_runs`` and ``harmless_unknown``, how many of the second were called dangerous, or were
+not decided; and the last three with the name of each other scanner behind them, as ``hostile_clean_picklescan``.
+
+    pip install fickling modelscan picklescan modelaudit h5py
     python benchmarks/scanners.py --json
 """
 
@@ -13,6 +18,7 @@ import contextlib
 import importlib.metadata
 import io
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -24,7 +30,7 @@ from common import arguments, finish
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from scan.corpus import HOSTILE, harmless
+from scan.files import HOSTILE, harmless
 from toadstone.scan.files import audit_files
 
 
@@ -65,7 +71,16 @@ def picklescan(path):
     return "unsure" if result.scan_err or not result.scanned_files else "clean"
 
 
-SCANNERS = {"toadstone": toadstone, "fickling": fickling, "modelscan": modelscan, "picklescan": picklescan}
+def modelaudit(path):
+    from modelaudit.core import scan_model_directory_or_file  # noqa: PLC0415 (may be missing)
+
+    result = scan_model_directory_or_file(str(path))
+    if any(issue.severity.value in ("warning", "critical") for issue in result.issues):
+        return "found"
+    return "clean" if result.success and not result.has_errors else "unsure"
+
+
+SCANNERS = {each.__name__: each for each in (toadstone, fickling, modelscan, picklescan, modelaudit)}
 
 
 def stop(*_):
@@ -91,9 +106,22 @@ def version(name):
         return None
 
 
+def figures(totals):
+    """The three numbers of each scanner; toadstone's have no name behind them."""
+    found = {}
+    for name in totals["hostile"]:
+        end = "" if name == "toadstone" else f"_{name}"
+        harmless_told = totals["harmless"][name]
+        found[f"hostile_clean{end}"] = totals["hostile"][name]["clean"]
+        found[f"harmless_runs{end}"] = harmless_told["found"]
+        found[f"harmless_unknown{end}"] = harmless_told["unsure"] + harmless_told["crashed"]
+    return found
+
+
 def main(quick, as_json):
     warnings.simplefilter("ignore")
     logging.disable()
+    os.environ |= {"PROMPTFOO_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}  # modelaudit reports what it scans
     signal.signal(signal.SIGALRM, stop)
     installed = {name: version(name) for name in SCANNERS}
     scanners = {name: scan for name, scan in SCANNERS.items() if installed[name]}
@@ -111,9 +139,7 @@ def main(quick, as_json):
                 place.mkdir()
                 (place / file).write_bytes(content)
                 tables["harmless"][name] = {n: verdict(s, place / file) for n, s in scanners.items()}
-    totals = {
-        part: {n: dict(Counter(row[n] for row in table.values())) for n in scanners} for part, table in tables.items()
-    }
+    totals = {part: {n: Counter(row[n] for row in table.values()) for n in scanners} for part, table in tables.items()}
     if not as_json:
         for table in tables.values():
             print(f"{'':45}" + "".join(f"{name:>12}" for name in scanners))
@@ -121,7 +147,10 @@ def main(quick, as_json):
                 print(f"{name:45}" + "".join(f"{told:>12}" for told in row.values()))
     versions = {name: told or "not installed" for name, told in installed.items()}
     counts = {part: len(table) for part, table in tables.items()}
-    finish({"versions": versions, "files": counts, "totals": totals} | ({"tables": tables} if as_json else {}), as_json)
+    finish(
+        {"versions": versions, **counts, **figures(totals), "totals": totals} | ({"tables": tables} if as_json else {}),
+        as_json,
+    )
 
 
 if __name__ == "__main__":

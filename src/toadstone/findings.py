@@ -27,6 +27,7 @@ class Finding:
     - ``text``: one sentence for a reader.
     - ``level``: "error" is what the verdict rests on; "warning" could not be decided; "note" is worth knowing.
     - ``line``: in a text file, from 1.
+    - ``file``: the path on disk, where ``where`` says more than that; names can hold any letter, so it is not parsed.
     - ``detail``: what belongs to the rule: p-values, detectors, opcodes; numbers, strings, lists of them.
     """
 
@@ -36,6 +37,7 @@ class Finding:
     level: str = "error"
     line: int | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    file: str | None = None
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:

@@ -188,3 +188,28 @@ def test_hostile_headers(tmp_path, name):
         load_weights(tmp_path / "w.safetensors")
     except ToadstoneError as error:
         assert "w.safetensors cannot be read as weights" in str(error)  # noqa: PT017
+
+
+OTHERS = {
+    "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),
+    "model.keras": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),
+    "weights.pt": (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    "net.caffemodel": (b"\n\4Caffe" + bytes(range(99)), "Caffe"),
+    "NET.CAFFEMODEL": (b"\n\4Caffe", "Caffe"),
+    "net.onnx": (b"\x08\x08\x12\x07pytorch", "ONNX"),
+    "saved_model.pb": (b"\x08\1\x12", "TensorFlow"),
+    "net.tflite": (b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
+    "net.gguf": (b"GGUF\3\0\0\0" + bytes(16), "GGUF"),
+    "model.bin": (b"GGUF\3\0\0\0", "GGUF"),
+    "x.npy": (b"\x93NUMPY\1\0", "numpy"),
+    "lfs.pt": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_weights_of_another_format_are_named(tmp_path, name):
+    content, words = OTHERS[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ToadstoneError, match=words) as told:
+        load_weights(tmp_path / name)
+    assert "opcode" not in str(told.value)

@@ -29,13 +29,14 @@ SEEN = "with zipfile.ZipFile(path) as z: pickle.loads(z.read([n for n in z.namel
 
 @dataclass(frozen=True)
 class Hostile:
-    """``make(folder, canary)`` writes ``file`` in ``folder``; ``load`` is Python that sets it off, "" if that needs
-    what is not installed or executes nothing."""
+    """``make(folder, canary)`` gives the bytes of ``file``; ``load`` is Python that sets it off, "" if that needs
+    what is not installed or executes nothing. ``verdict`` is what an audit must say at least."""
 
     name: str
     file: str
     make: object
     load: str = PICKLE
+    verdict: str = "findings"
 
 
 def args(*values, protocol=2):

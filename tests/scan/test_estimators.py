@@ -1,12 +1,16 @@
 """Fitted estimators of scikit-learn are not flagged, and what is allowed belongs to the library it names."""
 
+import collections.abc
 import importlib
 import pickle
 import pkgutil
+import types
 import warnings
 
 import numpy as np
 import pytest
+import scipy.interpolate
+import scipy.sparse
 import sklearn
 import torch
 from sklearn.utils import all_estimators
@@ -45,10 +49,15 @@ def test_no_estimator_is_flagged(tmp_path):
     assert count >= 120
 
 
+ALIASES = (types.GenericAlias, type(collections.abc.Callable[[], int]))  # dict[str, int] makes what dict makes
 HARMLESS = {"BSpline", "LinAlgError", "MaskedArray", "OrderedDict", "SparseEfficiencyWarning"}
 
 
-@pytest.mark.parametrize("package", [sklearn, torch.nn.modules], ids=["sklearn", "torch"])
+LIBRARIES = [sklearn, np.random, np.polynomial, scipy.sparse, scipy.interpolate, torch.nn, torch.optim]
+LIBRARIES += [torch.utils.data, torch.distributions]
+
+
+@pytest.mark.parametrize("package", LIBRARIES, ids=lambda package: package.__name__)
 def test_what_is_allowed_belongs_to_the_library(package):
     """A module also holds what it imports: none of that slips through the pattern of its classes."""
     foreign, count = [], 0
@@ -63,11 +72,16 @@ def test_what_is_allowed_belongs_to_the_library(package):
                 continue
         for name in (name for name in dir(module) if allowed(info.name, name)):
             count += 1
-            value = getattr(module, name)
-            if not callable(value) or name in HARMLESS or name.endswith("_DTYPE"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of names that will move
+                value = getattr(module, name)
+            if name in HARMLESS or name.endswith("_DTYPE") or isinstance(value, ALIASES):
+                continue
+            if not (callable(value) or isinstance(value, types.ModuleType)):
                 continue
             home = getattr(value, "__module__", None) or type(value).__module__
+            home = "a module" if isinstance(value, types.ModuleType) else home
             if not home.startswith((package.__name__.split(".")[0], "typing")):
                 foreign.append((info.name, name, home))
     assert {(name, home) for _, name, home in foreign} == set()
-    assert count > 100
+    assert count > 5

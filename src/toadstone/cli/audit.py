@@ -67,14 +67,21 @@ def files(
     paths: Annotated[list[Path], typer.Argument(help="Files, and folders to look through.")],
     sarif: Sarif = None,
     as_json: Json = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print what was looked for and what was not.")
+    ] = False,
 ) -> None:
     """Say what would run if these files were loaded, without loading them.
+
+    Exit status: 0 nothing; 1 a file would run code, would be unpacked outside its folder or breaks its format; 2 a
+    file imports code of a package that is on no list, or could not be scanned; 3 no such path, or a folder without
+    files.
 
     Example: `toadstone audit files model.pt downloads/`
     """
     from toadstone.scan.files import audit_files
 
-    _answer(audit_files(paths), sarif, as_json)
+    _answer(audit_files(paths), sarif, as_json, verbose=verbose)
 
 
 @audit.command()
@@ -267,7 +274,9 @@ def _written(answer: Audit, write: Callable[[], object]) -> Audit:
     return answer
 
 
-def _answer(answer: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None) -> None:
+def _answer(
+    answer: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None, *, verbose: bool = True
+) -> None:
     """Tell the verdict, and leave with its exit status."""
     if sarif is not None:
         from toadstone.scan.sarif import write_sarif
@@ -278,7 +287,7 @@ def _answer(answer: Audit, sarif: Path | None, as_json: bool, folder: Path | Non
     else:
         from toadstone.cli import tables as show
 
-        show.audit(answer)
+        show.audit(answer, verbose=verbose)
         if folder is not None:
             typer.echo(f"report: {folder / 'report.html'}")
     raise typer.Exit(answer.exit_status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from toadstone.experiments.cells import Cell
     from toadstone.experiments.judges.base import Judge
     from toadstone.experiments.record import Record
-    from toadstone.findings import Audit
+    from toadstone.findings import Audit, Finding
 
-_CONSOLE = Console()
-_MOST = 30  # findings that a terminal shows
+_WIDE = 1 << 20
+_MOST = 30  # findings, or files with findings, that a terminal shows
+_MOST_OF_ONE = 10
+_MANY = 4  # files of which the same is said, and nothing else
 _VERDICTS = {
     "clean": ("green", "Clean"),
     "findings": ("red", "Findings"),
@@ -26,14 +29,20 @@ _VERDICTS = {
 _STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
+def _console() -> Console:
+    """A console of the terminal's width; what is piped elsewhere is not wrapped, since that breaks paths."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDE)
+
+
 def text(line: str) -> None:
     """A paragraph, as it is."""
-    _CONSOLE.print(line, markup=False, highlight=False)
+    _console().print(line, markup=False, highlight=False)
 
 
 def heading(line: str) -> None:
     """A bold line."""
-    _CONSOLE.print(f"[bold]{escape(line)}[/bold]")
+    _console().print(f"[bold]{escape(line)}[/bold]")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -41,21 +50,29 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     grid = Table(*columns, header_style="bold", box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
-    _CONSOLE.print(grid)
+    _console().print(grid)
 
 
-def audit(found: Audit) -> None:
-    """The verdict, the findings with the gravest first, and what was not looked at."""
+def audit(found: Audit, *, verbose: bool = True) -> None:
+    """The verdict, the findings with the gravest first and by file, and, if verbose, what was not looked at."""
     style, word = _VERDICTS[found.verdict]
-    _CONSOLE.print(f"[bold {style}]{word}.[/] {_printable(found.headline)}", highlight=False)
+    _console().print(f"[bold {style}]{word}.[/] {_printable(found.headline)}", highlight=False)
     order = sorted(found.findings, key=lambda f: list(_STYLES).index(f.level))
-    for one in order[:_MOST]:
+    by_file: dict[str, list[Finding]] = {}
+    for one in order:
+        if one.file is not None:
+            by_file.setdefault(one.file, []).append(one)
+    _by_file(by_file)
+    others = [one for one in order if one.file is None]
+    for one in others[:_MOST]:
         place = one.where if one.line is None else f"{one.where}:{one.line}"
-        head = f"[{_STYLES[one.level]}]{one.level}[/] [bold]{_printable(place)}[/]"
         said = "" if one.text == found.headline else f" {_printable(one.text)}"
-        _CONSOLE.print(f"{head}{said} [dim]{_printable(one.rule)}[/]", highlight=False)
-    if len(order) > _MOST:
-        text(f"... and {len(order) - _MOST} more: --json shows all.")
+        _line(one, f"[bold]{_printable(place)}[/]{said}")
+    if len(others) > _MOST:
+        text(f"... and {len(others) - _MOST} more: --json shows all.")
+    if not verbose:
+        text("What was looked at, and what was not: --verbose.")
+        return
     for title, lines in (("Checked", found.checked), ("Not checked", found.unchecked)):
         if lines:
             heading(f"{title}:")
@@ -63,9 +80,45 @@ def audit(found: Audit) -> None:
                 text(f"- {line}")
 
 
+def _by_file(by_file: dict[str, list[Finding]]) -> None:
+    """Files, the worst first, each with what was found in it; those of which the same is said are named together."""
+    alike: dict[str, list[str]] = {}
+    for path, (first, *more) in by_file.items():
+        if not more and first.level != "error" and first.where == path:
+            alike.setdefault(first.text, []).append(path)
+    alike = {said: paths for said, paths in alike.items() if len(paths) >= _MANY}
+    together = {path for paths in alike.values() for path in paths}
+    alone = {path: ones for path, ones in by_file.items() if path not in together}
+    for path, ones in list(alone.items())[:_MOST]:
+        _console().print(f"[bold]{_printable(path)}[/]", highlight=False)
+        for one in ones[:_MOST_OF_ONE]:
+            inner = one.where.removeprefix(path).removeprefix("!")
+            _line(one, f"{f'[bold]{_printable(inner)}[/] ' if inner else ''}{_printable(one.text)}", "  ")
+        if len(ones) > _MOST_OF_ONE:
+            text(f"  ... and {len(ones) - _MOST_OF_ONE} more: --json shows all.")
+    if len(alone) > _MOST:
+        text(f"... and {len(alone) - _MOST} more files: --json shows all.")
+    for said, paths in alike.items():
+        _line(by_file[paths[0]][0], f"[bold]{len(paths)} files[/] {_printable(said)}")
+        for path in paths[:_MANY]:
+            text(f"  {_printed(path)}")
+        if len(paths) > _MANY:
+            text(f"  ... and {len(paths) - _MANY} more: --json shows all.")
+
+
+def _line(one: Finding, said: str, before: str = "") -> None:
+    head = f"{before}[{_STYLES[one.level]}]{one.level}[/]"
+    _console().print(f"{head} {said} [dim]{_printable(one.rule)}[/]", highlight=False)
+
+
+def _printed(words: str) -> str:
+    """A stranger's words: no control characters, which could repaint the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+
+
 def _printable(words: str) -> str:
-    """A stranger's words: no control characters, which could repaint the terminal, and no markup."""
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words))
+    """A stranger's words, and no markup."""
+    return escape(_printed(words))
 
 
 def record(found: Record) -> None:

@@ -262,9 +262,9 @@ def load_stranger(  # noqa: PLR0913
     ``net`` is the name or JSON spec of a registered net, or "package.module:factory", which is imported, also from the
     current folder, and called without arguments: that runs the code it names, so name your own. ``weights`` are
     safetensors or a file of ``torch.save``, read without running anything in it; what training scripts put around the
-    weights is taken off, and ``part`` names the dict of those that are meant where there are several. ``pixels`` is what
-    the net takes: (low, high), or (means, deviations) of pixels in 0..1. ``classes`` are the names of its outputs, in
-    order, where those of ``clean`` are not all of them. ``notes`` of the model say what was taken off.
+    weights is taken off, and ``part`` names the dict of those that are meant where there are several. ``pixels`` is
+    what the net takes: (low, high), or (means, deviations) of pixels in 0..1. ``classes`` are the names of its outputs,
+    in order, where those of ``clean`` are not all of them. ``notes`` of the model say what was taken off.
 
     Raises ToadstoneError for a net that is not there, weights that are refused or do not fit, and bad settings.
     """
@@ -352,8 +352,8 @@ def answer(model: TorchModel, clean: Data) -> None:
         raise ToadstoneError("the net answers with NaN or infinite numbers: the weights or the input range are wrong.")
     if np.abs(model.logits(rows) - logits).max() > _SAME * (1 + np.abs(logits).max()):
         raise ToadstoneError(
-            "the net answers the same rows differently each time, also in evaluation mode: let dropout and noise follow "
-            "it, as F.dropout(x, training=self.training) does."
+            "the net answers the same rows differently each time, also in evaluation mode: let dropout and noise "
+            "follow it, as F.dropout(x, training=self.training) does."
         )
 
 

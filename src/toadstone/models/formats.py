@@ -101,19 +101,25 @@ def other_format(path: Path) -> str | None:
         head = file.read(512)
     if not head:
         return "it is empty: fetch it again"
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        torchs = any(name.lower().endswith("data.pkl") for name in names)
-        return None if torchs else _told([e for e in _PARTS if any(re.fullmatch(e[0], name) for name in names)])
+    return _archive(path) if zipfile.is_zipfile(path) else _by_head(head, path.name.lower())
+
+
+def _archive(path: Path) -> str | None:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    torchs = any(name.lower().endswith("data.pkl") for name in names)
+    return None if torchs else _told([e for e in _PARTS if any(re.fullmatch(e[0], name) for name in names)])
+
+
+def _by_head(head: bytes, name: str) -> str | None:
     if head[257:262] == b"ustar":
         return "it is a tar archive: unpack it and give the file of weights inside, or save it anew with torch >= 1.6"
     if head[4:8] == b"TFL3":
-        return _told([entry for entry in _NAMES if re.fullmatch(entry[0], "x.tflite")])
+        name = "x.tflite"
     found = _told([e for e in _BEGINNINGS if head.lower().startswith(e[0].lower())])
     if found or head.startswith(_TORCH):
         return found
-    named = _told([entry for entry in _NAMES if re.fullmatch(entry[0], path.name.lower())])
+    named = _told([entry for entry in _NAMES if re.fullmatch(entry[0], name)])
     return named or (f"it is a plain pickle, not a file of torch.save: {_PICKLE}" if _is_pickle(head) else None)
 
 

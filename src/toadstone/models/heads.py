@@ -92,12 +92,16 @@ def read_head(out: Any, rows: int, classes: int) -> tuple[Head, int]:
 def float32(net: nn.Module) -> nn.Module:
     """``net``, or a copy of it in single precision where it has another; out of the wrappers of several devices and of
     torch.compile, whose layers have other names."""
-    while isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(net, "_orig_mod"):
-        net = net._orig_mod if hasattr(net, "_orig_mod") else net.module
+    while isinstance(inner := getattr(net, "_orig_mod", _parallel(net)), nn.Module):
+        net = inner
     numbers = [*net.parameters(), *net.buffers()]
     if all(not v.is_floating_point() or v.dtype == torch.float32 for v in numbers):
         return net
     return copy.deepcopy(net).float()
+
+
+def _parallel(net: nn.Module) -> object:
+    return net.module if isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) else None
 
 
 def settled(net: nn.Module) -> nn.Module:

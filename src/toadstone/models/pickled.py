@@ -139,5 +139,5 @@ def _reason(error: Exception) -> str:
     said = str(error)
     for word in ("Unsupported operand", "Can only", "Trying to", "Unsupported global"):
         if word in said:
-            return said[said.index(word) :].split("\n")[0].split(". ")[0].rstrip(". ")
+            return said[said.index(word) :].split("\n", maxsplit=1)[0].split(". ", maxsplit=1)[0].rstrip(". ")
     return type(error).__name__

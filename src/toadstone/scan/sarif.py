@@ -53,7 +53,7 @@ def sarif(audit: Audit) -> dict[str, Any]:
 
 
 def _result(finding: Finding, audit: Audit, index: int) -> dict[str, Any]:
-    path, inner = _parted(finding.where, audit)
+    path, inner = _parted(finding, audit)
     physical: dict[str, Any] = {"artifactLocation": _artifact(path)}
     if finding.line is not None and finding.line >= 1 and not inner:
         physical["region"] = {"startLine": finding.line}
@@ -89,8 +89,11 @@ def _rule(name: str, findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-def _parted(where: str, audit: Audit) -> tuple[str, str]:
-    """(file, place in it) of a finding's ``where``."""
+def _parted(finding: Finding, audit: Audit) -> tuple[str, str]:
+    """(file, place in it) of a finding."""
+    where = finding.where
+    if finding.file is not None:
+        return finding.file, where.removeprefix(finding.file).removeprefix("!")
     if where.partition(" ")[0] in ("row", "class", "step") or not where:
         return audit.target, where
     if "!" not in where or os.path.lexists(where):

@@ -164,8 +164,8 @@ def _hub_text(pipeline: Any, data: Data) -> HubText:
 
 
 def wrap_module(net: nn.Module, data: Data) -> TorchModel:
-    """A trained module that maps encoded rows (images in [0, 1], standardised columns) to logits, or to what `as_logits`
-    makes such of; its features are what goes into the last linear layer. The module itself stays as it is.
+    """A trained module that maps encoded rows (images in [0, 1], standardised columns) to logits, or to what `Head`
+    makes logits of; its features are what goes into the last linear layer. The module itself stays as it is.
 
     Raises ToadstoneError where it cannot read the rows or its answer does not fit the classes.
     """

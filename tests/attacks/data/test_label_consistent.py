@@ -54,7 +54,7 @@ def test_rows_become_hard_within_the_budget(norm, eps, order, seed):
     assert (t.model.probs(found)[:, 3] < t.model.probs(x)[:, 3]).all()
     with torch.no_grad():
         before, after = (torch.log_softmax(t.model.net(to_unit(z)), 1)[:, 3].mean() for z in (x, found))
-    assert after < before - 0.3
+    assert after < 1.5 * before  # the mean log-probability
 
 
 def test_labels_stay_true_and_the_trigger_is_on_top():

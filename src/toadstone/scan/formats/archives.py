@@ -1,4 +1,4 @@
-"""Zip and tar archives and compressed layers, taken apart by what their bytes say.
+"""Zip archives, taken apart by what their bytes say.
 
 Loaders disagree about zips: some read the directory at the end, some the headers before each member; some check
 names, checksums and flags, some do not. Everything that any of them could reach is read.
@@ -7,28 +7,18 @@ names, checksums and flags, some do not. Everything that any of them could reach
 from __future__ import annotations
 
 import bz2
-import lzma
+import stat
 import struct
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, NamedTuple
 
+from toadstone.scan.formats.compressed import unpack, zip_lzma
+from toadstone.scan.formats.outside import Names
 from toadstone.scan.formats.pickles import peek
-from toadstone.scan.formats.source import FREE, MIB, Reader, Scan, TooMuch, Window
+from toadstone.scan.formats.source import MIB, Scan, Window
 
-MAGIC = {
-    "zlib": tuple(b"x" + bytes([flag]) for flag in range(256) if (0x7800 + flag) % 31 == 0),
-    "gzip": (b"\x1f\x8b",),
-    "bz2": (b"BZh",),
-    "xz": (b"\xfd7zXZ\0",),
-    "lzma": (b"]\0\0",),
-    "lz4": (b"\x04\x22\x4d\x18",),
-    "zfile": (b"ZF0x",),
-    "zstd": (b"\x28\xb5\x2f\xfd",),
-}
 _TAIL = 22 + 65535
 
 
@@ -41,6 +31,11 @@ class Member(NamedTuple):
     size: int
     header: int
     flags: int
+    mode: int = 0
+
+    @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.mode)
 
 
 def zip_ends(window: Window) -> list[int]:
@@ -71,11 +66,11 @@ def _directory(window: Window, end: int) -> Iterator[Member]:
                 break
             flags, method = struct.unpack("<HH", head[8:12])
             packed, plain, names, extra, comment = struct.unpack("<IIHHH", head[20:34])
-            header = struct.unpack("<I", head[42:46])[0]
+            mode, header = struct.unpack("<HI", head[40:46])
             name = window.at(place + 46, names).decode("utf-8", "replace")
             wide = [plain, packed, header]
             _widen(window.at(place + 46 + names, extra), wide)
-            yield Member(name, method, wide[1], wide[0], wide[2] + shift, flags)
+            yield Member(name, method, wide[1], wide[0], wide[2] + shift, flags, mode)
             place += 46 + names + extra + comment  # noqa: PLW2901 (walks the directory)
 
 
@@ -104,22 +99,40 @@ def _local(window: Window, at: int) -> tuple[Member, int] | None:
     return Member(name, method, wide[1], wide[0], at, flags), at + 30 + names + extra
 
 
-def scan_zip(scan: Scan, window: Window, where: str, depth: int, ends: list[int]) -> None:
-    """Look into every member that any reader of the zip could reach."""
-    scan.formats.add("zip")
+def could_be_zip(window: Window) -> bool:
+    """Whether a member is at the beginning, or a directory ends near the end."""
+    return window.at(0, 4) == b"PK\3\4" or bool(zip_ends(window))
+
+
+def scan_zip(scan: Scan, window: Window, where: str, depth: int) -> bool:
+    """Look into every member that any reader of the zip could reach; False where there is none."""
+    ends = zip_ends(window)
+    if not ends:
+        scan.unscanned(where, "it begins as a zip but has no directory")
     members: dict[Member, None] = {}
     for end in ends:
         for member in _directory(window, end):
             scan.count_member()
             members[member] = None
     names = {member.name for member in members}
-    if code := sorted(n for n in names if n.endswith(".py") and "code/" in n):
+    if code := sorted(filter(_is_torchscript(names), names)):
         text = "It is a TorchScript program: its code runs when the model is called, and parts of it on loading."
         scan.add("torchscript-code", f"{where}!{code[0]}", text, files=len(code))
     raw = frozenset(name.removesuffix("data.pkl") + "data/" for name in names if name.endswith("data.pkl"))
-    archive = _Zip(scan, window, where, depth, raw)
+    archive = _Zip(scan, window, where, depth, raw, Names(scan))
+    archive.names.known(member.name for member in members if member.is_link)
     covered = [archive.listed(member) for member in members]
     archive.unlisted(sorted(covered))
+    if not (members or ends == [0] or window.at(0, 4) == b"PK\3\4"):
+        return False
+    scan.formats.add("zip")
+    return True
+
+
+def _is_torchscript(names: set[str]) -> Callable[[str], bool]:
+    """Whether a member is code of a TorchScript program, beside its constants in the same folder."""
+    roots = {name.rpartition("/")[0] for name in names if name.endswith(("constants.pkl", "bytecode.pkl", "data.pkl"))}
+    return lambda name: name.endswith(".py") and any(name.startswith(f"{root}/code/".lstrip("/")) for root in roots)
 
 
 @dataclass(frozen=True)
@@ -131,6 +144,7 @@ class _Zip:
     where: str
     depth: int
     raw: frozenset[str]
+    names: Names
 
     def listed(self, member: Member) -> tuple[int, int]:
         """Look into a member of the directory; the range that it takes up."""
@@ -143,6 +157,8 @@ class _Zip:
         if own.name != member.name:
             text = f"The directory calls it {member.name!r}, its own header {own.name!r}: readers may see either."
             self.scan.add("zip-mismatch", place, text, level="warning", own=own.name)
+        for name in dict.fromkeys((member.name, own.name)):
+            self.names.name(place, name)
         if (member.flags | own.flags) & 0x41:
             self.scan.unscanned(place, "it is marked as encrypted")
         if not (member.name.endswith("/") and member.packed == own.packed == 0):
@@ -155,6 +171,7 @@ class _Zip:
         place = f"{self.where}!{member.name}"
         if member.method == 0:
             inside = self.window.part(data, max(member.packed, member.size))
+            self.link(member, inside, place)
             folder, _, number = member.name.rpartition("/")
             if folder + "/" in self.raw and number.isdigit():
                 peek(self.scan, inside, place)  # may be gigabytes
@@ -166,14 +183,19 @@ class _Zip:
         if member.method == 14:
             head = part.at(0, 9)
             part = part.part(4 + int.from_bytes(head[2:4], "little"))
-            makers[14] = lambda: _zip_lzma(head[4:])
+            makers[14] = lambda: zip_lzma(head[4:])
         if member.method not in makers:
             self.scan.unscanned(place, f"zip compression method {member.method} is not supported")
             return
-        with self.scan.unpacked(_unpack(part, makers[member.method]), part.size) as (inside, why):
+        with self.scan.unpacked(unpack(part, makers[member.method]), part.size) as (inside, why):
+            self.link(member, inside, place)
             self.scan.look(self.scan, inside, place, self.depth + 1)
         if why:
             self.scan.unscanned(place, why)
+
+    def link(self, member: Member, inside: Window, place: str) -> None:
+        if member.is_link:
+            self.names.link(place, member.name, inside.at(0, 4096).decode("utf-8", "replace"))
 
     def unlisted(self, covered: list[tuple[int, int]]) -> None:
         """Members between those of the directory: readers that stream see them."""
@@ -197,96 +219,3 @@ def _orphans(window: Window, start: int, end: int) -> Iterator[tuple[Member, int
             found = _local(window, at + cut) if cut < MIB else None
             if found is not None and found[0].method in (0, 8, 12, 14):
                 yield found
-
-
-def _zip_lzma(props: bytes) -> lzma.LZMADecompressor:
-    if len(props) < 5:
-        raise ValueError("its LZMA header is cut off")
-    bits, dictionary = props[0], int.from_bytes(props[1:], "little")
-    if dictionary > FREE:
-        raise TooMuch("its LZMA dictionary is larger than 64 MiB")
-    chosen = {"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": bits % 9, "lp": bits // 9 % 5, "pb": bits // 45}
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[chosen])
-
-
-def _unpack(window: Window, make: Callable[[], Any]) -> Iterator[bytes]:
-    """Decompress members one after another, a little at a time."""
-    codec, fed = make(), False
-    position = 0
-    while True:
-        chunk = window.at(position, 1 << 16)
-        position += len(chunk)
-        if not chunk:
-            if fed and not codec.eof:
-                raise EOFError("it ends early")
-            return
-        while chunk:
-            if codec.eof:
-                chunk = chunk.lstrip(b"\0")
-                if not chunk:
-                    break
-                codec, fed = make(), False
-            out = codec.decompress(chunk, MIB)
-            fed = True
-            yield out
-            while not codec.eof and (tail := getattr(codec, "unconsumed_tail", b"")):
-                yield codec.decompress(tail, MIB)
-            while not codec.eof and not getattr(codec, "needs_input", True):
-                yield codec.decompress(b"", MIB)
-            chunk = codec.unused_data if codec.eof else b""
-
-
-def scan_compressed(scan: Scan, window: Window, where: str, depth: int, kind: str) -> None:
-    """Look at what a compressed layer holds."""
-    scan.formats.add(kind)
-    makers: dict[str, Callable[[], Any]] = {
-        "zlib": zlib.decompressobj,
-        "zfile": zlib.decompressobj,
-        "gzip": lambda: zlib.decompressobj(31),
-        "bz2": bz2.BZ2Decompressor,
-        "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 * MIB),
-        "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=256 * MIB),
-    }
-    if kind == "lz4":
-        try:
-            makers["lz4"] = import_module("lz4.frame").LZ4FrameDecompressor
-        except ImportError:
-            scan.unscanned(where, "it is compressed with LZ4 and the package lz4 is not installed")
-            return
-    if kind not in makers:
-        scan.unscanned(where, f"{kind} compression is not supported")
-        return
-    begins = 0
-    if kind == "zfile":  # what joblib wrote before 0.9: "ZF", the length as text, then zlib
-        begins = 21 + (window.at(21, 1) == b" ")
-    packed = window.part(begins)
-    with scan.unpacked(_unpack(packed, makers[kind]), packed.size) as (inside, why):
-        scan.look(scan, inside, f"{where}!{kind}", depth + 1)
-    if why:
-        scan.unscanned(where, why)
-
-
-def is_tar(window: Window) -> bool:
-    """Whether a tar header with a right checksum is at the beginning, of any age of the format."""
-    head = window.at(0, 512)
-    try:
-        told = int(head[148:156].strip(b" \0") or b"x", 8)
-    except ValueError:
-        return False
-    return len(head) == 512 and told == sum(head[:148]) + 8 * 32 + sum(head[156:])
-
-
-def scan_tar(scan: Scan, window: Window, where: str, depth: int) -> None:
-    """Look into every member of a tar."""
-    scan.formats.add("tar")
-    try:
-        with tarfile.open(fileobj=Reader(window), mode="r:") as archive:
-            for member in archive:
-                scan.count_member()
-                place = f"{where}!{member.name}"
-                if member.issparse():
-                    scan.unscanned(place, "it is a sparse member of a tar")
-                elif member.isreg():
-                    scan.look(scan, window.part(member.offset_data, member.size), place, depth + 1)
-    except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
-        scan.unscanned(where, f"its tar headers are damaged ({error})")

@@ -1,26 +1,71 @@
-"""What a window of bytes is, by its bytes, and who reads it."""
+"""What a window of bytes is, and who reads it: every reader whose format could begin there, whatever else matched."""
 
 from __future__ import annotations
 
-import codecs
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
-from toadstone.scan.formats import archives, arrays
-from toadstone.scan.formats import keras as keras_files
-from toadstone.scan.formats.pickles import HEAD, is_pickle, peek, scan_pickles, search
+from toadstone.scan.formats import archives, arrays, compressed, gguf, graphs, hdf5, onnx, tars, unknown
+from toadstone.scan.formats.pickles import HEAD, is_pickle, peek, search
 from toadstone.scan.formats.safetensors import is_safetensors, scan_safetensors
-from toadstone.scan.formats.source import MIB, Scan, TooMuch, Window
+from toadstone.scan.formats.source import Scan, TooMuch, Window
+from toadstone.scan.formats.text import is_text, scan_text
 
 _DEEPEST = 8
-_PLAIN = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")  # pictures and sounds, which no loader of models opens
+_PICTURE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF....(WAVE|WEBP|AVI )", re.DOTALL)
+_PROGRAM = re.compile(
+    rb"\x7fELF|MZ.{58}|\xcf\xfa\xed\xfe|\xce\xfa\xed\xfe|\xca\xfe\xba\xbe|\0asm|..\r\n.{12}", re.DOTALL
+)
 _SENTENCEPIECE = re.compile(rb"\n[\x01-\x7f]\n[\x01-\x7f]<")
 _HARMLESS_NAMES = (".safetensors", ".json", ".txt", ".md", ".gguf", ".onnx", ".csv", ".yaml", ".yml", ".h5", ".keras")
-_CODE = (".py", ".pyc", ".ipynb", ".sh", ".bat", ".ps1", ".so", ".dll", ".js")
+
+
+class Structured(NamedTuple):
+    """A format of bytes. ``read`` is given (scan, window, where, depth), and is False where it is none after all."""
+
+    kind: str
+    begins: Callable[[Window, str], bool]
+    read: Callable[[Scan, Window, str, int], bool | None]
+
+
+def _plain(scan: Scan, window: Window, where: str, depth: int) -> None:
+    """Pictures, sounds and vocabularies, which no loader of models acts on."""
+    peek(scan, window, where)
+    search(scan, window, where)
+    scan.formats.add("plain")
+
+
+def _program(scan: Scan, window: Window, where: str, depth: int) -> None:
+    scan.unscanned(where, "it is a compiled program")
+
+
+def _is_program(window: Window, where: str) -> bool:
+    head = window.at(0, 64)
+    compiled = where.lower().endswith((".pyc", ".pyo"))
+    return bool(_PROGRAM.match(head)) and (head[2:4] != b"\r\n" or compiled)
+
+
+STRUCTURED = [
+    Structured("safetensors", is_safetensors, lambda s, w, at, _: scan_safetensors(s, w, at)),
+    Structured("npy", lambda w, _: w.at(0, 6) == arrays.MAGIC, arrays.scan_npy),
+    Structured("tar", lambda w, _: tars.is_tar(w), tars.scan_tar),
+    Structured("hdf5", lambda w, _: hdf5.is_hdf5(w), lambda s, w, at, _: hdf5.scan_hdf5(s, w, at)),
+    Structured("compressed", lambda w, _: bool(compressed.compression(w)), compressed.scan_compressed),
+    Structured("zip", lambda w, _: archives.could_be_zip(w), archives.scan_zip),
+    Structured("gguf", gguf.is_gguf, lambda s, w, at, _: gguf.scan_gguf(s, w, at)),
+    Structured("onnx", onnx.is_onnx, lambda s, w, at, _: onnx.scan_onnx(s, w, at)),
+    Structured("saved_model", graphs.is_graph, lambda s, w, at, _: graphs.scan_graph(s, w, at)),
+    Structured("tflite", graphs.is_lite, lambda s, w, at, _: graphs.scan_lite(s, w, at)),
+    Structured("picture", lambda w, _: bool(_PICTURE.match(w.at(0, 16))), _plain),
+    Structured("program", _is_program, _program),
+    Structured("vocabulary", lambda w, _: bool(_SENTENCEPIECE.match(w.at(0, 16))), _plain),
+]
 
 
 def look(scan: Scan, window: Window, where: str, depth: int) -> None:
-    """Read one window of any format. A file may be of several: each of them is read."""
+    """Read one window of any format. A file may be of several: each of them is read, and what they find is joined."""
     if depth > _DEEPEST:
         scan.unscanned(where, f"it is nested more than {_DEEPEST} layers deep")
         return
@@ -28,100 +73,24 @@ def look(scan: Scan, window: Window, where: str, depth: int) -> None:
     if window.size == 0 or place in scan.seen:  # archives can list one range many times
         return
     scan.seen.add(place)
-    head = window.at(0, 16)
-    kinds = _kinds(scan, window, where, depth, head)
-    if "pickle" in kinds and PurePosixPath(where.lower()).suffix in _HARMLESS_NAMES:
-        text = "Its name says that it is a harmless format, but it is a pickle."
-        scan.add("wrong-extension", where, text, level="warning")
-    if kinds:
-        return
-    if where.endswith(".safetensors"):
-        scan.add("safetensors-header", where, "It is named .safetensors and has no safetensors header.")
-    if is_pickle(scan, window, where, depth):
-        return
-    if head.startswith(_PLAIN) or _SENTENCEPIECE.match(window.at(0, 16)):
-        peek(scan, window, where)
-        search(scan, window, where)
-        scan.formats.add("plain")
-    elif not _text(scan, window, where):
-        search(scan, window, where)
-        _unknown(scan, window, where, head)
-
-
-def _kinds(scan: Scan, window: Window, where: str, depth: int, head: bytes) -> set[str]:
-    """Read the window as each format that its bytes allow; the formats."""
-    kinds = set()
-    if is_safetensors(window, where):
-        kinds.add("safetensors")
-        scan_safetensors(scan, window, where)
-    elif HEAD.match(head):
-        kinds.add("pickle")
-        scan_pickles(scan, window, where, depth)
-    elif head.startswith(arrays.MAGIC):
-        kinds.add("npy")
-        arrays.scan_npy(scan, window, where, depth)
-    elif archives.is_tar(window):
-        kinds.add("tar")
-        archives.scan_tar(scan, window, where, depth)
-    elif keras_files.is_hdf5(window):
-        kinds.add("hdf5")
-        keras_files.scan_hdf5(scan, window, where)
-    else:
-        for kind, magics in archives.MAGIC.items():
-            if head.startswith(magics):
-                kinds.add(kind)
-                archives.scan_compressed(scan, window, where, depth, kind)
-    ends = archives.zip_ends(window)
-    if ends or head.startswith(b"PK\3\4"):
-        kinds.add("zip")
-        archives.scan_zip(scan, window, where, depth, ends)
-        if not ends:
-            scan.unscanned(where, "it begins as a zip but has no directory")
-    return kinds
-
-
-def _text(scan: Scan, window: Window, where: str) -> bool:
-    """Whether the whole window is text; what in it a loader would act on is reported."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for position, chunk in window.chunks():
-            if b"\0" in chunk:
-                return False
-            decoder.decode(chunk, final=position + len(chunk) >= window.size)
-    except UnicodeDecodeError:
-        return False
     suffix = PurePosixPath(where.lower()).suffix
-    begins = window.at(0, 64).lstrip()
-    if suffix in _CODE or begins.startswith(b"#!"):
-        scan.unscanned(where, "it is source code (toadstone audit code reads Python)")
-    elif begins[:1] in (b"{", b"["):
-        scan.formats.add("json")
-        if window.size > 64 * MIB:
-            scan.unscanned(where, "it is a JSON text of more than 64 MiB")
-        elif not keras_files.scan_json(scan, window.at(0, window.size).decode(), where) and suffix == ".json":
-            scan.unscanned(where, "it is named .json and is not valid JSON")
-    else:
-        scan.formats.add("plain")
-    if suffix in (".yaml", ".yml") and any(b"!!python/" in chunk for _, chunk in window.chunks(0, 16)):
-        scan.add(
-            "yaml-python", where, "It is YAML that makes Python objects: yaml.load with an unsafe loader runs them."
-        )
-    return True
-
-
-def _unknown(scan: Scan, window: Window, where: str, head: bytes) -> None:
-    if head.startswith(b"GGUF"):
-        scan.unscanned(where, "it is GGUF, which toadstone does not read (its chat template may be a program)")
-    elif where.endswith(".onnx"):
-        for _, chunk in window.chunks(0, 512):
-            if found := re.search(
-                rb"location\x12[\x01-\x7f]((\.\./|/|[A-Za-z]:\\)[ -~]{1,200}|[ -~]{0,100}/\.\./)", chunk
-            ):
-                text = "It names a file of weights outside its folder, which its loader would read."
-                scan.add("onnx-outside-path", where, text, path=found[1].decode("latin-1"))
-        scan.unscanned(where, "it is ONNX, whose operators toadstone does not read")
-    else:
-        scan.unscanned(where, "its format is not known")
+    kinds = {
+        each.kind
+        for each in STRUCTURED
+        if each.begins(window, where) and each.read(scan, window, where, depth) is not False
+    }
+    if is_text(window):
+        kinds |= scan_text(scan, window, where)
+    if is_pickle(scan, window, where, depth, kinds):
+        kinds.add("pickle")
+        if suffix in _HARMLESS_NAMES and HEAD.match(window.at(0, 2)):
+            text = "Its name says that it is a harmless format, but it is a pickle."
+            scan.add("wrong-extension", where, text, level="warning")
+    if where.endswith(".safetensors") and not kinds & {"safetensors", "pointer"}:
+        scan.add("safetensors-header", where, "It is named .safetensors and has no safetensors header.")
+    if not kinds:
+        search(scan, window, where)
+    unknown.explain(scan, window, where, kinds)
 
 
 def scan_file(window: Window, where: str) -> Scan:

@@ -6,25 +6,33 @@ import re
 from collections import ChainMap
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import PurePosixPath
 
 from toadstone.scan.formats.cursor import Cursor
-from toadstone.scan.formats.names import danger
-from toadstone.scan.formats.pickle_machine import Bytes, Found, Machine, Made, element, well_formed
-from toadstone.scan.formats.source import Scan, TooMuch, Window
+from toadstone.scan.formats.dangers import danger
+from toadstone.scan.formats.pickle_machine import Machine
+from toadstone.scan.formats.pickle_values import Bytes, Encoded, Found, Made, element, well_formed
+from toadstone.scan.formats.source import FREE, Scan, TooMuch, Window
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # the first stream of what torch.save wrote before it wrote zips
 HEAD = re.compile(rb"\x80[\x00-\x05]")
 _NAME = rb"[A-Za-z_][\w.]{1,80}"
 _HIDDEN = (  # each begins with one byte, which makes the search fast
     re.compile(rb"\x80[\x02-\x05]"),
-    re.compile(rb"\n(?P<name>" + _NAME + rb")\n"),
+    re.compile(rb"\n(?=(?P<name>" + _NAME + rb")\n)"),  # may overlap: a line can end one name and begin another
     re.compile(rb"\x93(?<=[\w.\x94]\x93)"),
 )
-_BEFORE = (  # what the second and the third must end
-    re.compile(rb"[ci](?P<module>" + _NAME + rb")\n(?P<name>" + _NAME + rb")\n\Z"),
-    re.compile(rb"\x8c.(?P<module>" + _NAME + rb")\x94?\x8c.(?P<name>" + _NAME + rb")\x94?\x93\Z", re.DOTALL),
+_BEFORE = (  # what ends at the second and the third
+    re.compile(rb"(?=[ci](?P<module>" + _NAME + rb")\n\Z)"),
+    re.compile(
+        rb"(\x8c.|[XU]....|\x8d.{8})(?P<module>" + _NAME + rb")(\x94|q.|r....)?"
+        rb"(\x8c.|[XU]....|\x8d.{8})(?P<name>" + _NAME + rb")(\x94|q.|r....)?\x93\Z",
+        re.DOTALL,
+    ),
 )
+_NAMES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".p", ".sav", ".mdl")
 _OVERLAP = 512
+_STREAMS = 64
 _DEEP = 5
 
 
@@ -35,8 +43,10 @@ def report(scan: Scan, where: str, found: Found, aside: str = "") -> None:
     elif found.rule == "pickle-hidden":
         text = f"Loading it {found.what}{aside}: no honest file does."
     else:
-        text = f"Loading it would import {found.name}, which toadstone does not know, and may call it{aside}."
-    scan.add(found.rule, where, text, name=found.name, position=found.position, called=found.called)
+        calls = " and call it" if found.called else ""
+        text = f"Loading it would import {found.name}{calls}, which {found.what}{aside}."
+    level = "warning" if found.rule == "pickle-unknown-import" else "error"
+    scan.add(found.rule, where, text, level=level, name=found.name, position=found.position, called=found.called)
 
 
 def scan_pickles(scan: Scan, window: Window, where: str, depth: int) -> None:
@@ -45,14 +55,23 @@ def scan_pickles(scan: Scan, window: Window, where: str, depth: int) -> None:
     _Place(scan, window, where, depth).streams()
 
 
-def is_pickle(scan: Scan, window: Window, where: str, depth: int) -> bool:
-    """Whether bytes without a pickle's head are one, as of protocol 0; it is read and reported where they are."""
-    machine = _Place(scan, window, where, depth).machine(0, quiet=True)
-    stopped = machine.run() == "" and machine.ops > 1
-    bad = any(f.rule == "pickle-code" and well_formed(f) for f in machine.found.values())
-    if stopped or bad:
+def is_pickle(scan: Scan, window: Window, where: str, depth: int, kinds: set[str]) -> bool:
+    """Whether the bytes are a pickle from their beginning; it is read and reported if they are.
+
+    Nearly any bytes are opcodes for a while. They are a pickle if an unpickler would come as far as importing
+    something: a name that can be one, and in text, where a list of words has such names, one that is then called or
+    there when the stream ends. Where nothing else knows the bytes (``kinds`` are the formats that do), or text is named
+    as a pickle, a stream that merely comes to its end is one too, and so is a pickle's head.
+    """
+    sure = not kinds or (kinds == {"text"} and PurePosixPath(where.lower()).suffix in _NAMES)
+    head = bool(HEAD.match(window.at(0, 2)))
+    left = scan.ops_left
+    imports, whole = (False, False) if head and sure else _Place(scan, window, where, depth).imports("text" in kinds)
+    scan.ops_left = left  # what was followed once is followed again
+    if imports or (sure and (head or whole)):
         scan_pickles(scan, window, where, depth)
-    return stopped or bad
+        return True
+    return False
 
 
 def peek(scan: Scan, window: Window, where: str) -> None:
@@ -98,10 +117,33 @@ class _Place:
             streams += 1
         if position < window.size:
             before = len(scan.findings)
+            self.after(position)
             self.search(position)
             if not torch and not why and len(scan.findings) == before:
-                text = f"{window.size - position:,} bytes follow the last pickle. No pickle is hidden in them."
+                text = f"{window.size - position:,} bytes follow the last pickle. No pickle was found in them."
                 scan.add("trailing-bytes", where, text, level="note", position=position)
+
+    def after(self, position: int) -> None:
+        """A pickle without a head behind the blanks that follow another one."""
+        blank = self.window.at(position, 4096)
+        begins = position + len(blank) - len(blank.lstrip(b"\0 \t\r\n"))
+        inside = self.window.part(begins)
+        if replace(self, window=inside).imports(text=True)[0]:
+            self.quietly(begins, f" if it is read from byte {begins:,} on")
+
+    def imports(self, text: bool) -> tuple[bool, bool]:
+        """Whether an unpickler would import something in the streams from the beginning, and whether one is whole."""
+        position, streams = 0, 0
+        while position < self.window.size and streams < _STREAMS:
+            machine = Machine(self.scan, Cursor(self.window, position), strict=True)
+            ended = machine.run() == ""
+            if machine.imports and (ended or machine.calls or not text):
+                return True, streams > 0
+            if not ended:
+                break
+            streams += machine.ops > 1
+            position = machine.cursor.position
+        return False, streams > 0
 
     def search(self, position: int) -> None:
         """Look for the beginnings of pickles, and for the names of dangerous ones where those have no beginning."""
@@ -113,11 +155,28 @@ class _Place:
                     done = self.quietly(at, f" if it is read from byte {at:,} on")
             for end, whole in zip(names, _BEFORE, strict=True):
                 for match in end.finditer(chunk):
-                    found = whole.search(chunk, max(0, match.start() - 200), match.end())
-                    if found and (what := danger(found["module"].decode(), found["name"].decode())):
-                        at, name = start + found.start(), b".".join((found["module"], found["name"])).decode()
-                        aside = f" if it is read from about byte {at:,} on"
-                        report(self.scan, self.where, Found("pickle-code", what, name, at), aside)
+                    self.named(whole, chunk, match, start)
+
+    def named(self, whole: re.Pattern[bytes], chunk: bytes, match: re.Match[bytes], start: int) -> None:
+        """Report what an opcode that ends at a match would import and call, if that is known to be dangerous."""
+        for found in whole.finditer(chunk, max(0, match.start() - 200), match.end()):
+            name = (match if "name" in match.re.groupindex else found)["name"].decode()
+            at = start + found.start()
+            what = danger(found["module"].decode(), name)
+            known = any(each.detail.get("position") == at for each in self.scan.findings)
+            if what and not known and self.acts(at):
+                aside = f" if it is read from about byte {at:,} on"
+                named = Found("pickle-code", what, f"{found['module'].decode()}.{name}", at)
+                report(self.scan, self.where, named, aside)
+                return
+
+    def acts(self, position: int) -> bool:
+        """Whether opcodes that follow a name call it: lists of words are full of names, and of nothing else."""
+        for begins in (position, position - 1) if position else (position,):
+            machine = Machine(self.scan, Cursor(self.window, begins), strict=True)
+            if (machine.run() == "" or machine.calls) and machine.imports:
+                return True
+        return False
 
     def quietly(self, position: int, aside: str) -> int:
         """Follow what may be a pickle or noise; where it ended, if it was one."""
@@ -142,10 +201,17 @@ class _Place:
             place = _Place(self.scan, inside, f"{self.where}!bytes at {found.position}", 0)
             place.quietly(0, " if these bytes are read as a pickle")
 
-    def loaded(self, found: Bytes) -> None:
+    def loaded(self, found: Bytes | Encoded) -> None:
         """Bytes that the stream gives to a loader."""
-        inside = self.window.part(found.position, found.size)
-        self.scan.look(self.scan, inside, f"{self.where}!bytes at {found.position}", self.depth + 1)
+        inside, place = self.window.part(found.position, found.size), f"{self.where}!bytes at {found.position}"
+        if isinstance(found, Bytes):
+            self.scan.look(self.scan, inside, place, self.depth + 1)
+            return
+        text = inside.at(0, min(found.size, FREE)).decode(found.codec, "replace").encode("latin-1", "replace")
+        with self.scan.unpacked(iter([text]), found.size) as (held, _):
+            self.scan.look(self.scan, held, place, self.depth + 1)
+        if found.size > FREE:
+            self.scan.unscanned(place, "it is a text of more than 64 MiB that stands for bytes")
 
     def skip_array(self, machine: Machine, wrapper: Made) -> None:
         """Pass over the array that joblib keeps behind its wrapper; look at it as pickle.load would, too."""

@@ -27,7 +27,7 @@ class TooMuch(Exception):  # noqa: N818 (a limit, not an error)
 class Window:
     """A range of an open file. Reads are short at its end, never an error."""
 
-    file: IO[bytes]
+    file: IO[bytes] | io.BytesIO
     start: int
     size: int
 
@@ -87,6 +87,7 @@ class Scan:
     findings: list[Finding] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     seen: set[tuple[IO[bytes], int, int]] = field(default_factory=set)
+    templates: dict[tuple[str, str], str] = field(default_factory=dict)  # (where, name) of chat templates: their hash
     bytes_left: int = 2048 * MIB
     members_left: int = 100_000
     ops_left: int = 0
