@@ -90,6 +90,12 @@ _FOLDERS = (
 )
 
 
+def is_torchs(path: Path) -> bool:
+    """Whether ``torch.save`` wrote a file, as its first bytes tell."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(path) or file.read(len(_TORCH)) == _TORCH
+
+
 def other_format(path: Path) -> str | None:
     """What ``path`` is and the way on, where it is known not to hold weights that torch reads; None where it may.
 

@@ -15,7 +15,7 @@ from toadstone import environment
 from toadstone.errors import ToadstoneError
 from toadstone.files import check_plain, new_folder, reading, writing
 from toadstone.models.encode import Encode
-from toadstone.models.formats import other_format
+from toadstone.models.formats import is_torchs, other_format
 from toadstone.models.nets import Net, PreActResNet
 from toadstone.models.pickled import read_pickled
 from toadstone.models.torch_model import TorchModel
@@ -99,17 +99,18 @@ def read_content(path: str | os.PathLike[str]) -> Any:
     """
     path = Path(path)
     with reading(f"path {path}", "cannot be read as weights"):
-        if path.exists() and (path.is_file() or path.is_dir()) and (other := other_format(path)) is not None:
+        there = path.is_file()
+        safe = there and _is_safetensors(path)
+        if not safe and (there or path.is_dir()) and (other := other_format(path)) is not None:
             raise ToadstoneError(f"path {path} cannot be read as weights: {other}.")
-        if not path.is_file():
+        if not there:
             raise ToadstoneError(f"path {path} is not a file.")
-        return load_file(path) if _is_safetensors(path) else read_pickled(path)
+        named = path.suffix == ".safetensors" and not is_torchs(path)
+        return load_file(path) if safe or named else read_pickled(path)
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its name, or by its head: a length and a JSON object."""
+    """By its head, a length and a JSON object; its name may be another."""
     with path.open("rb") as file:
         head = file.read(9)
-    return path.suffix == ".safetensors" or (
-        head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
-    )
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
