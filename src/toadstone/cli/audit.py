@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from toadstone.cli.attack import Label, TextColumn
-from toadstone.cli.options import Device, Json, Seed, built, echo_json, read_json
+from toadstone.cli.options import Device, Json, Seed, built, echo_json, read_json, read_names
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
@@ -168,14 +168,26 @@ def data(
 
 @audit.command()
 def model(
-    net: Annotated[str, typer.Option(help="package.module:factory, whose code runs, or a net from `toadstone list`.")],
-    weights: Annotated[Path, typer.Option(help=".safetensors or a .pt state dict; nothing in it is run.")],
+    net: Annotated[
+        str,
+        typer.Option(
+            help="module:factory, also of the current folder, whose code runs, or a net from `toadstone list`."
+        ),
+    ],
+    weights: Annotated[Path, typer.Option(help=".safetensors or a checkpoint of torch.save; nothing in it is run.")],
     clean: Annotated[str, typer.Option(help="Labelled images that you trust and the model was not trained on.")],
     input_range: Annotated[
         str,
         typer.Option(help="What the net takes: 0..1, -1..1, 0..255, or means/deviations, as 0.5,0.5,0.5/0.2,0.2,0.2."),
     ] = "0..1",
     layout: Annotated[str, typer.Option(help="channels-first or channels-last.")] = "channels-first",
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Names of the net's outputs, one a line, where the clean images are of some of them alone."),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Which weights of a file that has several: the name of their dict in it.")
+    ] = None,
     expected_accuracy: Annotated[
         float | None, typer.Option(help="Accuracy that you expect on the clean rows, in (0, 1].")
     ] = None,
@@ -210,7 +222,8 @@ def model(
         raise ToadstoneError("repair and out go together: give --repair fine-pruning -o mended.safetensors.")
     torch.set_num_threads(1)
     rows = load_for_audit(clean)[0]
-    stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
+    names = None if classes is None else read_names(classes, "classes")
+    stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout, classes=names, part=part)
     folder = folder or _beside(str(weights))
     result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"

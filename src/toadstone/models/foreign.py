@@ -25,7 +25,7 @@ from toadstone.evaluation.rates import accuracy
 from toadstone.fields import Filled, Finite, Positive, checked
 from toadstone.models.encode import Encode, fit_encode
 from toadstone.models.fitting import fit
-from toadstone.models.heads import Head, Headed, float32, read_head, settled
+from toadstone.models.heads import Head, Headed, float32, is_plain, read_head, settled, unwrapped
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
 from toadstone.models.storage import read_content
@@ -159,7 +159,7 @@ def as_logits(model: TorchModel, clean: Data) -> TorchModel:
 
     Raises ToadstoneError where no tensor of its answer fits the classes.
     """
-    net = float32(model.net)
+    net = float32(unwrapped(model.net))
     if net is not model.net:
         own = dict(net.named_modules())
         layer = next((each for each in _shorter(model.feature_layer) if each in own), representation(net))
@@ -169,7 +169,7 @@ def as_logits(model: TorchModel, clean: Data) -> TorchModel:
     except Exception:  # ``answer`` says it in a sentence
         return model
     head, count = read_head(out, rows, len(model.classes))
-    if head == Head() or count != len(model.classes):
+    if is_plain(out, head) or count != len(model.classes):
         return model
     note = f"The net's answer: {head}."
     return replace(
@@ -220,9 +220,9 @@ def among(clean: Data, classes: Sequence[str]) -> Data:
 
     Raises ToadstoneError where a class of ``clean`` is none of them, or two are the same one.
     """
-    if len(clean.classes) == len(classes):  # as many are taken in the order that they have
-        return clean
     places = {_number(name): i for i, name in enumerate(classes)}
+    if len(clean.classes) == len(classes) and {_number(name) for name in clean.classes} != set(places):
+        return clean  # as many under other names are taken in the order that they have
     missing = [name for name in clean.classes if _number(name) not in places]
     if missing or len({_number(name) for name in clean.classes}) < len(clean.classes):
         what = f"{missing[0]!r} is none of them" if missing else "two of them are the same one"
@@ -231,6 +231,8 @@ def among(clean: Data, classes: Sequence[str]) -> Data:
             "clean as the model's are named."
         )
     order = np.array([places[_number(name)] for name in clean.classes])
+    if len(order) == len(classes) and (order == np.arange(len(order))).all():
+        return clean
     return replace(clean, y=order[clean.y], classes=tuple(classes), source=None)
 
 
@@ -273,7 +275,7 @@ def load_stranger(  # noqa: PLR0913
     module, layer = build(net, encode, len(classes or clean.classes))
     told = fit(module, contents(weights), part)
     model = adapt(module.to(environment.device()), clean, takes, layer, classes)
-    answer(model, clean)
+    answer(model, among(clean, model.classes))
     read = (f"How the file was read: {'; '.join(told)}.",) if told else ()
     return replace(model, notes=(*read, *model.notes))
 

@@ -89,11 +89,20 @@ def read_head(out: Any, rows: int, classes: int) -> tuple[Head, int]:
     return Head(path, _scale(values)), _knows(values, classes)
 
 
-def float32(net: nn.Module) -> nn.Module:
-    """``net``, or a copy of it in single precision where it has another; out of the wrappers of several devices and of
-    torch.compile, whose layers have other names."""
+def is_plain(out: Any, head: Head) -> bool:
+    """Whether an answer is logits as they are asked for, with nothing to do."""
+    return head == Head() and isinstance(out, Tensor) and out.ndim == 2 and out.dtype == torch.float32
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """``net`` out of the wrappers of several devices and of torch.compile, whose layers have other names."""
     while isinstance(inner := getattr(net, "_orig_mod", _parallel(net)), nn.Module):
         net = inner
+    return net
+
+
+def float32(net: nn.Module) -> nn.Module:
+    """``net``, or a copy of it in single precision where it has another."""
     numbers = [*net.parameters(), *net.buffers()]
     if all(not v.is_floating_point() or v.dtype == torch.float32 for v in numbers):
         return net
@@ -105,14 +114,15 @@ def _parallel(net: nn.Module) -> object:
 
 
 def settled(net: nn.Module) -> nn.Module:
-    """``net`` in single precision and evaluation mode: a copy where it is in another."""
-    single = float32(net)
-    if single is net and any(part.training for part in net.modules()):
-        try:
-            single = copy.deepcopy(net)
-        except Exception:  # some modules cannot be copied: each call sets the mode and puts it back
-            return net
-    return single.eval() if single is not net else net
+    """``net``, unwrapped, in single precision and evaluation mode: a copy where it is in another."""
+    inner = unwrapped(net)
+    single = float32(inner)
+    if single is not inner or not any(part.training for part in inner.modules()):
+        return single.eval()
+    try:
+        return copy.deepcopy(inner).eval()
+    except Exception:  # some modules cannot be copied: each call sets the mode and puts it back
+        return inner
 
 
 def _step(out: Any, step: str | int) -> Any:
@@ -132,11 +142,10 @@ def _inside(out: Any) -> list[tuple[str | int, Any]]:
     if isinstance(out, Mapping):
         return [(key, each) for key, each in out.items() if isinstance(key, str | int)]
     if isinstance(out, list | tuple):
-        return list(enumerate(out))
+        return list(zip(getattr(out, "_fields", range(len(out))), out, strict=True))
     if dataclasses.is_dataclass(out) and not isinstance(out, type):
         return [(field.name, getattr(out, field.name)) for field in dataclasses.fields(out)]
-    found = list(getattr(out, "__dict__", {}).items())
-    return found or [("logits", out.logits)] * hasattr(out, "logits")
+    return list(getattr(out, "__dict__", {}).items()) or [("logits", getattr(out, "logits", None))]
 
 
 def _flat(values: Tensor) -> Tensor:

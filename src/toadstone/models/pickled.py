@@ -56,9 +56,9 @@ def read_pickled(path: Path) -> Any:
     names = sorted(set(_names(path)))
     _check_harmless(path, names)
     stands: list[Any] = [_stand_in(module, name) for module, name in names]
-    with torch.serialization.safe_globals(stands):
+    with torch.serialization.safe_globals(stands), path.open("rb") as file:  # by its content, not by its name
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise ToadstoneError(
                 f"path {path} is refused: it needs more than tensors and plain values to be read "

@@ -21,7 +21,7 @@ from toadstone.errors import ToadstoneError
 from toadstone.models.cache import digest_model
 from toadstone.models.encode import fit_encode
 from toadstone.models.foreign import ask
-from toadstone.models.heads import Head, Headed, read_head, settled
+from toadstone.models.heads import Headed, is_plain, read_head, settled
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import SmallCNN
 from toadstone.models.sklearn_model import SklearnModel, flat
@@ -184,7 +184,7 @@ def wrap_module(net: nn.Module, data: Data) -> TorchModel:
     if count != len(data.classes):
         raise ToadstoneError(f"model gives outputs of shape ({count},): it must give {len(data.classes)} logits.")
     layer = before_last_linear(net, order) or order[0]
-    if head == Head():
+    if is_plain(out, head):
         return TorchModel(net, layer, encode, data.classes)
     return TorchModel(Headed(net, head), f"net.{layer}", encode, data.classes, notes=(f"The net's answer: {head}.",))
 
