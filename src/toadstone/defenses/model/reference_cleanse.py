@@ -178,6 +178,7 @@ def _evidence(search: Search) -> ReferenceEvidence:
     own = np.stack([triggers[kind].size for kind in KINDS])
     references = [_reference_sizes(search, looked, i) for i in range(search.method.references)]
     natural = np.array([r for r in references if r is not None]).reshape(-1, *own.shape)
+    natural = _of_known(natural, search.rest.counts()[looked] > 0)
     values = index(sizes(*own), sizes(natural[:, 0], natural[:, 1]), usual)
     smaller = [excess(np.log(own[i]), np.log(natural[:, i]), usual) / unit for i, unit in enumerate((RECTANGLE, SHIFT))]
     kinds = np.where(smaller[0] <= smaller[1], *KINDS).tolist()
@@ -204,6 +205,14 @@ def _evidence(search: Search) -> ReferenceEvidence:
         tuple(effects.get(c) for c in range(k)),
         len(natural),
     )
+
+
+def _of_known(natural: Float[ndarray, "r 2 t"], known: Bool[ndarray, " t"]) -> Float[ndarray, "r 2 t"]:
+    """The references' sizes, in classes that they had no rows of as in the middle one of the others: a net cannot be
+    led to a class that it has never seen, which says nothing of the model. No references where they know none."""
+    if not known.any():
+        return natural[:0]
+    return np.where(known, natural, np.median(natural[..., known], -1, keepdims=True))
 
 
 def _choice(search: Search) -> tuple[Int[ndarray, " t"], Bool[ndarray, " t"]]:
