@@ -45,7 +45,7 @@ def backdoors() -> dict[str, Attack]:
         ),
         "random-backdoor": attacks.RandomBackdoor((3, 7), 0.2, size=2),
         "sample-specific": attacks.SampleSpecific(target=7),
-        "label-consistent": attacks.LabelConsistent(CORNERS, 7, VICTIM, 0.05, eps=48.0),
+        "label-consistent": attacks.LabelConsistent(CORNERS, 7, VICTIM, 0.05, eps=48),
         "hidden-trigger": attacks.HiddenTrigger(Patch(3), 7, 1, VICTIM, 0.05, eps=48),
         "sleeper-agent": attacks.SleeperAgent(Patch(3), 7, 1, VICTIM, 0.05, eps=48, retrain=1),
         "narcissus": attacks.Narcissus(7, VICTIM, 0.02, eps=48),

@@ -1,4 +1,4 @@
-"""Do verdicts keep the level that is asked for? And what do they find at it?
+"""Do verdicts keep the level that is asked for?
 
 Nulls (`loss_*`, `spectral_signatures_*`): embedded digits without poison, the small CNN, 600 trusted rows of which a
 half joins training. The share of clean training rows at p <= 0.05, which should be 5%, by the loss of their label and
@@ -11,9 +11,7 @@ the runs, which are independent). `realised_fdr` is the mean share of clean rows
 detectors, beside `nominal_fdr`; `realised_fdr_by_detector` each one's. In a run without poison it is 1 if any row is
 flagged. Six detectors that take seconds a run have 10 seeds, 20 runs.
 
-Power: MNIST, 10,000 rows, 1,000 trusted, 1 or 3 seeds (detectors_grid.py), per attack and rate `tpr_at_fdr_5_*`,
-`asr_after_retrain_*` of `combined`, and the same of the single detector that finds most (`best_*`). Needs
-`TOADSTONE_DATA`. `--quick`: fewer seeds, and digits' backdoors for MNIST's. `--jobs` processes share the work.
+Power stands in the record of detectors_grid.py. `--quick`: fewer seeds. `--jobs` processes share the work.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import finish, options
-from detectors_grid import DETECTORS, SEEDS, table
+from detectors_grid import DETECTORS
 from detectors_grid import SLOW as SECONDS
 from joblib import Parallel, delayed
 from scipy.stats import t as student
@@ -110,25 +108,6 @@ def conservative(shares: np.ndarray) -> bool:
     return bool((shares.mean(0) <= np.array(LEVELS) + student.ppf(1 - CHANCE, n - 1) * error).all())
 
 
-def power(quick: bool, jobs: int) -> dict[str, Any]:
-    """What is found at a false-discovery rate of 5%, and what is left of the attack afterwards."""
-    cells = table("digits", 1, jobs, ("clean", "backdoor")) if quick else table("mnist", SEEDS["mnist"], jobs)
-    found: dict[str, Any] = {}
-    for cell, figures in cells.items():
-        attack = cell.partition("/")[2].replace("-", "_").replace("%", "")
-        single = {n: f for n, f in figures.items() if isinstance(f, dict) and "tpr" in f and n != "combined"}
-        if not single:
-            continue
-        best = max(single, key=lambda name: single[name]["tpr"][0])
-        for prefix, name in (("", "combined"), ("best_", best)):
-            found[f"{prefix}tpr_at_fdr_5_{attack}"] = figures[name]["tpr"][0]
-            found[f"{prefix}asr_after_retrain_{attack}"] = figures[name]["asr"][0]
-            found[f"{prefix}accuracy_after_retrain_{attack}"] = figures[name]["accuracy"][0]
-        found[f"best_{attack}"] = best
-        found[f"twin_accuracy_{attack}"] = figures["before"]["twin_accuracy"][0]
-    return found
-
-
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
@@ -139,7 +118,6 @@ def main() -> None:
     result: dict[str, Any] = {name: s.mean for name, s in spreads.items()}
     result["interval"] = {name: [s.low, s.high] for name, s in spreads.items()}
     result |= validity(*((4, 1) if asked.quick else (100, 10)), asked.jobs)
-    result |= power(asked.quick, asked.jobs)
     finish({**result, "level": LEVEL, "seeds": len(runs), "quick": asked.quick}, asked.json)
 
 

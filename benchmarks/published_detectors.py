@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from common import Remember, arguments, finish, spreads
-from dirty_label import CASES, PATCH
+from dirty_label import PATCH
 from numpy import ndarray
 from sklearn.metrics import f1_score
 
@@ -32,7 +32,7 @@ from toadstone.defenses.data.activation_clustering import cluster_classes
 from toadstone.defenses.data.spectral_signatures import spectral_scores
 from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import accuracy
-from toadstone.models import SmallCNN
+from toadstone.models import PreActResNet, SmallCNN
 from toadstone.rng import child
 from toadstone.training import Adam, Train
 
@@ -84,8 +84,8 @@ def highest(scores: ndarray, y: ndarray, poison: Poison) -> ndarray:
 
 def spectral(seed: int) -> dict[str, float]:
     """One seed of CIFAR-10."""
-    _, trainer, size = CASES["cifar10"]
-    parts, train = split(load("cifar10"), **size, seed=seed), Remember(trainer)
+    parts = split(load("cifar10"), train=10_000, clean=500, seed=seed)
+    train = Remember(Train(PreActResNet(16, (1, 1, 1)), 12, Adam(3e-3), batch_size=64))
     attack = Backdoor(PATCH, DEER, 0.1 / len(parts.train.classes), source=TRUCK)
     poison = attack.poison(parts.train, seed=child(seed, "attack"))
     data, truth = poison.apply(parts.train), poison.mask(len(parts.train))

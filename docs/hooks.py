@@ -177,13 +177,12 @@ def attack_surface() -> str:
 MEASURES = {  # of benchmarks/records/detectors_grid.json: title, text
     "auroc": ("Ranks", "AUROC: the chance that a poisoned row scores above a clean one; 0.5 is blind."),
     "tpr": ("Poison found", "Share of the poisoned rows that is flagged at a false-discovery rate of 5%."),
-    "fdr": (
-        "False discoveries",
-        "Share of clean rows among the flagged, at a nominal 5%; without an attack, how often any was flagged.",
-    ),
+    "fpr": ("False alarms", "Share of the clean rows that is flagged, beside the poison."),
+    "twin_fpr": ("False alarms in the clean twin", "Share of the rows flagged where none is poisoned."),
+    "fdr": ("False discoveries", "Share of clean rows among the flagged, at a nominal 5%."),
     "asr": ("Attack success afterwards", "With the flagged rows removed and the model trained again; first, before."),
     "accuracy": ("Clean accuracy afterwards", "As above; first, before."),
-    "seconds": ("CPU seconds", "Of the detector, on one thread."),
+    "seconds": ("Seconds", "Of wall time, of the detector on one thread of a machine that did other work too."),
 }
 
 
@@ -191,12 +190,12 @@ def detectors_grid() -> str:
     """Attacks against detectors, a table a measure."""
     path = ROOT / "benchmarks/records/detectors_grid.json"
     cells = {k: v for k, v in json.loads(path.read_text()).items() if "/" in k}
-    every = sorted({name for cell in cells.values() for name in cell} - {"before", "seeds"})
+    every = sorted({name for cell in cells.values() for name in cell} - {"before", "rows"})
     script = ast.get_docstring(ast.parse((ROOT / "benchmarks/detectors_grid.py").read_text())) or ""
     style = ".grid-table td, .grid-table th {padding: .2rem .35rem; font-size: .58rem; text-align: right} "
     style += ".grid-table td {white-space: nowrap; vertical-align: top}"
     parts = [f"<style>{style}</style>"]
-    parts += ["Means over the seeds, the 95% interval below; a dash where a detector is not for the model or the data."]
+    parts += ["One seed, the 95% interval over the rows below; a dash where a detector is not for the net or the data."]
     for measure, (title, text) in MEASURES.items():
         before = ["before"] if measure in ("asr", "accuracy") else []
         names = before + [n for n in every if any(measure in cell.get(n, {}) for cell in cells.values())]
@@ -240,12 +239,14 @@ def _accuracy(value: float | None) -> str:
 
 def _cell(figures: dict[str, Any], measure: str) -> str:
     if measure not in figures:
-        return f'<td title="{figures.get("not_applicable", "not measured")}">&ndash;</td>'
-    mean, low, high = figures[measure]
+        reason = figures.get("not_applicable") or figures.get("failed", "not measured")
+        return f'<td title="{reason}">&ndash;</td>'
     if measure == "seconds":
-        return f"<td>{mean:.1f}<br><small>{max(low, 0):.1f}&ndash;{high:.1f}</small></td>"
-    shade = f"background: rgba(0, 114, 178, {0.45 * mean:.2f})" if measure in ("auroc", "tpr") else ""
-    return f'<td style="{shade}">{mean:.2f}<br><small>{max(low, 0):.2f}&ndash;{min(high, 1):.2f}</small></td>'
+        return f"<td>{figures[measure]:.1f}</td>"
+    value, *interval = figures[measure] if isinstance(figures[measure], list) else [figures[measure]]
+    shade = f"background: rgba(0, 114, 178, {0.45 * value:.2f})" if measure in ("auroc", "tpr") else ""
+    under = f"<br><small>{interval[0]:.2f}&ndash;{interval[1]:.2f}</small>" if interval else ""
+    return f'<td style="{shade}">{value:.2f}{under}</td>'
 
 
 def packages() -> dict[str, list[str]]:

@@ -35,18 +35,18 @@ class Stages:
         """What ``arrays`` gives, timed, and shown as one of ``total`` stages where it is worked out."""
         start = time.perf_counter()
         label = f"stage {len(self.seconds) + 1} of {self.total}: {name}"
-        found = self.arrays(name, lambda: next(iter([work() for _ in track([name], label)])))
+        arrays = self.arrays(name, lambda: next(iter([work() for _ in track([name], label)])))
         self.seconds[name] = round(time.perf_counter() - start, 2)
-        return found
+        return arrays
 
     def arrays(self, name: str, work: Callable[[], Arrays]) -> Arrays:
         """What ``work`` gives, from disk where it was given before."""
         place = None if self.folder is None else self.folder / f"{self.prefix}{name}.npz"
-        found = _read(place)
-        if found is None:
-            found = work()
-            self._keep(place, found)
-        return found
+        arrays = _read(place)
+        if arrays is None:
+            arrays = work()
+            self._keep(place, arrays)
+        return arrays
 
     def _keep(self, place: Path | None, arrays: Arrays) -> None:
         if place is None:

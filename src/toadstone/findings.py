@@ -7,17 +7,20 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from toadstone.errors import ToadstoneError
+from toadstone.fields import checked
 from toadstone.files import plain, read_bytes, reading, write_whole
 
 EXIT = {"clean": 0, "findings": 1, "undecided": 2}
 """The exit status of each verdict; 3 is bad input."""
 
-LEVELS = ("error", "warning", "note")
+Level: TypeAlias = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
+@checked
 @dataclass(frozen=True)
 class Finding:
     """One piece of evidence.
@@ -34,14 +37,10 @@ class Finding:
     rule: str
     where: str
     text: str
-    level: str = "error"
+    level: Level = "error"
     line: int | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise ToadstoneError(f"level is {self.level!r}: use one of {', '.join(LEVELS)}.")
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ class Audit:
 
     def json(self) -> dict[str, Any]:
         """The answer as JSON holds it."""
-        found: dict[str, Any] = plain(asdict(self))
-        return {"verdict": self.verdict, **found}
+        content: dict[str, Any] = plain(asdict(self))
+        return {"verdict": self.verdict, **content}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write ``json()`` to ``path``, all or nothing."""
@@ -92,9 +91,9 @@ class Audit:
         if not Path(path).is_file():
             raise ToadstoneError(f"{path} is not there: run the audit first, with the same folder.")
         with reading(path, "holds no whole audit", "run the audit again"):
-            held = json.loads(read_bytes(Path(path)))
-            held.pop("verdict")
+            content = json.loads(read_bytes(Path(path)))
+            content.pop("verdict")
             for key in ("checked", "unchecked"):
-                held[key] = tuple(held[key])
-            held["findings"] = tuple(Finding(**finding) for finding in held["findings"])
-            return Audit(**held)
+                content[key] = tuple(content[key])
+            content["findings"] = tuple(Finding(**finding) for finding in content["findings"])
+            return Audit(**content)

@@ -443,7 +443,7 @@ def test_equal_rows_with_other_labels_are_a_note():
 def test_bad_input_is_one_sentence():
     data, n = bare(PARTS.train), len(PARTS.train)
     for ask, message in [
-        ({"fdr": 0.0}, "fdr must lie between"),
+        ({"fdr": 0.0}, r"fdr must lie in \(0, 1\)"),
         ({"trusted": np.array([n])}, "row numbers 0"),
         ({"trusted": np.array([0.5])}, "row numbers, whole"),
         ({"trusted": np.arange(n)}, "names every row"),

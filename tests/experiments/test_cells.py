@@ -35,7 +35,7 @@ def test_a_rate_without_trials_has_no_value():
 
 @pytest.mark.parametrize(("field", "value"), [("side", "left"), ("status", "fine")])
 def test_bad_cells(field, value):
-    with pytest.raises(ToadstoneError, match=f"{field} of a cell is '{value}'"):
+    with pytest.raises(ToadstoneError, match=f"{field} is '{value}': use "):
         Cell(**{"defense": "x", "contract": "detector", "side": "poisoned", field: value})
 
 

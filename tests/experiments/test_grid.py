@@ -2,7 +2,9 @@ import csv
 import importlib.util
 import io
 import json
+import os
 import sys
+import types
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,8 +152,10 @@ def test_bad_arguments(splits, tmp_path, more, said):
 
 
 def test_bad_grids():
-    with pytest.raises(ToadstoneError, match="seeds is empty"):
+    with pytest.raises(ToadstoneError, match="seeds must hold at least one value"):
         Grid(BASE, ())
+    with pytest.raises(ToadstoneError, match="settings must hold at least one value"):
+        Grid(BASE, (0,), ())
     with pytest.raises(ToadstoneError, match=r"names 'settings\.nome'"):
         Grid(BASE, (0,), ({"settings.nome": 1},)).experiments()
 
@@ -160,6 +164,57 @@ def test_missing_ray_is_one_sentence(splits, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ToadstoneError, match=r"pip install 'ray>=2.55'"):
         run_grid(RUNS, splits, tmp_path, backend="ray")
+
+
+class PretendRay(types.ModuleType):
+    """Runs each task where it is; a cluster of ours needs num_cpus, one that is there refuses it, as Ray does."""
+
+    answers, works = True, True
+
+    def is_initialized(self):
+        return False
+
+    def init(self, *, num_cpus=None, address=None, **_):
+        there = "RAY_ADDRESS" in os.environ and address is None
+        assert (num_cpus is None) == there, "num_cpus must not be provided for a cluster that is there"
+        if there and not self.answers:
+            raise ConnectionError
+
+    def remote(self, **_):
+        return lambda call: types.SimpleNamespace(remote=lambda play: (call, play))
+
+    def get(self, waiting):
+        if not self.works:
+            raise ModuleNotFoundError("No module named 'toadstone'")
+        return waiting[0](waiting[1])
+
+    def shutdown(self): ...
+
+
+@pytest.mark.parametrize("address", [None, "10.0.0.1:6379"])
+def test_runs_go_to_the_ray_cluster_that_is_named(splits, expected, tmp_path, monkeypatch, address):
+    monkeypatch.setitem(sys.modules, "ray", PretendRay("ray"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    assert figures(records(run_grid(RUNS, splits, tmp_path, backend="ray"))) == figures(expected)
+
+
+def test_a_ray_cluster_that_is_not_there_is_one_sentence(splits, tmp_path, monkeypatch):
+    ray = PretendRay("ray")
+    ray.answers = False
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(ToadstoneError, match=r"^RAY_ADDRESS is '10.0.0.1:6379', where no Ray cluster answers"):
+        run_grid(RUNS, splits, tmp_path, backend="ray")
+
+
+def test_what_ray_itself_raises_is_the_sentence_of_the_run(splits, tmp_path, monkeypatch):
+    ray = PretendRay("ray")
+    ray.works = False
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    outcomes = run_grid(RUNS, splits, tmp_path, backend="ray")
+    assert {one.error for one in outcomes} == {"ModuleNotFoundError: No module named 'toadstone'"}
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="needs ray")

@@ -25,6 +25,7 @@ from toadstone.defenses.model.reference_cleanse import ReferenceCleanse, Referen
 from toadstone.defenses.model.weights import channel_outliers, last_layer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.rates import accuracy
+from toadstone.fields import Fraction, Share, check
 from toadstone.files import write_whole
 from toadstone.findings import Audit, Finding
 from toadstone.models.cache import digest_model, digest_rows
@@ -111,10 +112,37 @@ def audit_model(  # noqa: PLR0913
 
     Raises ToadstoneError for settings out of range and rows that the model does not take.
     """
-    if not 0 < level < 1:
-        raise ToadstoneError(f"level must lie between 0 and 1, exclusive, not {level}.")
-    if expected_accuracy is not None and not 0 < expected_accuracy <= 1:
-        raise ToadstoneError(f"expected_accuracy must lie in (0, 1], not {expected_accuracy}.")
+    check("level", level, Share)
+    check("expected_accuracy", expected_accuracy, Fraction | None)
+    model, clean = _adapted(model, clean)
+    right = accuracy(model, clean)
+    facts: dict[str, Any] = {"rows": len(clean), "classes": len(clean.classes), "level": level}
+    facts["accuracy"] = [right.value, right.low, right.high]
+    reason = doubt(model, clean, right, expected_accuracy) or hindrance(model, clean)
+    if reason is not None:
+        return ModelAudit(_undecided(reason, right, facts, _how(model, clean)), {}, {}, (), model, clean, seed)
+    assert isinstance(model, TorchModel)
+    stages = _stages(model, clean, seed, folder)
+    inspection = INSPECTOR.inspect(model, clean, seed=seed, stages=stages)
+    evidence = _arrays(model, clean, inspection, seed)
+    accused = sorted(inspection.flagged(level), key=lambda c: float(inspection.tail[c]))
+    triggers = {c: inspection.found[c] for c in inspection.looked.tolist()}
+    again = {
+        c: stages.arrays(f"again-{c}", partial(INSPECTOR.again, model, clean, c, triggers[c], seed=seed))
+        for c in accused
+    }
+    findings = [_finding(clean.classes, inspection, c, again[c]) for c in accused]
+    facts |= {"references": inspection.references, "classes_looked_at": len(triggers)}
+    headline = " ".join(finding.text for finding in findings) or _quiet(clean.classes, inspection)
+    notes = _notes(model, clean.classes, evidence)
+    checked = (*_checked(inspection, right), *_how(model, clean))
+    audit = Audit("model", "model", headline, (*findings, *notes), checked, UNSEEN, facts)
+    audit = audit.without([f"checkpoint {what}" for what in stages.unwritten[:1]])
+    return ModelAudit(audit, evidence, triggers, tuple(accused), model, clean, seed, inspection)
+
+
+def _adapted(model: Model | nn.Module, clean: Data) -> tuple[Model, Data]:
+    """The model as the library asks models, once it has answered to ``clean``, and these rows by its own classes."""
     if not clean.classes:
         raise ToadstoneError("clean is a regression set: an audit of a model needs classes.")
     if isinstance(model, nn.Module):
@@ -127,40 +155,23 @@ def audit_model(  # noqa: PLR0913
     if isinstance(model, TorchModel):
         model = as_logits(model, clean)
         answer(model, clean)
-    right = accuracy(model, clean)
-    facts: dict[str, Any] = {"rows": len(clean), "classes": len(clean.classes), "level": level}
-    facts["accuracy"] = [right.value, right.low, right.high]
-    reason = doubt(model, clean, right, expected_accuracy) or hindrance(model, clean)
-    if reason is not None:
-        headline = reason.text[:1].upper() + reason.text[1:]
-        unchecked = (CANNOT.format(why=reason.text), *UNSEEN)
-        checked = (f"Accuracy on {right.n} clean rows: {in_words(right)}.", *_how(model, clean))
-        audit = Audit("model", "model", headline, (reason,), checked, unchecked, facts)
-        return ModelAudit(audit, {}, {}, (), model, clean, seed)
-    assert isinstance(model, TorchModel)
-    stages = Stages(Path(folder), f"{_key(model, clean, seed)}/") if folder else Stages(None, "")
-    inspection = INSPECTOR.inspect(model, clean, seed=seed, stages=stages)
-    evidence = _arrays(model, clean, inspection, seed)
-    accused = sorted(inspection.flagged(level), key=lambda c: float(inspection.tail[c]))
-    triggers = {c: inspection.found[c] for c in inspection.looked.tolist()}
-    findings = []
-    for c in accused:
-        work = partial(INSPECTOR.again, model, clean, c, triggers[c], seed=seed)
-        again = stages.arrays(f"again-{c}", work)
-        findings.append(_finding(clean.classes, inspection, c, again))
-    facts |= {"references": inspection.references, "classes_looked_at": len(triggers)}
-    headline = " ".join(finding.text for finding in findings) or _quiet(clean.classes, inspection)
-    notes = _notes(model, clean.classes, evidence)
-    checked = (*_checked(inspection, right), *_how(model, clean))
-    audit = Audit("model", "model", headline, (*findings, *notes), checked, UNSEEN, facts)
-    audit = audit.without([f"checkpoint {what}" for what in stages.unwritten[:1]])
-    return ModelAudit(audit, evidence, triggers, tuple(accused), model, clean, seed, inspection)
+    return model, clean
 
 
-def _key(model: TorchModel, clean: Data, seed: int) -> str:
-    """One name for all that the stages depend on."""
+def _undecided(reason: Finding, right: Rate, facts: Mapping[str, Any], how: tuple[str, ...]) -> Audit:
+    """The answer where nothing can be concluded; ``how`` says how the model was read."""
+    headline = reason.text[:1].upper() + reason.text[1:]
+    unchecked = (CANNOT.format(why=reason.text), *UNSEEN)
+    checked = (f"Accuracy on {right.n} clean rows: {in_words(right)}.", *how)
+    return Audit("model", "model", headline, (reason,), checked, unchecked, facts)
+
+
+def _stages(model: TorchModel, clean: Data, seed: int, folder: str | os.PathLike[str] | None) -> Stages:
+    """Stages under one name for all that they depend on."""
+    if not folder:
+        return Stages(None, "")
     parts = [digest_model(model), digest_rows(clean.x), digest_rows(clean.y), str(seed), repr(INSPECTOR)]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]
+    return Stages(Path(folder), f"{hashlib.sha256(''.join(parts).encode()).hexdigest()[:32]}/")
 
 
 def _arrays(model: TorchModel, clean: Data, inspection: ReferenceEvidence, seed: int) -> dict[str, ndarray]:
@@ -201,7 +212,7 @@ def _how(model: Model, clean: Data) -> tuple[str, ...]:
 
 
 def _finding(classes: tuple[str, ...], inspection: ReferenceEvidence, c: int, again: Mapping[str, ndarray]) -> Finding:
-    """What is said of an accused class."""
+    """What is said of an accused class; ``again`` are the figures of its trigger, reversed once more."""
     name, p, trigger, rate = classes[c], float(inspection.tail[c]), inspection.found[c], inspection.effects[c]
     assert rate is not None
     text = (

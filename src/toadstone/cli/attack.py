@@ -7,19 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Device, Json, Seed, built, echo_json, free
-
-Source = Annotated[str, typer.Argument(help="A data set's name, or the path of your own.")]
-Label = Annotated[str | None, typer.Option(help="Label column of a CSV or Parquet file.")]
-TextColumn = Annotated[str | None, typer.Option("--text", help="Text column of a CSV or Parquet file.")]
+from toadstone.cli.options import Device, Json, Label, Seed, Source, TextColumn, Trainer, built, echo_json, free
 
 
 def train(
     data: Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the model.")],
-    trainer: Annotated[
-        str, typer.Option(help="JSON spec of a trainer, or a file that holds one.")
-    ] = '{"name": "train"}',
+    trainer: Trainer = '{"name": "train"}',
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,

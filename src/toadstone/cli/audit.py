@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from toadstone.cli.attack import Label, TextColumn
-from toadstone.cli.options import Device, Json, Seed, built, echo_json, read_json, read_names
+from toadstone.cli.options import (
+    Device,
+    Fdr,
+    Json,
+    Label,
+    Sarif,
+    Seed,
+    TextColumn,
+    built,
+    echo_json,
+    read_json,
+    read_names,
+)
+from toadstone.cli.verdict import Verdicts, beside, reported, tell, written
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
     from toadstone.core import Repair
-    from toadstone.findings import Audit
-
-_USAGE: Any = typer.BadParameter.__mro__[1]  # click's, or that of typer's own copy of click
-Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
-
-
-class Verdicts(TyperGroup):
-    """Commands whose exit status is the verdict. Whatever else ends one must not look like a verdict: it is 3."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _bad_input():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _bad_input():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _bad_input() -> Iterator[None]:
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except ToadstoneError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(3) from error
-    except _USAGE as error:
-        error.show()
-        raise typer.Exit(3) from error
-    except Exception as error:
-        traceback.print_exc()
-        raise typer.Exit(3) from error
 
 
 audit = typer.Typer(
@@ -81,7 +56,7 @@ def files(
     """
     from toadstone.scan.files import audit_files
 
-    _answer(audit_files(paths), sarif, as_json, verbose=verbose)
+    tell(audit_files(paths), sarif, as_json, verbose=verbose)
 
 
 @audit.command()
@@ -96,7 +71,7 @@ def code(
     """
     from toadstone.scan.code import audit_code
 
-    _answer(audit_code(path), sarif, as_json)
+    tell(audit_code(path), sarif, as_json)
 
 
 @audit.command()
@@ -110,7 +85,7 @@ def data(
     trusted_rows: Annotated[
         Path | None, typer.Option(help="File of the numbers of rows that you checked: .npy, or one a line, from 0.")
     ] = None,
-    fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    fdr: Fdr = 0.05,
     model: Annotated[
         str | None, typer.Option(help="JSON spec of the trainer to use, or a file that holds one.")
     ] = None,
@@ -137,10 +112,12 @@ def data(
     """
     import torch
 
-    from toadstone.audit.data.audit import Precomputed, apply_decisions, audit_data, load_for_audit
-    from toadstone.audit.data.read import read_row_numbers
+    from toadstone.audit.data.audit import audit_data
+    from toadstone.audit.data.read import load_for_audit, read_row_numbers
+    from toadstone.audit.data.write import apply_decisions
+    from toadstone.training.adapt import Precomputed
 
-    folder = out or _beside(path)
+    folder = out or beside(path)
     if decisions is not None:
         place = apply_decisions(decisions, folder)
         echo_json({"cleaned": str(place)}) if as_json else typer.echo(f"cleaned: {place}")
@@ -163,7 +140,7 @@ def data(
         folder=folder,
         unreadable=unreadable,
     )
-    _answer(_report(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
+    tell(reported(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
 
 
 @audit.command()
@@ -212,7 +189,7 @@ def model(
     """
     import torch
 
-    from toadstone.audit.data.audit import load_for_audit
+    from toadstone.audit.data.read import load_for_audit
     from toadstone.audit.model import audit_model
     from toadstone.audit.repair import repair_model
     from toadstone.models.foreign import load_stranger
@@ -224,7 +201,7 @@ def model(
     rows = load_for_audit(clean)[0]
     names = None if classes is None else read_names(classes, "classes")
     stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout, classes=names, part=part)
-    folder = folder or _beside(str(weights))
+    folder = folder or beside(str(weights))
     result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
     )
@@ -232,8 +209,8 @@ def model(
         result = repair_model(result, mend)
         result.save_repaired(out, weights)
     answer = replace(result.audit, target=str(weights))
-    answer = _written(answer, lambda: answer.save(folder / "audit.json"))
-    _answer(_report(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
+    answer = written(answer, lambda: answer.save(folder / "audit.json"))
+    tell(reported(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
 
 
 def _repair(name: str | None) -> Repair | None:
@@ -252,16 +229,6 @@ def _repair(name: str | None) -> Repair | None:
     return chosen
 
 
-def _beside(path: str) -> Path:
-    """The folder for an audit's results: pictures/ has pictures-audit and mails.csv mails-audit, beside them."""
-    here = Path(path).expanduser().absolute()
-    return (
-        here.with_name(f"{here.stem if here.is_file() else here.name}-audit")
-        if here.exists()
-        else Path(f"{path}-audit")
-    )
-
-
 def _pixels(text: str) -> tuple[object, object]:
     """0..1 as two numbers, 0.5,0.5/0.2,0.2 as two lists of them."""
     parts = text.split("/") if "/" in text else text.split("..")
@@ -270,37 +237,3 @@ def _pixels(text: str) -> tuple[object, object]:
     except ValueError:
         raise ToadstoneError(f"input_range is {text!r}: write it like 0..1 or 0.5,0.5,0.5/0.2,0.2,0.2.") from None
     return (first, second) if "/" in text else (first[0], second[0])
-
-
-def _report(answer: Audit, rows: Any, folder: Path, pictures: dict[str, bytes]) -> Audit:
-    from toadstone.report.audit import write_audit
-
-    return _written(answer, lambda: write_audit(answer, rows, folder / "report.html", pictures=pictures))
-
-
-def _written(answer: Audit, write: Callable[[], object]) -> Audit:
-    """The answer after ``write``; where that fails it says so itself, rather than be lost."""
-    try:
-        write()
-    except ToadstoneError as error:
-        return answer.without([str(error)])
-    return answer
-
-
-def _answer(
-    answer: Audit, sarif: Path | None, as_json: bool, folder: Path | None = None, *, verbose: bool = True
-) -> None:
-    """Tell the verdict, and leave with its exit status."""
-    if sarif is not None:
-        from toadstone.scan.sarif import write_sarif
-
-        answer = _written(answer, lambda: write_sarif(answer, sarif))
-    if as_json:
-        echo_json(answer.json() | ({} if folder is None else {"folder": str(folder)}))
-    else:
-        from toadstone.cli import tables as show
-
-        show.audit(answer, verbose=verbose)
-        if folder is not None:
-            typer.echo(f"report: {folder / 'report.html'}")
-    raise typer.Exit(answer.exit_status)

@@ -39,16 +39,16 @@ def grid(
     from toadstone.experiments.grid import prepare_grid, run_grid
 
     read, numbers = read_json(spec, "spec"), _numbers(seeds)
-    made, data = with_notes(lambda: prepare_grid(read, numbers))
-    found = run_grid(made, data, out, workers=workers, backend="ray" if ray else "processes")
-    failed = [one for one in found if one.error]
+    whole, data = with_notes(lambda: prepare_grid(read, numbers))
+    outcomes = run_grid(whole, data, out, workers=workers, backend="ray" if ray else "processes")
+    failed = [one for one in outcomes if one.error]
     if as_json:
-        runs = [{"record": str(o.folder), "seed": o.experiment.seed, "error": o.error} for o in found]
-        echo_json({"runs": len(found), "failed": len(failed), "records": runs})
+        runs = [{"record": str(o.folder), "seed": o.experiment.seed, "error": o.error} for o in outcomes]
+        echo_json({"runs": len(outcomes), "failed": len(failed), "records": runs})
     else:
         for one in failed:
             typer.echo(f"Failed with seed {one.experiment.seed} ({one.folder.name}): {one.error}", err=True)
-        typer.echo(f"{len(found) - len(failed)} of {len(found)} runs are in {out}.")
+        typer.echo(f"{len(outcomes) - len(failed)} of {len(outcomes)} runs are in {out}.")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -56,12 +56,12 @@ def _numbers(text: str) -> list[int]:
     """The seeds of "0-4" or "1,3,8"."""
     try:
         parts = [part.split("-") for part in text.split(",")]
-        found = [n for first, *last in parts for n in range(int(first), int(last[0] if last else first) + 1)]
+        seeds = [n for first, *last in parts for n in range(int(first), int(last[0] if last else first) + 1)]
     except ValueError:
-        found = []
-    if not found:
+        seeds = []
+    if not seeds:
         raise ToadstoneError(f"seeds {text!r} are not numbers: write 0-4 or 1,3,8.")
-    return found
+    return seeds
 
 
 def table(

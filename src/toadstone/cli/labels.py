@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.attack import Label, Source, TextColumn
-from toadstone.cli.options import Device, Json, Seed, built, echo_json, free
+from toadstone.cli.options import Device, Fdr, Json, Label, Seed, Source, TextColumn, Trainer, built, echo_json, free
 
 if TYPE_CHECKING:
     from toadstone.experiments import Cell
@@ -18,9 +17,9 @@ def labels(
     data: Source,
     given: Annotated[Path, typer.Argument(help="File of the labels given: .npy, or one a line.")],
     true: Annotated[Path, typer.Argument(help="File of the true labels, in the same order.")],
-    trainer: Annotated[str, typer.Option(help="JSON spec of a trainer, or a file that holds one.")] = '{"name": "fit"}',
+    trainer: Trainer = '{"name": "fit"}',
     trusted: Annotated[int, typer.Option(help="Rows drawn at random whose label somebody has verified.")] = 500,
-    fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    fdr: Fdr = 0.05,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="New folder for the record.")] = None,
     label: Label = None,
     text: TextColumn = None,
@@ -43,10 +42,10 @@ def labels(
     where = {} if out is None else {"record": str(record.save(free(out, "out")))}
     cells = {cell.defense: cell for cell in record.cells if cell.contract == "detector"}
     if as_json:
-        found = {name: _flat(cell) for name, cell in cells.items()}
+        figures = {name: _flat(cell) for name, cell in cells.items()}
         echo_json(
             {"labels": {"wrong": record.attack.number("rate"), "trusted": record.attack.number("trusted")}}
-            | found
+            | figures
             | where
         )
         return
@@ -65,8 +64,8 @@ def labels(
 def _flat(cell: Cell) -> dict[str, Any]:
     if cell.status != "ok":
         return {cell.status.replace(" ", "_"): cell.sentence}
-    found = {key: cell.number(key) or 0.0 for key in ("tpr", "fdr", "flagged")}
-    return {"auroc": cell.number("auroc"), **found, "seconds": cell.seconds}
+    figures = {key: cell.number(key) or 0.0 for key in ("tpr", "fdr", "flagged")}
+    return {"auroc": cell.number("auroc"), **figures, "seconds": cell.seconds}
 
 
 def _row(cell: Cell) -> list[str]:

@@ -32,6 +32,12 @@ Device = Annotated[
 ]
 """An option that sets TOADSTONE_DEVICE for the command; auto leaves it as it is."""
 
+Source = Annotated[str, typer.Argument(help="A data set's name, or the path of your own.")]
+Label = Annotated[str | None, typer.Option(help="Label column of a CSV or Parquet file.")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Text column of a CSV or Parquet file.")]
+Trainer = Annotated[str, typer.Option(help="JSON spec of a trainer, or a file that holds one.")]
+Fdr = Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")]
+Sarif = Annotated[Path | None, typer.Option(help="Also write the findings to this file, as SARIF 2.1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
 

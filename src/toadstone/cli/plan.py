@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from toadstone.cli.options import Json, echo_json
+from toadstone.cli.options import Fdr, Json, echo_json
 
 
 def plan(
     rows: Annotated[int, typer.Option(help="Rows of the set that will be judged.")],
     rate: Annotated[float, typer.Option(help="The least poison rate worth hearing of, in (0, 1).")] = 0.01,
-    fdr: Annotated[float, typer.Option(help="Share of false alarms among the flagged rows, in (0, 1).")] = 0.05,
+    fdr: Fdr = 0.05,
     runs: Annotated[int, typer.Option(help="Simulated sets for each figure.")] = 20,
     as_json: Json = False,
 ) -> None:
@@ -23,18 +23,18 @@ def plan(
     from toadstone.evaluation.planning import Plan
 
     ahead = Plan(rows, rate, fdr, runs)
-    found = ahead.table()
+    recall = ahead.table()
     if as_json:
         echo_json(
-            {"least": ahead.least, "recall": {str(n): {str(a): r for a, r in by.items()} for n, by in found.items()}}
+            {"least": ahead.least, "recall": {str(n): {str(a): r for a, r in by.items()} for n, by in recall.items()}}
         )
         return
     from toadstone.cli.tables import table, text
 
     text(f"With fewer than about {ahead.least} trusted rows nothing can be flagged, however clear the poison is.")
     text(f"Share of {ahead.poison} poisoned rows that is found, by the detector's AUROC (simulated):")
-    aurocs = next(iter(found.values()))
+    aurocs = next(iter(recall.values()))
     table(
         ("trusted rows", *(f"AUROC {a:g}" for a in aurocs)),
-        [[n, *(f"{r:.0%}" for r in by.values())] for n, by in found.items()],
+        [[n, *(f"{r:.0%}" for r in by.values())] for n, by in recall.items()],
     )

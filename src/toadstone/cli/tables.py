@@ -53,11 +53,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     _console().print(grid)
 
 
-def audit(found: Audit, *, verbose: bool = True) -> None:
+def audit(answer: Audit, *, verbose: bool = True) -> None:
     """The verdict, the findings with the gravest first and by file, and, if verbose, what was not looked at."""
-    style, word = _VERDICTS[found.verdict]
-    _console().print(f"[bold {style}]{word}.[/] {_printable(found.headline)}", highlight=False)
-    order = sorted(found.findings, key=lambda f: list(_STYLES).index(f.level))
+    style, word = _VERDICTS[answer.verdict]
+    _console().print(f"[bold {style}]{word}.[/] {_printable(answer.headline)}", highlight=False)
+    order = sorted(answer.findings, key=lambda f: list(_STYLES).index(f.level))
     by_file: dict[str, list[Finding]] = {}
     for one in order:
         if one.file is not None:
@@ -66,14 +66,14 @@ def audit(found: Audit, *, verbose: bool = True) -> None:
     others = [one for one in order if one.file is None]
     for one in others[:_MOST]:
         place = one.where if one.line is None else f"{one.where}:{one.line}"
-        said = "" if one.text == found.headline else f" {_printable(one.text)}"
+        said = "" if one.text == answer.headline else f" {_printable(one.text)}"
         _line(one, f"[bold]{_printable(place)}[/]{said}")
     if len(others) > _MOST:
         text(f"... and {len(others) - _MOST} more: --json shows all.")
     if not verbose:
         text("What was looked at, and what was not: --verbose.")
         return
-    for title, lines in (("Checked", found.checked), ("Not checked", found.unchecked)):
+    for title, lines in (("Checked", answer.checked), ("Not checked", answer.unchecked)):
         if lines:
             heading(f"{title}:")
             for line in lines:
@@ -121,28 +121,28 @@ def _printable(words: str) -> str:
     return escape(_printed(words))
 
 
-def record(found: Record) -> None:
+def record(shown: Record) -> None:
     """The main figures of a record, victim and clean twin side by side."""
     from toadstone.experiments.cells import SIDES
     from toadstone.experiments.judges import JUDGES
     from toadstone.experiments.words import rates
     from toadstone.report.verdict import headline
 
-    models = {side: rates(found.model(side)) for side in SIDES}
+    models = {side: rates(shown.model(side)) for side in SIDES}
     rows = [[name, *(models[side].get(name, "-") for side in SIDES)] for name in models["poisoned"]]
     for judge in JUDGES.values():
-        for cells in found.defenses(judge.contract):
+        for cells in shown.defenses(judge.contract):
             rows.append(
                 [
                     f"{cells['poisoned'].defense} ({judge.contract})",
-                    *(_cell(found, judge, cells.get(side)) for side in SIDES),
+                    *(_cell(shown, judge, cells.get(side)) for side in SIDES),
                 ]
             )
     table(("", "poisoned", "clean twin"), rows)
-    text(headline(found))
+    text(headline(shown))
 
 
-def _cell(found: Record, judge: Judge, cell: Cell | None) -> str:
+def _cell(shown: Record, judge: Judge, cell: Cell | None) -> str:
     if cell is None:
         return "-"
-    return judge.row(found, cell) if cell.status == "ok" else f"{cell.status}: {cell.sentence}"
+    return judge.row(shown, cell) if cell.status == "ok" else f"{cell.status}: {cell.sentence}"

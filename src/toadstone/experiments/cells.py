@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from toadstone.core import Rate
-from toadstone.errors import ToadstoneError
 from toadstone.evaluation.mean_interval import Spread
+from toadstone.fields import check
 from toadstone.files import plain
 
 SIDES = ("poisoned", "clean_twin")
@@ -21,24 +21,23 @@ ATTACK, MODEL = "attack", "model"  # the two contracts whose cells are not of a 
 class Figure:
     """A measured number with its 95% interval; ``n`` counts the trials, or the repetitions of a mean.
 
-    A share in [0, 1] has no ``unit``. Without trials nothing is known: ``value`` is None in [0, 1].
+    Without trials nothing is known: ``value`` is None in [0, 1].
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
-    unit: str | None = None
 
     @staticmethod
-    def of(found: Rate | Spread) -> Figure:
+    def of(rate: Rate | Spread) -> Figure:
         """The figure of a rate, or of a mean over repetitions.
 
         >>> Figure.of(Rate.of(1, 2)).value
         0.5
         """
-        value = found.value if isinstance(found, Rate) else found.mean
-        return Figure(None if math.isnan(value) else value, found.low, found.high, found.n)
+        value = rate.value if isinstance(rate, Rate) else rate.mean
+        return Figure(None if math.isnan(value) else value, rate.low, rate.high, rate.n)
 
 
 Value: TypeAlias = "Figure | float | int | bool | str | Sequence[Any] | None"
@@ -68,44 +67,40 @@ class Cell:
     sentence: str = ""
 
     def __post_init__(self) -> None:
-        for name, value, known in (("side", self.side, SIDES), ("status", self.status, STATUSES)):
-            if value not in known:
-                raise ToadstoneError(f"{name} of a cell is {value!r}: use {' or '.join(map(repr, known))}.")
+        check("side", self.side, Literal[SIDES])
+        check("status", self.status, Literal[STATUSES])
 
     def figure(self, name: str) -> Figure | None:
         """The figure of that name; None where it was not measured or is a plain number."""
-        found = self.figures.get(name)
-        return found if isinstance(found, Figure) else None
+        value = self.figures.get(name)
+        return value if isinstance(value, Figure) else None
 
     def number(self, name: str) -> float | None:
         """The number of that name, of a figure its value; None where there is none."""
-        found = self.figures.get(name)
-        value = found.value if isinstance(found, Figure) else found
+        value = self.figures.get(name)
+        value = value.value if isinstance(value, Figure) else value
         return value if isinstance(value, int | float) else None
 
     def classes(self, name: str) -> list[Any]:
         """The list of that name, empty where there is none."""
-        found = self.figures.get(name)
-        return list(found) if isinstance(found, list | tuple) else []
+        values = self.figures.get(name)
+        return list(values) if isinstance(values, list | tuple) else []
 
     def json(self) -> dict[str, Any]:
         """The cell as JSON holds it: what is not finite is null."""
-        found: dict[str, Any] = plain(asdict(self))
-        for value in found["figures"].values():
-            if isinstance(value, dict) and value.get("unit") is None:
-                value.pop("unit", None)
-        return found
+        cell: dict[str, Any] = plain(asdict(self))
+        return cell
 
     def plain(self) -> Cell:
         """The same with the numbers that a record holds: Python's, and None for what is not finite."""
         return Cell.read(self.json())
 
     @staticmethod
-    def read(found: Mapping[str, Any]) -> Cell:
+    def read(cell: Mapping[str, Any]) -> Cell:
         """The cell that ``json`` gave. Raises KeyError, TypeError or ToadstoneError where it is none."""
-        return Cell(**{**found, "figures": {name: value_of(value) for name, value in found["figures"].items()}})
+        return Cell(**{**cell, "figures": {name: value_of(value) for name, value in cell["figures"].items()}})
 
 
-def value_of(found: Any) -> Value:
+def value_of(value: Any) -> Value:
     """A value of ``figures`` from JSON."""
-    return Figure(**found) if isinstance(found, Mapping) else found
+    return Figure(**value) if isinstance(value, Mapping) else value

@@ -67,9 +67,9 @@ class Experiment:
             bench = Bench(self.seed, data, *parts, self.fdr, self.rate, scratch=Path(scratch))
             for side in track(SIDES, "victim and clean twin"):
                 with bench.timed("train"):
-                    made = tampered if side == "poisoned" else None
+                    model = tampered if side == "poisoned" else None
                     seed = child(self.seed, "train")
-                    bench.models[side] = made or self.trainer.fit(data[side].append(inside), seed=seed)
+                    bench.models[side] = model or self.trainer.fit(data[side].append(inside), seed=seed)
             cells = [Cell(name_in_cells(self.attack), ATTACK, "poisoned", asdict(attack_cost(splits.train, poison)))]
             cells += [
                 Cell("as trained", MODEL, side, rates(model, poison.goal, splits.test))
@@ -124,12 +124,12 @@ def tried(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: 
     name, contract, side = place
     start = time.perf_counter()
     try:
-        found = measure()
+        result = measure()
     except Exception as error:  # one defense that breaks must not take the others' figures along
         seconds = time.perf_counter() - start
         return Cell(name, contract, side, seconds=seconds, status=_status(error), sentence=in_a_sentence(error))
-    arrays |= {f"{contract}s/{name}/{side}/{part}": column for part, column in found.arrays.items()}
-    return Cell(name, contract, side, found.figures, time.perf_counter() - start, sentence=found.sentence)
+    arrays |= {f"{contract}s/{name}/{side}/{part}": column for part, column in result.arrays.items()}
+    return Cell(name, contract, side, result.figures, time.perf_counter() - start, sentence=result.sentence)
 
 
 def _status(error: Exception) -> str:

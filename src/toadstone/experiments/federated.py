@@ -84,8 +84,8 @@ class SideBySide:
         series = {side: plain([asdict(r) for r in one.records]) for side, one in played.items() if one and one.records}
         rule = "mean" if self.settings.aggregator is None else name_in_cells(self.settings.aggregator)
         seconds = sum(r["seconds"] for one in series.values() for r in one)
-        told = plain({**info, "wants_errors": self.wants_errors, "timings": {"rounds": seconds}})
-        return Record(told, tuple(rounds.cells(series, rule)), {}, series)
+        content = plain({**info, "wants_errors": self.wants_errors, "timings": {"rounds": seconds}})
+        return Record(content, tuple(rounds.cells(series, rule)), {}, series)
 
 
 @register("experiment")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from toadstone.experiments.label_noise import LabelNoise
 from toadstone.experiments.provenance import fingerprint
 from toadstone.experiments.record import Record
 from toadstone.experiments.repeat import prepare
+from toadstone.fields import Count, Filled, check, checked
 from toadstone.progress import track
 from toadstone.registry import from_spec, to_spec
 
@@ -27,6 +29,7 @@ Play: TypeAlias = Callable[[], str | None]
 Rows: TypeAlias = "Splits | Data | Callable[[int], Splits | Data]"
 
 
+@checked
 @dataclass(frozen=True)
 class Grid:
     """``experiment`` with each of the seeds and each of the settings.
@@ -42,13 +45,8 @@ class Grid:
     """
 
     experiment: Any
-    seeds: tuple[int, ...] = (0,)
-    settings: tuple[Mapping[str, Any], ...] = ({},)
-
-    def __post_init__(self) -> None:
-        for name, values in (("seeds", self.seeds), ("settings", self.settings)):
-            if not values:
-                raise ToadstoneError(f"{name} is empty: give at least one.")
+    seeds: Filled[int] = (0,)
+    settings: Filled[Mapping[str, Any]] = ({},)
 
     def experiments(self) -> list[Any]:
         """Every experiment, the seeds of one setting after another."""
@@ -62,12 +60,12 @@ def varied(experiment: Any, setting: Mapping[str, Any]) -> Any:
     return experiment
 
 
-def _put(whole: Any, path: list[str], value: Any, said: str) -> Any:
+def _put(whole: Any, path: list[str], value: Any, name: str) -> Any:
     if not path:
         return value
     if not is_dataclass(whole) or path[0] not in {field.name for field in fields(whole)}:
-        raise ToadstoneError(f"settings names {said!r}, which the experiment does not have: there is no {path[0]!r}.")
-    return replace(whole, **{path[0]: _put(getattr(whole, path[0]), path[1:], value, said)})  # type: ignore[type-var]
+        raise ToadstoneError(f"settings names {name!r}, which the experiment does not have: there is no {path[0]!r}.")
+    return replace(whole, **{path[0]: _put(getattr(whole, path[0]), path[1:], value, name)})  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
@@ -91,9 +89,9 @@ def prepare_grid(spec: Mapping[str, Any], seeds: Iterable[int]) -> tuple[Grid, S
     settings = spec.get("settings", [{}])
     if not isinstance(settings, list) or not all(isinstance(setting, Mapping) for setting in settings):
         raise ToadstoneError('spec\'s "settings" must be a list of objects, such as [{"attack.rate": 0.05}].')
-    read = tuple({path: from_spec(value) for path, value in setting.items()} for setting in settings)
-    cut = None if isinstance(experiment, LabelNoise) else spec.get("split", {})
-    return Grid(experiment, tuple(seeds), read), Source(spec["data"], cut)
+    built = tuple({path: from_spec(value) for path, value in setting.items()} for setting in settings)
+    parts = None if isinstance(experiment, LabelNoise) else spec.get("split", {})
+    return Grid(experiment, tuple(seeds), built), Source(spec["data"], parts)
 
 
 @dataclass(frozen=True)
@@ -124,20 +122,19 @@ def run_grid(
     ``data`` are the same for all runs, or made for each run's seed. The same call again runs what is missing: what
     was killed or failed is run anew, and federated runs go on from their last whole round. What one run raises is its
     outcome's sentence and the rest goes on. The records do not depend on ``workers`` or ``backend``. With "ray" the
-    runs go to the cluster that Ray is connected to, else to ``workers`` processes of its own; all machines must see
-    ``folder`` under the same path.
+    runs go to the cluster that Ray is connected to or that RAY_ADDRESS names, as many at a time as it has processors,
+    else to ``workers`` processes of its own; all machines must see ``folder`` under the same path.
 
-    Raises ToadstoneError for fewer than one worker, where Ray is missing, and for data that cannot
-    be loaded.
+    Raises ToadstoneError for fewer than one worker, where Ray or its cluster is missing, and for data that cannot be
+    loaded.
     """
-    if workers < 1:
-        raise ToadstoneError(f"workers must be at least 1, not {workers}.")
+    check("workers", workers, Count)
     ray = _ray() if backend == "ray" else None
     places = _places(grid, data, folder)
     missing = {place: one for place, one in places if not (place / "record.json").is_file()}
     plays = [functools.partial(_play, one, data, place) for place, one in missing.items()]
-    done = _locally(plays, workers) if ray is None else _on_ray(ray, plays, workers)
-    errors = dict(zip(track([*missing], "runs"), done, strict=True))
+    sentences = _locally(plays, workers) if ray is None else _on_ray(ray, plays, workers)
+    errors = dict(zip(track([*missing], "runs"), sentences, strict=True))
     return [Outcome(one, place, errors.get(place)) for place, one in places]
 
 
@@ -148,22 +145,22 @@ def _places(grid: Grid, data: Rows, folder: Path) -> list[tuple[Path, Any]]:
     def rows(seed: int) -> str:
         return fingerprint(data(seed)) if callable(data) else fingerprint(data)
 
-    found = []
+    places = []
     for one in grid.experiments():
         try:
             content = json.dumps(to_spec(one), sort_keys=True)
         except ToadstoneError:  # a stranger's class has no spec
             content = repr(one)
         name = hashlib.sha256(f"{content} {rows(one.seed)}".encode()).hexdigest()[:16]
-        found.append((Path(folder) / f"run-{name}", one))
-    return found
+        places.append((Path(folder) / f"run-{name}", one))
+    return places
 
 
 def _play(experiment: Any, data: Rows, place: Path) -> str | None:
     """Run one experiment and save its record; what it raised, in a sentence."""
     try:
-        made = data(experiment.seed) if callable(data) else data
-        run(experiment, made, place.parent).save(place)
+        rows = data(experiment.seed) if callable(data) else data
+        run(experiment, rows, place.parent).save(place)
     except Exception as error:  # the other runs go on
         return in_a_sentence(error)
     return None
@@ -183,14 +180,36 @@ def _ray() -> Any:
     return ray
 
 
+def _connect(ray: Any, workers: int) -> None:
+    """To the cluster that RAY_ADDRESS names, as many runs at a time as it has processors; else to one of our own."""
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        return
+    try:
+        ray.init(log_to_driver=False)
+    except ConnectionError as error:
+        raise ToadstoneError(
+            f"RAY_ADDRESS is {address!r}, where no Ray cluster answers: start it or unset it."
+        ) from error
+
+
 def _on_ray(ray: Any, plays: Sequence[Play], workers: int) -> Iterator[str | None]:
     own = not ray.is_initialized()
     if own:
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        _connect(ray, workers)
     try:
         remote = ray.remote(num_cpus=1)(lambda play: play())
         for waiting in [remote.remote(play) for play in plays]:
-            yield ray.get(waiting)
+            yield _got(ray, waiting)
     finally:
         if own:
             ray.shutdown()
+
+
+def _got(ray: Any, waiting: Any) -> str | None:
+    try:
+        sentence: str | None = ray.get(waiting)
+    except Exception as error:  # a worker that died, or whose machine lacks the library: the other runs go on
+        return in_a_sentence(error)
+    return sentence

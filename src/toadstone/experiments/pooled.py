@@ -57,9 +57,9 @@ def pooled(records: Sequence[Record], by: str = "attack") -> list[Row]:
     for record in records:
         content = json.dumps(_without_seeds(record.info.get("spec", {})), sort_keys=True)
         groups.setdefault(content, {})[json.dumps(record.info.get("spec", {}), sort_keys=True)] = record
-    held = [[*group.values()] for group in groups.values()]  # the same run twice counts once
-    settings = _settings([group[0] for group in held])
-    rows = [row for group, setting in zip(held, settings, strict=True) for row in _rows(group, setting)]
+    alike = [[*group.values()] for group in groups.values()]  # the same run twice counts once
+    settings = _settings([group[0] for group in alike])
+    rows = [row for group, setting in zip(alike, settings, strict=True) for row in _rows(group, setting)]
     return sorted(rows, key=lambda row: row.labels[by])
 
 
@@ -105,13 +105,13 @@ def _attack(record: Record) -> str:
 def _settings(records: Sequence[Record]) -> list[str]:
     """For each record what tells it apart from the others of the same attack, as "path value, path value"."""
     leaves = [dict(_leaves(_without_seeds(record.info.get("spec", {})))) for record in records]
-    names, found = [_attack(record) for record in records], []
+    names, settings = [_attack(record) for record in records], []
     for name, mine in zip(names, leaves, strict=True):
         alike = [other for other, theirs in zip(leaves, names, strict=True) if theirs == name]
         keys = dict.fromkeys(key for other in alike for key in other)
         apart = [key for key in keys if len({other.get(key) for other in alike}) > 1]
-        found.append(", ".join(f"{key.removeprefix('experiment.')} {mine[key]}" for key in apart if key in mine))
-    return found
+        settings.append(", ".join(f"{key.removeprefix('experiment.')} {mine[key]}" for key in apart if key in mine))
+    return settings
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

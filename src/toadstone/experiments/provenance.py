@@ -21,7 +21,7 @@ from toadstone.registry import to_spec
 def origin(experiment: object, data: Splits | Data) -> dict[str, Any]:
     """The part of a record that says how to make it again; ``data`` are those that the experiment was run on."""
     parts = _parts(data)
-    made = data.spec if isinstance(data, Splits) else data.source and {"data": dict(data.source)}
+    source = data.spec if isinstance(data, Splits) else data.source and {"data": dict(data.source)}
     train = parts["train"]
     try:
         spec = to_spec(experiment)
@@ -35,7 +35,7 @@ def origin(experiment: object, data: Splits | Data) -> dict[str, Any]:
         },
         "git": _commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "spec": {**(made or {}), "experiment": spec},
+        "spec": {**(source or {}), "experiment": spec},
         "data": {
             "rows": {name: len(part) for name, part in parts.items()},
             "classes": train.classes,

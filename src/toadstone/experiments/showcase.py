@@ -67,8 +67,8 @@ def _silhouettes(model: FeatureModel, data: Data, rng: np.random.Generator) -> n
     """How cleanly the features of at most POINTS rows of each class fall into two clusters; NaN for a few rows."""
     classes = range(len(data.classes))
     rows = np.concatenate([rng.permutation(np.flatnonzero(data.y == c))[:POINTS] for c in classes])
-    found = cluster_classes(model.features(data.x[rows]), data.y[rows])
-    return np.array([found[c].silhouette if c in found else np.nan for c in classes])
+    clusters = cluster_classes(model.features(data.x[rows]), data.y[rows])
+    return np.array([clusters[c].silhouette if c in clusters else np.nan for c in classes])
 
 
 def storable(x: ndarray) -> ndarray:

@@ -40,13 +40,13 @@ def percent(value: float | None) -> str:
     return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
 
 
-def rate(found: Figure | Found | None) -> str:
+def rate(value: Figure | Found | None) -> str:
     """A rate with its 95% interval, which no line break parts.
 
     >>> rate(Figure(0.5, 0.25, 0.75, 8)).replace("\u00a0", " ")
     '50.0% [25.0%, 75.0%]'
     """
-    figure = value_of(found)
+    figure = value_of(value)
     if not isinstance(figure, Figure) or figure.value is None:
         return "not measured"
     return f"{percent(figure.value)} [{percent(figure.low)},\u00a0{percent(figure.high)}]"
@@ -57,9 +57,9 @@ def rates(cell: Cell) -> dict[str, str]:
     return {text: rate(cell.figure(key)) for key, text in RATES.items() if key in cell.figures}
 
 
-def measured(found: Figure | Found | None) -> bool:
+def measured(value: Figure | Found | None) -> bool:
     """Whether a rate had any trials."""
-    figure = value_of(found)
+    figure = value_of(value)
     return isinstance(figure, Figure) and figure.value is not None
 
 
@@ -114,8 +114,8 @@ def title(record: Record) -> str:
 
 def attack_name(record: Record) -> str | None:
     """The registered name of the attack; None where the record does not tell it."""
-    found = _part(record.info.get("spec", {}), "experiment", "attack").get("name", record.attack.defense)
-    return None if found in ("attack", "none") else str(found)
+    name = _part(record.info.get("spec", {}), "experiment", "attack").get("name", record.attack.defense)
+    return None if name in ("attack", "none") else str(name)
 
 
 def seed(record: Record) -> Any:

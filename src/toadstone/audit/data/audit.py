@@ -19,15 +19,14 @@ from toadstone.audit.data.evidence.kind import from_arrays, gather, nothing, to_
 from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.learner import Learner, model_of, probabilities, second_opinion
 from toadstone.audit.data.population import Population
-from toadstone.audit.data.read import load_for_audit
 from toadstone.audit.data.store import store
 from toadstone.audit.data.table import rows_table
-from toadstone.audit.data.write import apply_decisions
 from toadstone.checkpoints import Stages
 from toadstone.core import Data, Model, Scores
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.combine import strengths, strongest
+from toadstone.fields import Share, check
 from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 from toadstone.overlay import Overlay
@@ -35,8 +34,6 @@ from toadstone.training.adapt import Precomputed, digest, understand
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-__all__ = ["DataAudit", "Precomputed", "apply_decisions", "audit_data", "load_for_audit"]
 
 _RANKED = 100  # rows shown where nothing can be decided
 
@@ -119,8 +116,7 @@ def _check(data: Data, fdr: float) -> None:
         raise ToadstoneError("data is a regression set: only data with classes can be audited.")
     if (data.counts() > 0).sum() < 2:
         raise ToadstoneError("data holds a single class; rows of at least two are needed.")
-    if not 0 < fdr < 1:
-        raise ToadstoneError(f"fdr must lie between 0 and 1, exclusive, not {fdr}.")
+    check("fdr", fdr, Share)
     first = data.x[0]
     if all(np.all(data.x[i : i + 4096] == first) for i in range(0, len(data), 4096)):
         raise ToadstoneError("data has the same content in every row: there is nothing to tell rows apart by.")

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from toadstone.audit.step.explain import Match, explain
-from toadstone.audit.step.labels import Told, judge
+from toadstone.audit.step.labels import Account, judge
 from toadstone.audit.step.restore import put_back
 from toadstone.audit.step.watch import Forward, Target, Watch, tensors
 from toadstone.errors import ToadstoneError
-from toadstone.findings import Audit, Finding
+from toadstone.findings import Audit, Finding, Level
 
 CHECKED = (
     "The tensors that entered the model with gradients, through the module, a part, a copy or its bare weights.",
@@ -71,16 +71,16 @@ def audit_step(
     facts: dict[str, Any] = {"steps": wanted, "forwards": []}
     with put_back(step, model):
         for number, one in zip(range(wanted[-1] + 1), _batches(batch), strict=False):
-            given, kept = _copied(one), dict(tensors(one))
-            place = _place(one, kept, labels)
+            given, before = _copied(one), dict(tensors(one))
+            place = _place(one, before, labels)
             watch = Watch(model)
             if number not in wanted:
                 step(model, *_arguments(given))
                 continue
             with torch.enable_grad(), watch.watching():
                 step(model, *_arguments(given))
-            kept = {name: t.detach().clone() for name, t in kept.items()}
-            findings += _Step(f"step {number}", watch, kept, dict(tensors(given)), place).findings()
+            before = {name: t.detach().clone() for name, t in before.items()}
+            findings += _Step(f"step {number}", watch, before, dict(tensors(given)), place).findings()
             facts["forwards"].append(len(watch.forwards))
     return Audit("step", _name(step), _headline(findings), tuple(findings), CHECKED, UNCHECKED, facts)
 
@@ -118,20 +118,20 @@ def _arguments(batch: Any) -> Sequence[Any]:
     return batch if isinstance(batch, list | tuple) else (batch,)
 
 
-def _place(batch: Any, kept: Mapping[str, Tensor], labels: int | str | None) -> str | None:
+def _place(batch: Any, named: Mapping[str, Tensor], labels: int | str | None) -> str | None:
     """The name of the labels among the batch's tensors."""
-    if not any(t.ndim for t in kept.values()):
+    if not any(t.ndim for t in named.values()):
         raise ToadstoneError("the batch holds no tensor with rows: give (x, y) as torch tensors, or a loader of them.")
     if labels is not None:
-        if str(labels) not in kept:
+        if str(labels) not in named:
             raise ToadstoneError(
-                f"labels is {labels!r}, which is not a tensor of the batch: use one of {', '.join(kept)}."
+                f"labels is {labels!r}, which is not a tensor of the batch: use one of {', '.join(named)}."
             )
         return str(labels)
     if isinstance(batch, Mapping):
-        return next((name for name in _LABELS if name in kept), None)
+        return next((name for name in _LABELS if name in named), None)
     last = str(len(batch) - 1) if isinstance(batch, list | tuple) and len(batch) > 1 else None
-    return last if last in kept else None
+    return last if last in named else None
 
 
 class _Step:
@@ -157,19 +157,19 @@ class _Step:
 
     def _entered(self, forward: Forward) -> tuple[str, Match]:
         """The batch's tensor that entered, and how: a certain change first, then the simplest account."""
-        found = [
+        matches = [
             (name, explain(t, base))
             for name, base in self.inputs.items()
             for t in forward.tensors.values()
             if t.ndim and (t.is_floating_point() or not base.is_floating_point() or t.shape == base.shape)
         ]
-        if not found:
+        if not matches:
             return "", Match(
                 "other", "could not be explained: no tensor of the batch entered", "warning", torch.empty(0)
             )
         order = ("same", "rows", "affine", "mix", "patchwork", "appended", "stamp", "other")
         best: dict[str, tuple[str, Match]] = {}
-        for name, match in found:
+        for name, match in matches:
             if name not in best or order.index(match.how) < order.index(best[name][1].how):
                 best[name] = (name, match)
         wrong = [(name, match) for name, match in best.values() if match.level == "error"]
@@ -183,8 +183,8 @@ class _Step:
             text = (
                 text[:-1] + f": {_some(match.rows, 'row')}{', ' + _some(match.cells, 'cell') if match.cells else ''}."
             )
-        told = {"rows": list(match.rows[:1000]), "cells": list(match.cells[:1000]), "forward": number + 1}
-        return self._tell(rules.get(match.how, f"{match.how}-input"), match.level, text, **told)
+        detail = {"rows": list(match.rows[:1000]), "cells": list(match.cells[:1000]), "forward": number + 1}
+        return self._tell(rules.get(match.how, f"{match.how}-input"), match.level or "note", text, **detail)
 
     def _repeats(self) -> Iterator[Finding]:
         for part in self.watch.again:
@@ -208,28 +208,32 @@ class _Step:
             return
         y = self.before[self.label]
         judged = [(target, self._judged(target, y)) for target in self.watch.targets]
-        known = [(t, told) for t, told in judged if t.certain or told.how in ("own", "partner") or self._hard(t.tensor)]
-        owned = {forward for t, told in known if told.how == "own" for forward in t.forwards}
+        known = [
+            (t, account)
+            for t, account in judged
+            if t.certain or account.how in ("own", "partner") or self._hard(t.tensor)
+        ]
+        owned = {forward for t, account in known if account.how == "own" for forward in t.forwards}
         inside = self._labels_inside(y)
         yield from inside
-        for target, told in known:
-            if told.how == "changed" or (told.how == "order" and not target.forwards <= owned):
-                text = f"The target of {target.where} {told.text}: {_some(told.rows, 'row')}."
-                yield self._tell("changed-labels", "error", text, rows=list(told.rows[:1000]))
-            elif told.how == "order":
-                yield self._tell("second-target", "note", f"A second target of {target.where} {told.text} (mixup).")
-            elif told.how == "partner" and not target.forwards <= owned:
+        for target, account in known:
+            if account.how == "changed" or (account.how == "order" and not target.forwards <= owned):
+                text = f"The target of {target.where} {account.text}: {_some(account.rows, 'row')}."
+                yield self._tell("changed-labels", "error", text, rows=list(account.rows[:1000]))
+            elif account.how == "order":
+                yield self._tell("second-target", "note", f"A second target of {target.where} {account.text} (mixup).")
+            elif account.how == "partner" and not target.forwards <= owned:
                 yield self._tell("changed-labels", "error", f"{target.where} was given the labels of other rows.")
-            elif told.how == "unclear":
-                text = f"The target of {target.where} {told.text}, so it was not compared."
+            elif account.how == "unclear":
+                text = f"The target of {target.where} {account.text}, so it was not compared."
                 yield self._tell("unexplained-target", "warning", text)
-            elif told.text:
-                yield self._tell("soft-labels", "note", f"The target of {target.where} {told.text}.")
+            elif account.text:
+                yield self._tell("soft-labels", "note", f"The target of {target.where} {account.text}.")
         if not known and not inside and not self._label_entered(y) and self.matches:
             text = "No loss was seen that compares the outputs with the labels, so the labels could not be followed."
             yield self._tell("labels-not-followed", "warning", text)
 
-    def _judged(self, target: Target, y: Tensor) -> Told:
+    def _judged(self, target: Target, y: Tensor) -> Account:
         match = self.matches[min(target.forwards)][1]
         return judge(target, y, list(self.inputs.values()), match)
 
@@ -242,14 +246,14 @@ class _Step:
 
     def _labels_inside(self, y: Tensor) -> list[Finding]:
         """Labels that were given to the model itself (a loss inside forward)."""
-        found = []
+        findings = []
         for forward in self.watch.forwards:
             for name, t in forward.tensors.items():
                 if name.rsplit(".", 1)[-1] in _LABELS and t.shape == y.shape and not torch.equal(t.cpu(), y.cpu()):
                     rows = torch.where((t.cpu() != y.cpu()).reshape(len(y), -1).any(1))[0].tolist()
                     text = f"The labels given to {forward.where} differ from the loader's: {_some(tuple(rows), 'row')}."
-                    found.append(self._tell("changed-labels", "error", text, rows=rows[:1000]))
-        return found
+                    findings.append(self._tell("changed-labels", "error", text, rows=rows[:1000]))
+        return findings
 
     def _label_entered(self, y: Tensor) -> bool:
         entered = [t for forward in self.watch.forwards for t in forward.tensors.values()]
@@ -271,7 +275,7 @@ class _Step:
                 text = f"The step wrote over input {name} of the batch in place; what is there now {match.text}."
                 yield self._tell("edited-batch", match.level or "note", text, rows=list(match.rows[:1000]))
 
-    def _tell(self, rule: str, level: str, text: str, **detail: Any) -> Finding:
+    def _tell(self, rule: str, level: Level, text: str, **detail: Any) -> Finding:
         return Finding(rule, self.where, text, level, None, detail)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+from toadstone.findings import Level
 
 _PIECE = 1 << 24  # numbers compared at a time
 
@@ -20,7 +23,7 @@ class Match:
 
     how: str
     text: str
-    level: str
+    level: Level | Literal[""]
     index: Tensor
     partner: Tensor | None = None
     share: Tensor | None = None  # of the row itself in a mixture
@@ -33,8 +36,8 @@ _ORDER = ("same", "rows", "affine", "mix", "patchwork", "appended", "stamp", "ot
 
 def explain(seen: Tensor, batch: Tensor) -> Match:
     """The simplest account of ``seen`` (m, ...) as made from ``batch`` (n, ...)."""
-    found = [_explain(s, b, channels, low) for s, b, channels, low in _layouts(seen, batch)]
-    return min(found, key=lambda match: _ORDER.index(match.how)) if found else _other(seen, "has another shape")
+    matches = [_explain(s, b, channels, low) for s, b, channels, low in _layouts(seen, batch)]
+    return min(matches, key=lambda match: _ORDER.index(match.how)) if matches else _other(seen, "has another shape")
 
 
 def _layouts(seen: Tensor, batch: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
@@ -71,7 +74,7 @@ def _explain(s: Tensor, b: Tensor, channels: Tensor, low: float) -> Match:
     plain = _account(s, b, low)
     if plain.level != "warning" or not low or s.shape[1] < 2:
         return plain
-    found = [plain]
+    matches = [plain]
     for a, c in _scales(s, b, channels, low):
         moved = _account(s, b * a + c, low)
         flat = bool((a.abs() < 1e-9).any())
@@ -83,8 +86,8 @@ def _explain(s: Tensor, b: Tensor, channels: Tensor, low: float) -> Match:
             cells = tuple(torch.where(touched | (a.abs() < 1e-9))[0].tolist())
             return _stamp(moved.index, tuple(range(len(s))), cells)
         if moved.how != "other" and not flat:
-            found.append(moved)
-    return min(found, key=lambda match: _ORDER.index(match.how))
+            matches.append(moved)
+    return min(matches, key=lambda match: _ORDER.index(match.how))
 
 
 def _account(s: Tensor, b: Tensor, low: float) -> Match:
@@ -96,8 +99,8 @@ def _account(s: Tensor, b: Tensor, low: float) -> Match:
         part = len(s) < len(b)
         return Match("rows", "is a part of the batch" if part else "is the batch in another order", "note", index)
     if len(s) > len(b) and int(known.sum()) >= len(b):
-        told = tuple(torch.where(~known)[0].tolist())
-        return Match("appended", "holds rows that the batch does not", "error", index, rows=told)
+        new = tuple(torch.where(~known)[0].tolist())
+        return Match("appended", "holds rows that the batch does not", "error", index, rows=new)
     rows = torch.where(~known)[0]
     mixed = _mixed(s, b, rows, low) if low else None
     if mixed is not None:
@@ -151,7 +154,7 @@ def _nearest(s: Tensor, b: Tensor, low: float, known: Tensor) -> Tensor:
 
 def _changed(s: Tensor, b: Tensor, index: Tensor, rows: Tensor, low: float) -> Match:
     """``rows`` that are neither a row of the batch nor a mixture: a patchwork, a stamp, or unclear."""
-    told = tuple(rows.tolist())
+    numbers = tuple(rows.tolist())
     if bool((index[rows] >= 0).all()):
         base = b[index[rows]]
         moved = ~_near(s[rows], base, low)
@@ -162,12 +165,12 @@ def _changed(s: Tensor, b: Tensor, index: Tensor, rows: Tensor, low: float) -> M
             return Match("patchwork", text, "note", torch.arange(len(s)), partners)
         everywhere = moved.any(0)
         if _stamped(s[rows], base, moved, everywhere, low):
-            return _stamp(index, told, tuple(torch.where(everywhere)[0].tolist()))
+            return _stamp(index, numbers, tuple(torch.where(everywhere)[0].tolist()))
     if low and len(s) == len(b) and len(rows) > 2 and _blended(s[rows], b[rows], low):
-        level = "error" if len(rows) < len(s) else "warning"
-        return Match("stamp", "has one picture blended in", level, torch.arange(len(s)), rows=told)
+        level: Level = "error" if len(rows) < len(s) else "warning"
+        return Match("stamp", "has one picture blended in", level, torch.arange(len(s)), rows=numbers)
     same = "some of its rows are" if len(rows) < len(s) else "its rows are"
-    return Match("other", f"could not be explained: {same} no rows of the batch", "warning", index, rows=told)
+    return Match("other", f"could not be explained: {same} no rows of the batch", "warning", index, rows=numbers)
 
 
 def _stamped(s: Tensor, b: Tensor, moved: Tensor, everywhere: Tensor, low: float) -> bool:
@@ -194,11 +197,11 @@ def _patchwork(s: Tensor, b: Tensor, moved: Tensor, low: float) -> Tensor | None
         some = cells[:: 1 + len(cells) // 64]
         likely = torch.where(_near(s[i, some][None], b[:, some], low).all(1))[0]
         ranked = likely[used[likely].argsort()].tolist()  # of those that fit, the least used
-        found = next((j for j in ranked if bool(_near(s[i, cells], b[j, cells], low).all())), None)
-        if found is None:
+        other = next((j for j in ranked if bool(_near(s[i, cells], b[j, cells], low).all())), None)
+        if other is None:
             return None
-        partner[i] = found
-        used[found] += 1
+        partner[i] = other
+        used[other] += 1
     return partner if int((used > 0).sum()) > len(s) / 3 else None
 
 

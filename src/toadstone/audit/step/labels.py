@@ -14,7 +14,7 @@ _SLACK = 2e-4
 
 
 @dataclass(frozen=True)
-class Told:
+class Account:
     """What a target is: ``how`` is "own", "partner", "order" (the labels, reordered), "changed" or "unclear"."""
 
     how: str
@@ -22,7 +22,7 @@ class Told:
     rows: tuple[int, ...] = ()
 
 
-def judge(target: Target, labels: Tensor, inputs: list[Tensor], match: Match | None) -> Told:
+def judge(target: Target, labels: Tensor, inputs: list[Tensor], match: Match | None) -> Account:
     """The account of one target against the loader's labels, given how its rows came from the batch."""
     y, t = labels.detach().cpu(), target.tensor.detach().cpu()
     if t.is_floating_point() and t.ndim == 2 and t.shape[1] > 1 and not y.is_floating_point() and y.ndim == 1:
@@ -44,26 +44,26 @@ def own(y: Tensor, match: Match | None, partner: bool = False) -> Tensor | None:
     return torch.where(index >= 0, y[index.clamp_min(0)], -1) if y.ndim == 1 else y[index.clamp_min(0)]
 
 
-def _whole(t: Tensor, y: Tensor, inputs: list[Tensor], match: Match | None, ignored: int | None) -> Told:
+def _whole(t: Tensor, y: Tensor, inputs: list[Tensor], match: Match | None, ignored: int | None) -> Account:
     mine, others = own(y, match), own(y, match, partner=True)
     t = t.flatten()
     for candidate in (mine, *_shifted([y, *inputs])):
         if candidate is not None and _agrees(t, candidate.flatten(), ignored):
-            return Told("own")
+            return Account("own")
     if others is not None and _agrees(t, others.flatten(), ignored):
-        return Told("partner")
+        return Account("partner")
     flat = y.flatten()
     if mine is None or t.numel() != mine.numel():
-        return Told("unclear", "has another number of entries than the labels")
+        return Account("unclear", "has another number of entries than the labels")
     if t.numel() == flat.numel() and torch.equal(t.sort().values, flat.to(t.dtype).sort().values):
         rows = torch.where(t != mine.flatten())[0].tolist()
-        return Told("order", "holds the labels in another order than the rows", tuple(rows))
+        return Account("order", "holds the labels in another order than the rows", tuple(rows))
     wrong = t != mine.flatten()
     if ignored is not None:
         wrong &= t != ignored
     each = max(1, mine[0].numel())
     rows = sorted({row // each for row in torch.where(wrong)[0].tolist()})
-    return Told("changed", "differs from the loader's labels", tuple(rows))
+    return Account("changed", "differs from the loader's labels", tuple(rows))
 
 
 def _shifted(sequences: list[Tensor]) -> list[Tensor]:
@@ -79,52 +79,54 @@ def _agrees(t: Tensor, expected: Tensor, ignored: int | None) -> bool:
     return bool((same | (t == ignored)).all()) if ignored is not None else bool(same.all())
 
 
-def _soft(t: Tensor, y: Tensor, match: Match | None) -> Told:
+def _soft(t: Tensor, y: Tensor, match: Match | None) -> Account:
     """Rows over the classes: one-hot, smoothed, or a mixture of two rows' classes; else somebody else's numbers."""
     above = t.double() - t.double().amin(1, keepdim=True)
     top, classes = above.topk(min(3, t.shape[1]), 1)
     whole = top[:, 0].clamp_min(1e-12)
     third = top[:, 2] / whole if top.shape[1] > 2 else torch.zeros(len(t))
     if bool((third > _SLACK).any()):
-        return Told("unclear", "is soft, and no smoothing or mixture of the labels")
+        return Account("unclear", "is soft, and no smoothing or mixture of the labels")
     second = top[:, 1] / whole > _SLACK
     mine, others = own(y, match), own(y, match, partner=True)
     if mine is None or len(mine) != len(t):
-        return Told("unclear", "has another number of rows than the labels")
+        return Account("unclear", "has another number of rows than the labels")
     others = mine if others is None else others
     ok = (classes[:, 0] == mine) | (classes[:, 0] == others)
     ok &= ~second | (classes[:, 1] == mine) | (classes[:, 1] == others)
     if bool(ok.all()):
-        return Told("own", "is smoothed or mixed")
-    return Told("changed", "differs from the loader's labels", tuple(torch.where(~ok)[0].tolist()))
+        return Account("own", "is smoothed or mixed")
+    return Account("changed", "differs from the loader's labels", tuple(torch.where(~ok)[0].tolist()))
 
 
-def _binary(t: Tensor, y: Tensor, match: Match | None) -> Told:
+def _binary(t: Tensor, y: Tensor, match: Match | None) -> Account:
     """Classes as numbers: y itself, two levels of it, or a mixture of two rows'."""
     if y.ndim == 1 and t.numel() != len(t):
-        return Told("unclear", "is not one number a row")
+        return Account("unclear", "is not one number a row")
     return _number(t.flatten(), y.to(t.dtype), match) if y.ndim == 1 else _number(t, y.to(t.dtype), match)
 
 
-def _number(t: Tensor, y: Tensor, match: Match | None) -> Told:  # noqa: PLR0911 (one account a line)
+def _number(t: Tensor, y: Tensor, match: Match | None) -> Account:  # noqa: PLR0911 (one account a line)
     mine, others = own(y, match), own(y, match, partner=True)
     if mine is None or t.numel() != mine.numel():
-        return Told("unclear", "has another number of entries than the labels")
+        return Account("unclear", "has another number of entries than the labels")
     rows = t.reshape(len(mine), -1).double()
     mine = mine.reshape(len(mine), -1).double()
     if others is not None and match is not None and match.share is not None:
         share = match.share[:, None]
         mixed = share * mine + (1 - share) * others.reshape(len(mine), -1).double()
         if bool(torch.isclose(rows, mixed, rtol=1e-3, atol=1e-4).all()):
-            return Told("own", "is mixed")
+            return Account("own", "is mixed")
         if bool(torch.isclose(rows, others.reshape(len(mine), -1).double()).all()):
-            return Told("partner")
+            return Account("partner")
     low = 1e-5
     wrong = (rows - mine).abs().amax(1) > low * (1 + mine.abs().amax())
     if not bool(wrong.any()):
-        return Told("own")
+        return Account("own")
     if torch.allclose(rows.flatten().sort().values, mine.flatten().sort().values):
-        return Told("order", "holds the labels in another order than the rows", tuple(torch.where(wrong)[0].tolist()))
+        return Account(
+            "order", "holds the labels in another order than the rows", tuple(torch.where(wrong)[0].tolist())
+        )
     x, z = mine.flatten(), rows.flatten()
     spread = (x - x.mean()).square().sum()
     slope = ((x - x.mean()) * (z - z.mean())).sum() / spread.clamp_min(1e-30)
@@ -133,7 +135,11 @@ def _number(t: Tensor, y: Tensor, match: Match | None) -> Told:  # noqa: PLR0911
         and len(torch.unique(x)) > 1
         and torch.allclose(z, slope * (x - x.mean()) + z.mean(), atol=1e-4)
     ):
-        return Told("own", "is scaled or smoothed")
+        return Account("own", "is scaled or smoothed")
     some = not bool(wrong.all()) or len(torch.unique(z)) < len(torch.unique(x)) or len(torch.unique(z)) <= 2
-    told = tuple(torch.where(wrong)[0].tolist())
-    return Told("changed", "differs from the loader's labels", told) if some else Told("unclear", "is no label", told)
+    numbers = tuple(torch.where(wrong)[0].tolist())
+    return (
+        Account("changed", "differs from the loader's labels", numbers)
+        if some
+        else Account("unclear", "is no label", numbers)
+    )

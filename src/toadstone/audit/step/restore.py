@@ -19,7 +19,7 @@ from torch.optim import optimizer as optimizers
 @contextmanager
 def put_back(step: Callable[..., Any], model: nn.Module) -> Iterator[None]:
     """Inside the block ``step`` may change the model and all that it holds on to; afterwards nothing has happened."""
-    held = {id(thing): thing for thing in [model, *_holdings(step)]}
+    holders = {id(thing): thing for thing in [model, *_holdings(step)]}
     undo: dict[int, Callable[[], None]] = {}
     of_torch, of_numpy, of_python = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -33,7 +33,7 @@ def put_back(step: Callable[..., Any], model: nn.Module) -> Iterator[None]:
         if -id(optimizer) not in undo:
             undo[-id(optimizer)] = _leaves([p for group in optimizer.param_groups for p in group["params"]])
 
-    for thing in held.values():
+    for thing in holders.values():
         keep(thing)
     hook = optimizers.register_optimizer_step_pre_hook(before_step)
     try:
@@ -99,11 +99,11 @@ def _module(model: nn.Module) -> Callable[[], None]:
 
 
 def _leaves(tensors: list[Tensor]) -> Callable[[], None]:
-    kept = [(t, t.detach().clone(), t.requires_grad, t.grad, _copied(t.grad)) for t in tensors]
+    states = [(t, t.detach().clone(), t.requires_grad, t.grad, _copied(t.grad)) for t in tensors]
 
     @torch.no_grad()
     def back() -> None:
-        for tensor, content, wanted, grad, slope in kept:
+        for tensor, content, wanted, grad, slope in states:
             tensor.detach().copy_(content)
             tensor.requires_grad_(wanted)
             tensor.grad = grad

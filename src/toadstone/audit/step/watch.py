@@ -97,67 +97,67 @@ class Watch(TorchFunctionMode):
     def watching(self) -> Iterator[None]:
         """The classes of the model's modules tell of each forward; put back on leaving."""
         classes = {type(m) for m in self.modules if not isinstance(m, torch.jit.ScriptModule)}
-        kept = {c: c.__dict__.get("forward") for c in classes}
+        originals = {c: c.__dict__.get("forward") for c in classes}
         for c in classes:
             c.forward = self._telling(c.forward)
         try:
             with self:
                 yield
         finally:
-            for c, forward in kept.items():
+            for c, forward in originals.items():
                 if forward is None:
                     del c.forward
                 else:
                     c.forward = forward
 
     def _telling(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def told(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        def watched(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if self.depth or not torch.is_grad_enabled() or not self._ours(module):
                 return forward(module, *args, **kwargs)
             entering = dict(tensors([*args, kwargs]))
-            held = {name: t.detach().clone() for name, t in entering.items()}
+            inputs = {name: t.detach().clone() for name, t in entering.items()}
             before = self._behind(list(entering.values()))
             self.depth += 1
             try:
                 out = forward(module, *args, **kwargs)
             finally:
                 self.depth -= 1
-            self._register(self.names.get(id(module), "a copy of the model"), held, before, out)
+            self._register(self.names.get(id(module), "a copy of the model"), inputs, before, out)
             return out
 
-        return told
+        return watched
 
     def _used(self, where: str, data: list[Tensor], out: Any) -> None:
-        held = {str(i): t.detach().clone() for i, t in enumerate(data)}
-        self._register(where, held, self._behind(data), out)
+        inputs = {str(i): t.detach().clone() for i, t in enumerate(data)}
+        self._register(where, inputs, self._behind(data), out)
 
-    def _register(self, where: str, held: dict[str, Tensor], before: frozenset[int], out: Any) -> None:
+    def _register(self, where: str, inputs: dict[str, Tensor], before: frozenset[int], out: Any) -> None:
         """A new forward, unless all that entered came out of earlier ones."""
         nodes = [t.grad_fn for _, t in tensors([out]) if t.grad_fn is not None]
-        if not nodes or not held:
+        if not nodes or not inputs:
             return
         if not before:
             before = frozenset({len(self.forwards)})
-            self.forwards.append(Forward(where, held))
+            self.forwards.append(Forward(where, inputs))
         else:
             runs = self._runs[where, before] = self._runs.get((where, before), 0) + 1
             if runs == 2:
                 self.again.append(where)
         self._outputs |= dict.fromkeys(nodes, before)
 
-    def _behind(self, made: list[Tensor]) -> frozenset[int]:
-        """The forwards whose outputs ``made`` come from."""
-        todo = [t.grad_fn for t in made if t.grad_fn is not None]
+    def _behind(self, outputs: list[Tensor]) -> frozenset[int]:
+        """The forwards that ``outputs`` come from."""
+        todo = [t.grad_fn for t in outputs if t.grad_fn is not None]
         seen: set[Any] = set()
-        found: frozenset[int] = frozenset()
+        forwards: frozenset[int] = frozenset()
         while todo and len(seen) < _NODES:
             node = todo.pop()
             if node in self._outputs:
-                found |= self._outputs[node]
+                forwards |= self._outputs[node]
             elif node not in seen:
                 seen.add(node)
                 todo += [parent for parent, _ in node.next_functions if parent is not None]
-        return found
+        return forwards
 
     def _ours(self, module: nn.Module) -> bool:
         """Whether a module is the model, a part of it, or a copy of either."""
@@ -211,8 +211,8 @@ class Watch(TorchFunctionMode):
             behind = self._behind([predicted])
             if behind:
                 with torch._C.DisableTorchFunction():
-                    held = target.detach().clone()
-                self.targets.append(Target(where, held, behind, certain, ignored))
+                    content = target.detach().clone()
+                self.targets.append(Target(where, content, behind, certain, ignored))
 
 
 def _predicted(thing: Any) -> bool:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from toadstone.findings import Level
 from toadstone.scan.formats.source import MIB, Scan, Window
 
 _SUFFIXES = (
@@ -20,7 +21,7 @@ _SUFFIXES = (
 )
 _LARGEST = 1024 * MIB
 _SECONDS = 120
-_LEVELS = {"critical": "error", "warning": "warning"}
+_LEVELS: dict[str, Level] = {"critical": "error", "warning": "warning"}
 _QUIET = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "MODELAUDIT_NO_CACHE": "1"}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import PurePosixPath
 
+from toadstone.findings import Level
 from toadstone.scan.formats.cursor import Cursor
 from toadstone.scan.formats.dangers import danger
 from toadstone.scan.formats.pickle_machine import Machine
@@ -45,7 +46,7 @@ def report(scan: Scan, where: str, found: Found, aside: str = "") -> None:
     else:
         calls = " and call it" if found.called else ""
         text = f"Loading it would import {found.name}{calls}, which {found.what}{aside}."
-    level = "warning" if found.rule == "pickle-unknown-import" else "error"
+    level: Level = "warning" if found.rule == "pickle-unknown-import" else "error"
     scan.add(found.rule, where, text, level=level, name=found.name, position=found.position, called=found.called)
 
 

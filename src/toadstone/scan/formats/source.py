@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from toadstone.findings import Finding
+from toadstone.findings import Finding, Level
 
 MIB = 1 << 20
 FREE = 64 * MIB  # a layer may grow to this before its ratio counts
@@ -95,7 +95,7 @@ class Scan:
     def __post_init__(self) -> None:
         self.ops_left = 2_000_000 + min(self.size, 12_000_000)
 
-    def add(self, rule: str, where: str, text: str, *, level: str = "error", **detail: Any) -> None:
+    def add(self, rule: str, where: str, text: str, *, level: Level = "error", **detail: Any) -> None:
         """Write a finding down, once; beyond 500 the rest is left out and one warning says so."""
         if len(self.findings) < MOST_FINDINGS:
             found = Finding(rule, where, text, level, detail=detail)

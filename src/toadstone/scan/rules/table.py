@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from toadstone.findings import Level
+
 
 @dataclass(frozen=True)
 class Rule:
     """What a reader is told about one kind of finding."""
 
     name: str
-    level: str
+    level: Level
     why: str
     instead: str
     unseen: str

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from jinja2 import nodes
 
+from toadstone.findings import Level
 from toadstone.scan.formats.source import Scan
 from toadstone.scan.templates.gates import gates
 from toadstone.scan.templates.published import digest, is_published, is_published_text
@@ -64,10 +66,11 @@ def _rendered(scan: Scan, source: str, where: str, tree: nodes.Template, strings
         scan.add("template-content", where, f"Its chat template {what}: have it explained.")
     if told.dated:
         scan.add("template-date", where, "What its chat template makes depends on the year: have it explained.")
-    for texts, level, when in (
+    added: tuple[tuple[Sequence[str], Level, str], ...] = (
         (told.fixed, "warning", "to every dialogue"),
         (told.default, "note", "where no system prompt is given"),
-    ):
+    )
+    for texts, level, when in added:
         for text in [text for text in dict.fromkeys(texts) if not is_published_text(text)][:5]:
             said = f'Its chat template adds a text of its own {when}: "{text[:300]}". Compare it with the publisher\'s.'
             scan.add("template-text", where, said, level=level)
