@@ -239,6 +239,13 @@ def test_code_beside_the_weights_is_refused_as_the_file_scan_refuses_it(tmp_path
     assert audit_files(["w.pt"]).verdict != "clean"
 
 
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_other_protocols_are_named(tmp_path, protocol):
+    torch.save({"model": STATE, "beside": Runs(os.mkdir, "canary")}, tmp_path / "w.pt", pickle_protocol=protocol)
+    with pytest.raises(ToadstoneError, match=f"refused: its pickle is of protocol {protocol}.*safetensors"):
+        read_pickled(tmp_path / "w.pt")
+
+
 MISFITS = {
     "nothing in common": (
         {"features.0.weight": torch.ones(2), "features.0.scale": torch.ones(2)},

@@ -126,6 +126,8 @@ def adapt(
         if len(values) not in (1, encode.shape[0]):
             raise ToadstoneError(f"input_range has {len(values)} channels but the images have {encode.shape[0]}.")
     inner, names = settled(net), tuple(classes or clean.classes)
+    if len(set(names)) < len(names):
+        raise ToadstoneError("classes has a name twice: each output has one of its own.")
     adapted = Adapted(inner, takes or Takes()).to(device_of(inner))
     adapted.training = False
     found = _read(adapted, encode, clean, len(names))

@@ -67,7 +67,10 @@ def read_pickled(path: Path) -> Any:
 
 
 def _names(path: Path) -> Iterator[tuple[str, str]]:
-    """The (module, name) of every import of the file's pickles, each of which is first found to be tame."""
+    """The (module, name) of every import of the file's pickles, each of which is first found to be tame.
+
+    Raises ToadstoneError for a pickle of a protocol that torch's reader of weights does not know.
+    """
     if zipfile.is_zipfile(path):
         check_zip(path)
         with zipfile.ZipFile(path) as archive:
@@ -75,18 +78,23 @@ def _names(path: Path) -> Iterator[tuple[str, str]]:
                 if name.lower().endswith("data.pkl"):
                     body = b"".join(iter(InPieces(archive, name).read, b""))
                     check_tame(body, path, atoms=False)
-                    yield from _imports(body)
+                    yield from _imports(body, path)
     else:
         with path.open("rb") as file:
             for _ in range(_OLD_PICKLES):
                 begins = file.tell()
                 check_tame(file, path, atoms=False)
                 file.seek(begins)
-                yield from _imports(file)
+                yield from _imports(file, path)
 
 
-def _imports(body: bytes | BufferedReader) -> Iterator[tuple[str, str]]:
+def _imports(body: bytes | BufferedReader, path: Path) -> Iterator[tuple[str, str]]:
     for op, argument, _ in pickletools.genops(body):
+        if op.name == "PROTO" and argument != _PROTOCOL:
+            raise ToadstoneError(
+                f"path {path} is refused: its pickle is of protocol {argument}, of which torch reads no weights alone; "
+                f"{_WAY_ON}, or for a file of torch.save with its own protocol, {_PROTOCOL}."
+            )
         if op.name in _AS_TEXT:
             module, _, name = str(argument).partition(" ")
             yield NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
