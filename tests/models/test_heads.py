@@ -127,6 +127,40 @@ def test_a_head_is_read_as_the_plain_net(name, door):
     assert users_net(model.net) is net
 
 
+SATURATED = {
+    "softmax": lambda z: z.softmax(1),
+    "softmax of F": lambda z: F.softmax(z, dim=1),
+    "softmax of torch": lambda z: torch.softmax(z, -1),
+    "softmax layer": nn.Softmax(dim=1),
+    "sigmoid": torch.sigmoid,
+    "sigmoid of the tensor": lambda z: z.sigmoid(),
+    "sigmoid layer": nn.Sigmoid(),
+    "expit": torch.special.expit,
+    "in a dict": lambda z: {"probs": z.softmax(1)},
+    "in half precision": lambda z: z.half().softmax(1),
+}
+
+
+@pytest.mark.parametrize("name", SATURATED)
+def test_sure_answers_keep_their_logits_and_gradients(name):
+    """Probabilities that are 0 and 1 as far as single precision tells."""
+    data, net = rows(), plain()
+    net[-1].weight.data.mul_(300)
+    model = adapt(Wrapped(net, SATURATED[name]), data)
+    x = torch.from_numpy(data.x.transpose(0, 3, 1, 2) / np.float32(255))
+    want = net(x).detach()
+    assert (want.max(1)[0] - want.min(1)[0]).median() > 150  # single precision ends at 103
+    np.testing.assert_allclose(model.logits(data.x), want, rtol=1e-3)
+    batch = x.clone().requires_grad_()
+    F.cross_entropy(model.net(batch), torch.full((len(x),), 2)).backward()
+    assert (batch.grad.abs().sum((1, 2, 3)) > 0).float().mean() > 0.5
+
+
+def test_sigmoids_of_frozen_nets_are_seen():
+    data, net = rows(), plain().requires_grad_(False)
+    assert adapt(Wrapped(net, torch.sigmoid), data).net.head.scale == "sigmoids"
+
+
 def test_a_plain_net_is_taken_as_it_is():
     data, net = rows(), plain()
     for model in ways(net, data).values():

@@ -29,12 +29,13 @@ from toadstone.models.heads import Head, Headed, float32, is_plain, read_head, s
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import Net
 from toadstone.models.storage import read_content
-from toadstone.models.torch_model import TorchModel, device_of, evaluating
+from toadstone.models.torch_model import TorchModel, device_of, evaluating, handful
 from toadstone.registry import contract_of, entry, from_spec
 
 Layout = Literal["channels-first", "channels-last"]
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _GREY = ((0.1307,), (0.3081,))  # MNIST's, the usual ones for grey images
+_TAKES = "check the layout, or wrap it in a torch.nn.Module that takes images (n, channels, height, width)"
 _PROBED = 256  # clean rows that an answer is read on
 _ASKED = 16  # rows that a net answers twice
 _SAME = 1e-3  # by which answers to the same rows may differ
@@ -86,7 +87,7 @@ class Adapted(nn.Module):
         return self.net(x.permute(0, 2, 3, 1) if self.takes.layout == "channels-last" else x)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.raw(x))
+        return self.head.ask(self.raw, x)
 
 
 def input_range(value: Any) -> dict[str, Any]:
@@ -151,7 +152,8 @@ def _read(net: Adapted, encode: Encode, clean: Data, classes: int) -> tuple[Head
 
 def ask(net: nn.Module, forward: Callable[[Tensor], Any], encode: Encode, clean: Data) -> tuple[Any, int]:
     """(what ``forward`` makes of some clean rows, in evaluation mode and with its gradients; how many rows)."""
-    x = encode(np.asarray(clean.x[:_PROBED])).to(device_of(net))
+    x = encode(np.asarray(handful(clean.x, _PROBED))).to(device_of(net))
+    x.requires_grad_(x.is_floating_point())
     with evaluating(net), torch.enable_grad():
         return forward(x), len(x)
 
@@ -341,14 +343,14 @@ def contents(path: str | os.PathLike[str]) -> Any:
 def answer(model: TorchModel, clean: Data) -> None:
     """Raise ToadstoneError unless the model answers rows of ``clean`` with one finite number a class, the same ones
     each time."""
-    rows = clean.x[:_ASKED]
+    rows = handful(clean.x, _ASKED)
     try:
         logits = model.logits(rows)
     except ToadstoneError:
         raise
     except Exception as error:  # a stranger's forward fails in many ways; all mean that it does not take these rows
         first, other = str(error).splitlines()[0] if str(error) else type(error).__name__, better_input(model, clean)
-        hint = "check the layout" if other is None else f"with {other[0]} it would be right on {other[1].value:.0%}"
+        hint = _TAKES if other is None else f"with {other[0]} it would be right on {other[1].value:.0%}"
         raise ToadstoneError(f"the net does not take rows like those of clean ({first}): {hint}.") from error
     if logits.shape != (len(rows), len(model.classes)):
         raise ToadstoneError(f"the net answers {logits.shape[1:]} a row but clean has {len(model.classes)} classes.")

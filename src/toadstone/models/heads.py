@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from toadstone.errors import ToadstoneError
 
@@ -22,7 +24,38 @@ _LEAST = torch.finfo(torch.float32).tiny
 _OFF = 1e-3  # by which sums of probabilities may differ from 1
 _OFF_HALF = 2e-2
 _VIEWS = ("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Slice", "Select", "Alias", "UnsafeView")
+_SQUASHES = (
+    torch.sigmoid,
+    torch.Tensor.sigmoid,
+    F.sigmoid,
+    torch.special.expit,
+    torch.softmax,
+    torch.Tensor.softmax,
+    F.softmax,
+    torch.special.softmax,
+)
 _WAY_ON = "wrap it in a torch.nn.Module whose forward returns the tensor of logits, (rows, classes)"
+
+
+class Ends(TorchFunctionMode):
+    """Remembers what the last softmaxes and sigmoids were made of while it is entered. A probability near 1 has lost
+    how far its logit is above the others, and the gradient with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: deque[tuple[Tensor, Tensor]] = deque(maxlen=4)  # a net may have hundreds in its inner layers
+
+    def __torch_function__(  # type: ignore[no-untyped-def]
+        self, func, types, args=(), kwargs=None
+    ):
+        out = func(*args, **(kwargs or {}))
+        if func in _SQUASHES and args and isinstance(out, Tensor) and out.shape == args[0].shape:
+            self.last.append((out, args[0]))
+        return out
+
+    def before(self, values: Tensor) -> Tensor | None:
+        """The logits that ``values`` were made of; None where they are no such answer as it was made."""
+        return next((logits for out, logits in self.last if out is values), None)
 
 
 @dataclass(frozen=True)
@@ -35,8 +68,18 @@ class Head:
     def __str__(self) -> str:
         return "; ".join([f"answers at {'.'.join(map(str, self.path))}"] * bool(self.path) + [self.scale])
 
-    def __call__(self, out: Any) -> Tensor:
+    def ask(self, net: Callable[[Tensor], Any], x: Tensor) -> Tensor:
         """(n, classes) logits, float32; ToadstoneError where the answer is not built as it was on the clean rows."""
+        if self.scale in ("logits", "one logit"):
+            return _LOGITS[self.scale](_flat(self._found(net(x))).float())
+        with Ends() as ends:
+            values = self._found(net(x))
+        logits = ends.before(values)
+        if logits is None:
+            return _LOGITS[self.scale](_flat(values).float())
+        return _LOGITS["one logit" if self.scale == "one probability" else "logits"](_flat(logits).float())
+
+    def _found(self, out: Any) -> Tensor:
         try:
             for step in self.path:
                 out = _step(out, step)
@@ -44,7 +87,7 @@ class Head:
             raise ToadstoneError(f"the net returns another thing for some rows than for others: {_WAY_ON}.") from error
         if not isinstance(out, Tensor):
             raise ToadstoneError(f"the net returns a {type(out).__name__}: {_WAY_ON}.")
-        return _LOGITS[self.scale](_flat(out).float())
+        return out
 
 
 def _logit(p: Tensor) -> Tensor:
@@ -71,7 +114,7 @@ class Headed(nn.Module):
         return str(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.net(x))
+        return self.head.ask(self.net, x)
 
 
 def read_head(out: Any, rows: int, classes: int) -> tuple[Head, int]:

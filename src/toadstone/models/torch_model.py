@@ -18,6 +18,9 @@ from toadstone.models.encode import Encode
 from toadstone.overlay import Rows
 from toadstone.rows import check_rows
 
+_TRIED = 64  # rows that gradients are looked for on
+_FEW = 8
+_VALUES = 1 << 20
 BATCH = 512  # rows a forward pass; results do not depend on it
 
 
@@ -109,12 +112,18 @@ class TorchModel:
         return np.concatenate(out)
 
 
+def handful(x: Rows, most: int) -> Rows:
+    """The first rows, ``most`` of them, or fewer large ones: a pass that keeps its gradients has to fit into memory."""
+    size = int(np.prod(x.shape[1:])) or 1
+    return x[: max(_FEW, min(most, _VALUES // size))]
+
+
 def differentiable(model: TorchModel, x: Rows) -> bool:
     """Whether the logits of some of the rows follow from the encoded rows by operations that have gradients: finite
     ones, which are not all 0."""
     check_rows(x)
     with model.frozen(), torch.enable_grad():
-        batch = model.encode(np.asarray(x)).to(model.device)
+        batch = model.encode(np.asarray(handful(x, _TRIED))).to(model.device)
         if not batch.is_floating_point():
             return False
         logits = model.net(batch.requires_grad_())

@@ -30,7 +30,6 @@ FEWEST = 100  # clean rows
 EFFECT = 0.5  # share of held-out rows that a trigger must turn before its class is accused
 KINDS = ("rectangle", "shift")
 _GROUP = 10  # classes a stage
-_TRIED = 64  # images that gradients are looked for on
 _MEASURED = 500  # held-out rows that an effect is measured on
 _QUICK: dict[str, Rectangle | Shift] = {"rectangle": Rectangle(steps=100), "shift": Shift(steps=80)}
 
@@ -96,7 +95,7 @@ def obstacle(model: Model, clean: Data) -> tuple[str, str] | None:
     if len(clean) < FEWEST or (clean.counts() > 0).sum() < 2:
         why = f"there are {len(clean)} clean rows: {FEWEST} or more, of two classes at least, are needed."
         return "few-rows", why
-    if not differentiable(model, clean.x[:_TRIED]):
+    if not differentiable(model, clean.x):
         why = (
             "the net's answers have no gradients with regard to the image: let its forward return the tensor of logits "
             "as torch made it, without detach(), no_grad(), numpy, argmax or rounding on the way."
