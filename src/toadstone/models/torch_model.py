@@ -98,6 +98,16 @@ class TorchModel:
                 for p, mode in modes.items():
                     p.requires_grad_(mode)
 
+    def attached(self, x: Rows) -> bool:
+        """Whether torch can differentiate the net's answer to some rows, be it by its weights or by the rows; True
+        where a net without weights to train cannot be asked for whole numbers such as words."""
+        batch = self.encode(np.asarray(x[:_FEW])).to(self.device)
+        batch.requires_grad_(batch.is_floating_point())
+        if not batch.requires_grad and not any(p.requires_grad for p in self.net.parameters()):
+            return True
+        with self.evaluating(), torch.enable_grad():
+            return bool(self.net(batch).requires_grad)
+
     @property
     def device(self) -> torch.device:
         """Where the net's parameters live."""
