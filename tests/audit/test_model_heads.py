@@ -135,6 +135,17 @@ def test_answers_without_gradients_are_undecided_with_the_way_on(how):
         QUICK.inspect(adapt(net, clean), clean, seed=0)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch would have nobody make TorchScript any more
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize("inside", [False, True])
+def test_torchscript_is_undecided_with_the_way_on(inside):
+    model, clean = example("patch")
+    script = torch.jit.trace(copy.deepcopy(model.net), torch.zeros(2, 1, 8, 8))
+    found = audit_model(nn.Sequential(script, nn.Softmax(1)) if inside else script, clean)
+    assert (found.audit.verdict, found.audit.findings[0].rule) == ("undecided", "torchscript")
+    assert "give the torch.nn.Module that it came from" in found.audit.headline
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_rows_of_some_of_the_classes_and_the_numbers_of_the_outputs(monkeypatch, name):
     """References cannot be led to classes that they never saw: that must neither accuse nor excuse."""

@@ -227,7 +227,32 @@ def compiled(net):
     return made
 
 
+class Casting(nn.Module):
+    """Counts on the precision of its own weights."""
+
+    def __init__(self, net, dtype):
+        super().__init__()
+        self.net, self.dtype = net.to(dtype), dtype
+
+    def forward(self, x):
+        return self.net(x.to(self.dtype))
+
+
+class Mixed(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.net(x)
+
+
 BUILDS = {
+    "casts to double": lambda net: Casting(net, torch.float64),
+    "casts to bfloat16": lambda net: Casting(net, torch.bfloat16),
+    "bfloat16 by autocast": Mixed,
+    "traced by fx": torch.fx.symbolic_trace,
     "half": lambda net: net.half(),
     "bfloat16": lambda net: net.bfloat16(),
     "double": lambda net: net.double(),
@@ -257,6 +282,7 @@ def test_a_net_is_asked_in_single_precision_and_evaluation_mode_and_stays_as_it_
     off = next((rounding[word] for word in rounding if word in name), 1e-5)
     np.testing.assert_allclose(model.probs(data.x), want, atol=off)
     assert differentiable(model, data.x[:32])
+    assert model.logits(data.x).dtype == np.float32
     assert [part.training for part in net.modules()] == modes
     after = net.state_dict()
     assert all(torch.equal(v, after[k]) and v.dtype == after[k].dtype for k, v in before.items())

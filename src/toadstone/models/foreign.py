@@ -126,17 +126,26 @@ def adapt(
     for values in (takes.mean, takes.std) if takes else ():
         if len(values) not in (1, encode.shape[0]):
             raise ToadstoneError(f"input_range has {len(values)} channels but the images have {encode.shape[0]}.")
-    inner, names = settled(net), tuple(classes or clean.classes)
+    names = tuple(classes or clean.classes)
     if len(set(names)) < len(names):
         raise ToadstoneError("classes has a name twice: each output has one of its own.")
-    adapted = Adapted(inner, takes or Takes()).to(device_of(inner))
-    adapted.training = False
+    adapted = _adapted(settled(net), takes)
     found = _read(adapted, encode, clean, len(names))
+    if found is None:  # it may count on its own precision
+        other = _adapted(settled(net, single=False), takes)
+        found = _read(other, encode, clean, len(names))
+        adapted = adapted if found is None else other
     if found is not None:
         adapted.head, count = found
-        names = names_of(count, names, inner)
+        names = names_of(count, names, users_net(adapted))
     notes = () if adapted.head == Head() else (f"The net's answer: {adapted.head}.",)
     return TorchModel(adapted, f"net.{layer}" if layer else representation(adapted), encode, names, notes=notes)
+
+
+def _adapted(net: nn.Module, takes: Takes | None) -> Adapted:
+    made = Adapted(net, takes or Takes()).to(device_of(net))
+    made.training = False
+    return made
 
 
 def _read(net: Adapted, encode: Encode, clean: Data, classes: int) -> tuple[Head, int] | None:

@@ -156,12 +156,12 @@ def _parallel(net: nn.Module) -> object:
     return net.module if isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel) else None
 
 
-def settled(net: nn.Module) -> nn.Module:
-    """``net``, unwrapped, in single precision and evaluation mode: a copy where it is in another."""
+def settled(net: nn.Module, *, single: bool = True) -> nn.Module:
+    """``net``, unwrapped, in evaluation mode and ``single`` precision: a copy where it is in another."""
     inner = unwrapped(net)
-    single = float32(inner)
-    if single is not inner or not any(part.training for part in inner.modules()):
-        return single.eval()
+    mine = float32(inner) if single else inner
+    if mine is not inner or not any(part.training for part in inner.modules()):
+        return mine.eval()
     try:
         return copy.deepcopy(inner).eval()
     except Exception:  # some modules cannot be copied: each call sets the mode and puts it back

@@ -95,6 +95,14 @@ def obstacle(model: Model, clean: Data) -> tuple[str, str] | None:
     if len(clean) < FEWEST or (clean.counts() > 0).sum() < 2:
         why = f"there are {len(clean)} clean rows: {FEWEST} or more, of two classes at least, are needed."
         return "few-rows", why
+    return _closed(model, clean)
+
+
+def _closed(model: TorchModel, clean: Data) -> tuple[str, str] | None:
+    """Why the net cannot be looked into, in the same words."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.net.modules()):
+        why = "the net is TorchScript, which no fresh net can be made of: give the torch.nn.Module that it came from."
+        return "torchscript", why
     if not differentiable(model, clean.x):
         why = (
             "the net's answers have no gradients with regard to the image: let its forward return the tensor of logits "
