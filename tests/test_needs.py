@@ -6,12 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from toadstone.checks.common import toy
 from toadstone.core import Data, Detector, FeatureModel, Inspector, Pool
-from toadstone.defenses import RONI, Beatrix, GradientClustering, LossRanking, NeuralCleanse, ScalingFilter
+from toadstone.defenses import (
+    RONI,
+    Beatrix,
+    CognitiveDistillation,
+    GradientClustering,
+    LossRanking,
+    NeuralCleanse,
+    ReferenceCleanse,
+    ScalingFilter,
+)
 from toadstone.errors import NotApplicableError, ToadstoneError
-from toadstone.models import SklearnModel
+from toadstone.models import Pixels, SklearnModel, TorchModel
 from toadstone.needs import VERBS, WORDS, check, check_kinds
 from toadstone.overlay import Overlay
 from toadstone.registry import _TABLE, entries, register
@@ -256,3 +267,34 @@ def test_every_algorithm_asks_for_kinds_before_any_work():
             for name in names:
                 with pytest.raises(ToadstoneError, match=f"^{name} is a"):
                     asked(object.__new__(entry.cls), **{name: 3}, seed=0)
+
+
+class Detached(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.line, self.how = nn.Linear(16, 2), how
+
+    def forward(self, x):
+        return self.how(self.line(x.flatten(1)))
+
+
+CUTS = {
+    "detached": lambda z: z.detach(),
+    "detached shares": lambda z: z.softmax(1).detach(),
+    "numpy": lambda z: torch.from_numpy(z.detach().numpy()),
+    "no_grad": torch.no_grad()(lambda z: z * 2),
+    "votes": lambda z: (z > 0).float(),
+}
+
+
+@pytest.mark.parametrize("how", CUTS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_net_that_cuts_its_gradients_is_told_how_to_be_wrapped(how, frozen):
+    net = Detached(CUTS[how]).requires_grad_(not frozen)
+    model = TorchModel(net, "line", Pixels(4, 4), BINARY)
+    for defense in (NeuralCleanse(), ReferenceCleanse()):
+        with pytest.raises(NotApplicableError, match=r"without gradients: .* without detach\(\)"):
+            defense.inspect(model, PICTURES, seed=0)
+    with pytest.raises(NotApplicableError, match="without gradients"):
+        CognitiveDistillation().score(model, Pool.of(PICTURES, None), seed=0)
+    check(("gradients",), {"model": TorchModel(Detached(lambda z: z), "line", Pixels(4, 4), BINARY), "clean": PICTURES})

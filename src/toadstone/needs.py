@@ -100,6 +100,22 @@ def _gradients(given: Given) -> None:
     # what a TorchModel has and no other; the class itself lives above this floor
     if not all(hasattr(given["model"], part) for part in ("net", "encode", "frozen")):
         raise NotApplicableError(f"model is a {_kind(given)}, without gradients: a TorchModel is needed here.")
+    if not _attached(given):
+        raise NotApplicableError(
+            "model answers without gradients: let the forward of its net return the tensor of logits as torch made it, "
+            "without detach(), no_grad() or numpy on the way."
+        )
+
+
+def _attached(given: Given) -> bool:
+    """Whether the model's answer to some of the rows can be differentiated, as far as it can say."""
+    ask, rows = getattr(given["model"], "attached", None), next(iter(_rows(given).values()), None)
+    if ask is None or rows is None:
+        return True
+    try:
+        return bool(ask(rows.x if isinstance(rows, Data) else rows))
+    except Exception:  # rows that it does not take, which the algorithm says better
+        return True
 
 
 def _server_rows(given: Given) -> None:

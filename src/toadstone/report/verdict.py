@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from toadstone.experiments.cells import Cell
 from toadstone.experiments.judges import JUDGES
-from toadstone.experiments.judges.base import Judge, Line, above
+from toadstone.experiments.judges.base import Judge, Line, above, collapsed
 from toadstone.experiments.record import Record
-from toadstone.experiments.words import attack_name, listed, measured, percent, pretty, rate
+from toadstone.experiments.words import attack_name, classes, listed, measured, percent, pretty, rate
 
 
 def planted(record: Record) -> str:
@@ -28,6 +28,12 @@ def works(record: Record) -> Line:
     accuracy, before = (cell.figure("clean_accuracy") for cell in sides)
     if not measured(now):
         return Line("Attack", "attack", "open", "not measured", "Its success was not measured: there were no trials.")
+    if collapsed(sides[0], len(classes(record))):
+        share = sides[0].figure("largest_class")
+        what = f"gives {rate(share)} of the clean rows one class" if measured(share) else "is no better than chance"
+        text = f"It shows nothing: the model {what}, with clean accuracy {rate(accuracy)} (on the clean twin "
+        text += f"{rate(before)}); its attack success rate {rate(now)} comes from that."
+        return Line("Attack", "attack", "open", "ruined", text)
     mood, status, start = ("bad", "works", "It works") if above(now, twin) else ("good", "fails", "It does not show")
     text = f"{start}: attack success rate {rate(now)}, on the clean twin {rate(twin)}."
     if measured(accuracy):
@@ -48,6 +54,7 @@ def headline(record: Record) -> str:
     good, asked, undecided = tally(found)
     status = works(record).status
     starts = {"works": "The attack works", "fails": "The attack does not show"}
+    starts["ruined"] = "The model is ruined, so that it shows no attack"
     start = starts.get(status, "The attack was not measured")
     if not asked:
         return f"{start}; no defense was scored on it."
@@ -84,6 +91,7 @@ def summary(record: Record) -> str:
         "catches": "Caught at inference by {}.",
         "removed": "Removed by {}.",
         "weakened": "Weakened by {}.",
+        "ruined": "The model was ruined by {}.",
         "missed": "Missed by {}.",
         "wrong class": "A wrong class was accused by {}.",
         "blind": "Not seen at inference by {}.",

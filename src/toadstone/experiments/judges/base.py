@@ -15,16 +15,19 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from toadstone.core import Data, Evidence, Goal, Model, Poison, Pool
+from toadstone.core import Data, Evidence, Goal, Model, Poison, Pool, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.mean_interval import Spread
-from toadstone.evaluation.rates import Triggered, accuracy, robust_accuracy
+from toadstone.evaluation.rates import Triggered, predictions, robust_accuracy
 from toadstone.experiments.cells import Cell, Figure, Figures
 from toadstone.experiments.record import Record
+from toadstone.goals.availability import Availability
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.rng import child
 
 MONITORED = 1000  # inputs of each kind that a monitor sees
+_NEARLY_ALL = 0.95
+_SAME = 1e-9
 
 
 @dataclass(eq=False)
@@ -147,14 +150,35 @@ class Judge(ABC):
 
 def rates(model: Model, goal: Goal, test: Data) -> dict[str, Figure]:
     """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy; for certain images the
-    mean probability of the class wanted as well."""
-    found = {"clean_accuracy": accuracy(model, test), "attack_success_rate": goal.success(model, test)}
+    mean probability of the class wanted as well. Where the goal is not to ruin the model, the share of the clean rows
+    that it gives the class that it gives most: see ``collapsed``."""
+    said = predictions(model, test.x)
+    right = Rate.of(int((said == test.y).sum()), len(test))
+    found = {"clean_accuracy": right, "attack_success_rate": goal.success(model, test)}
     if isinstance(goal, Triggered):
         found["robust_accuracy"] = robust_accuracy(model, goal, test)
+    if not isinstance(goal, Availability):
+        found["largest_class"] = Rate.of(int(np.bincount(said).max()), len(test))
     figures = {name: Figure.of(rate) for name, rate in found.items()}
     if isinstance(goal, TargetedGoal):
         figures["target_confidence"] = Figure.of(Spread.of(goal.confidence(model).tolist()))
     return figures
+
+
+def collapsed(cell: Cell, classes: int) -> bool:
+    """Whether a model gives nearly all clean rows one class, more than are of it: no success of an attack, nor its end,
+    means anything then.
+
+    Where that was not counted, as in federated runs, whether it is no more often right than chance, unless that is the
+    attack's goal.
+    """
+    right, largest, success = (cell.figure(key) for key in ("clean_accuracy", "largest_class", "attack_success_rate"))
+    if right is None or right.value is None or right.low is None:
+        return False
+    if largest is not None and largest.value is not None:
+        return largest.value >= _NEARLY_ALL and above(largest, right)
+    ruin = success is not None and success.value is not None and abs(success.value + right.value - 1) < _SAME
+    return not ruin and classes > 1 and right.low <= 1 / classes
 
 
 def above(a: Figure | None, b: Figure | None) -> bool:

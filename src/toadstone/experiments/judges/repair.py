@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from toadstone.core import Repair
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above, beside, rates
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above, beside, collapsed, rates
 from toadstone.experiments.record import Record
-from toadstone.experiments.words import percent, rate
+from toadstone.experiments.words import classes, measured, percent, rate
 from toadstone.experiments.words import rates as rates_in_words
 
 
@@ -48,6 +48,10 @@ def left(record: Record, cell: Cell, twin: Cell | None) -> tuple[str, str, str, 
     change = f"from {_accuracy(clean)} to {_accuracy(twin)}" if twin else ""
     text += beside(twin, f"; on the clean twin accuracy goes {change}.")
     short = f"attack success {percent(cell.number('attack_success_rate'))} at accuracy {_accuracy(cell)}"
+    if collapsed(cell, len(classes(record))):
+        share = cell.figure("largest_class")
+        what = f"gives {rate(share)} of the clean rows one class" if measured(share) else "is no better than chance"
+        return "bad", "ruined", f"{text} The model {what}: that is no repair.", short
     if not above(after, clean.figure("attack_success_rate")):
         return "good", "removed", text, short
     if above(started, after):
