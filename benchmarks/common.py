@@ -100,8 +100,8 @@ def finish(figures: dict, as_json: bool) -> None:
 
 def spreads(runs: list[dict[str, float]]) -> dict[str, list[float]]:
     """Each figure's mean over the runs and its 95% interval."""
-    found = {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
-    return {name: [round(v, 5) for v in (s.mean, s.low, s.high)] for name, s in found.items()}
+    means = {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
+    return {name: [round(v, 5) for v in (s.mean, s.low, s.high)] for name, s in means.items()}
 
 
 def both_sides(victim: Model, twin: Model, goal: Goal, test: Data) -> dict[str, float]:
@@ -131,14 +131,14 @@ def triple(figure: Figure | None) -> list[float] | None:
 def measured(record: Record) -> dict[str, object]:
     """Clean accuracy and attack success of a victim and of its clean twin, and what the attack cost."""
     victim, twin = record.model(), record.model("clean_twin")
-    found = {
+    figures = {
         "clean_accuracy": triple(victim.figure("clean_accuracy")),
         "clean_twin_accuracy": triple(twin.figure("clean_accuracy")),
         "attack_success_rate": triple(victim.figure("attack_success_rate")),
         "clean_twin_success_rate": triple(twin.figure("attack_success_rate")),
     }
     costs = {name: record.attack.number(name) for name in ("rows", "linf", "psnr", "ssim")}
-    return found | {name: round(cost, 4) for name, cost in costs.items() if cost}
+    return figures | {name: round(cost, 4) for name, cost in costs.items() if cost}
 
 
 def signs() -> Data:
@@ -175,7 +175,7 @@ class Remember:
         return models.load(place)
 
 
-_SAID: dict[str, Suspicion] = {}
+_ANSWERS: dict[str, Suspicion] = {}
 
 
 @dataclass(frozen=True)
@@ -187,28 +187,28 @@ class Once:
     def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
         """The detector's answer."""
         key = f"{self.detector!r} {seed} {digest_rows(pool.data.x)} {digest_rows(pool.data.y)}"
-        if key not in _SAID:
-            _SAID[key] = self.detector.score(model, pool, seed=seed)
-        return _SAID[key]
+        if key not in _ANSWERS:
+            _ANSWERS[key] = self.detector.score(model, pool, seed=seed)
+        return _ANSWERS[key]
 
 
 def byzfl(*names: str) -> list[types.ModuleType]:
     """Modules of byzfl 0.0.11 without the rest of that package, which would import torchvision and plotting."""
-    found = importlib.util.find_spec("byzfl")
-    if found is None or found.submodule_search_locations is None:
+    spec = importlib.util.find_spec("byzfl")
+    if spec is None or spec.submodule_search_locations is None:
         raise ToadstoneError("byzfl is missing: install it with pip install --no-deps byzfl==0.0.11.")
     package = types.ModuleType("byzfl")
-    package.__path__ = list(found.submodule_search_locations)
-    package.__spec__ = found
+    package.__path__ = list(spec.submodule_search_locations)
+    package.__spec__ = spec
     sys.modules["byzfl"] = package
     return [importlib.import_module(f"byzfl.{name}") for name in names]
 
 
-def least_seconds(call: Callable[[np.ndarray], object], given: np.ndarray, runs: int) -> float:
+def least_seconds(call: Callable[[np.ndarray], object], rows: np.ndarray, runs: int) -> float:
     """CPU seconds of one call, the least of several."""
     best = np.inf
     for _ in range(runs):
         start = time.process_time()
-        call(given)
+        call(rows)
         best = min(best, time.process_time() - start)
     return float(best)

@@ -24,5 +24,5 @@ def missing_extra(what: str, extra: str) -> str:
     """
     from importlib.metadata import requires  # noqa: PLC0415 (only on the way to an error)
 
-    wanted = [line.split(";")[0].strip() for line in requires("toadstone") or () if f"extra == '{extra}'" in line]
-    return f"{what} needs a package that is not installed: `pip install {' '.join(map(repr, wanted))}`."
+    packages = [line.split(";")[0].strip() for line in requires("toadstone") or () if f"extra == '{extra}'" in line]
+    return f"{what} needs a package that is not installed: `pip install {' '.join(map(repr, packages))}`."

@@ -80,9 +80,9 @@ def check(name: str, value: object, kind: Any) -> None:
     Traceback (most recent call last):
     toadstone.errors.ToadstoneError: which is 'worst': use random or nearest.
     """
-    refused = _refusal(kind, value)
-    if refused:
-        raise ToadstoneError(f"{name}{refused}.")
+    refusal = _refusal(kind, value)
+    if refusal:
+        raise ToadstoneError(f"{name}{refusal}.")
 
 
 def describe(cls: type) -> dict[str, str]:
@@ -128,8 +128,8 @@ def _refusal(kind: Any, value: Any) -> str:
     if base in (int, float):
         return _number_refusal(kind, value)
     if base is Literal:
-        known = any(isinstance(value, type(word)) and value == word for word in args)
-        return "" if known else f" is {value!r}: use {_words(kind)}"
+        fits_word = any(isinstance(value, type(word)) and value == word for word in args)
+        return "" if fits_word else f" is {value!r}: use {_words(kind)}"
     if base is Union:
         return _union_refusal(kind, value)
     if base in (tuple, list, Sequence):

@@ -57,10 +57,10 @@ def one_line(message: str) -> str:
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return _short("".join(map(_shown, _short(message, 2 * _LETTERS))), _LETTERS)
+    return _short("".join(map(_printable, _short(message, 2 * _LETTERS))), _LETTERS)
 
 
-def _shown(letter: str) -> str:
+def _printable(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
@@ -74,8 +74,8 @@ def _reason(error: Exception) -> str:
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return _short(" ".join(said.split()).rstrip("."), _DETAIL) or type(error).__name__
+    message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _short(" ".join(message.split()).rstrip("."), _DETAIL) or type(error).__name__
 
 
 def check_plain(path: Path) -> None:

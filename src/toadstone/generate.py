@@ -25,8 +25,8 @@ MARK = "# isort: split\n# Below: the registered classes, written by `python -m t
 def registered() -> list[tuple[str, str]]:
     """Module and name of each class under ``@register``, as ruff sorts imports. Read from the sources alone: a module
     may import from a stub that is to be written."""
-    found = (each for path in ROOT.rglob("*.py") for each in _registered(path))
-    return sorted(found, key=lambda each: (each[0], not each[1].isupper(), each[1]))
+    classes = (each for path in ROOT.rglob("*.py") for each in _registered(path))
+    return sorted(classes, key=lambda each: (each[0], not each[1].isupper(), each[1]))
 
 
 def _registered(path: Path) -> Iterator[tuple[str, str]]:
@@ -48,12 +48,12 @@ def stub(text: str, package: str, classes: list[tuple[str, str]]) -> str:
 
 def stubs() -> dict[Path, str]:
     """The stub of each package that holds registered classes, and what it should hold."""
-    classes, made = registered(), {}
+    classes, texts = registered(), {}
     for wing in sorted({module.split(".")[1] for module, _ in classes}):
         path, package = ROOT / wing / "__init__.pyi", f"toadstone.{wing}"
         text = path.read_text("utf-8") if path.exists() else ""
-        made[path] = stub(text, package, [each for each in classes if each[0].startswith(f"{package}.")])
-    return made
+        texts[path] = stub(text, package, [each for each in classes if each[0].startswith(f"{package}.")])
+    return texts
 
 
 def table() -> dict[Path, str]:
@@ -61,8 +61,8 @@ def table() -> dict[Path, str]:
     module that registers a class."""
     for module, _ in registered():
         importlib.import_module(module)
-    found = [each.entry(name) for name, each in sorted(registry._TABLE.items())]
-    lines = [f"{json.dumps(e.name)}: {json.dumps(_row(e), ensure_ascii=False)}" for e in found if e.own]
+    rows = [each.entry(name) for name, each in sorted(registry._TABLE.items())]
+    lines = [f"{json.dumps(e.name)}: {json.dumps(_row(e), ensure_ascii=False)}" for e in rows if e.own]
     return {registry.FILE: "{\n" + ",\n".join(lines) + "\n}\n"}
 
 

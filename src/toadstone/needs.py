@@ -19,97 +19,97 @@ from toadstone.overlay import Overlay
 from toadstone.rows import check_two_classes
 
 VERBS = ("poison", "train", "implant", "fit", "score", "inspect", "repair", "watch", "purify")
-Given = Mapping[str, Any]  # the arguments of a verb under its own names
+Arguments = Mapping[str, Any]  # the arguments of a verb under its own names
 
 
-def _rows(given: Given) -> dict[str, Any]:
+def _rows(arguments: Arguments) -> dict[str, Any]:
     """The sets of rows among the arguments: the one in question first, then the trusted ones, or both as a pool."""
-    if isinstance(given.get("pool"), Pool):
-        return {"data": given["pool"].data}
-    return {name: given[name] for name in ("data", "train", "inputs", "clean") if given.get(name) is not None}
+    if isinstance(arguments.get("pool"), Pool):
+        return {"data": arguments["pool"].data}
+    return {name: arguments[name] for name in ("data", "train", "inputs", "clean") if arguments.get(name) is not None}
 
 
-def _labelled(given: Given) -> tuple[str, Data]:
-    return next((name, rows) for name, rows in _rows(given).items() if isinstance(rows, Data))
+def _labelled(arguments: Arguments) -> tuple[str, Data]:
+    return next((name, rows) for name, rows in _rows(arguments).items() if isinstance(rows, Data))
 
 
-def _labels(given: Given) -> None:
-    name, rows = _labelled(given)
+def _labels(arguments: Arguments) -> None:
+    name, rows = _labelled(arguments)
     if not rows.classes:
         raise NotApplicableError(f"{name} is a regression set; a classification set is needed here.")
 
 
-def _two_classes(given: Given) -> None:
-    name, rows = _labelled(given)
+def _two_classes(arguments: Arguments) -> None:
+    name, rows = _labelled(arguments)
     check_two_classes(rows, name)
 
 
-def _numbers(given: Given) -> None:
-    name, rows = _labelled(given)
+def _numbers(arguments: Arguments) -> None:
+    name, rows = _labelled(arguments)
     if rows.classes:
         raise NotApplicableError(
             f"{name} is a classification set; a regression set (float y, classes=()) is needed here."
         )
 
 
-def _images(given: Given) -> None:
-    for name, rows in _rows(given).items():
+def _images(arguments: Arguments) -> None:
+    for name, rows in _rows(arguments).items():
         x = rows.x if isinstance(rows, Data) else rows
         if isinstance(x, np.ndarray | Overlay) and (x.dtype != np.uint8 or x.ndim not in (3, 4)):
             raise NotApplicableError(f"{name} must hold uint8 images, not {x.dtype} rows of shape {x.shape[1:]}.")
 
 
-def _image_model(given: Given) -> None:
-    modality = getattr(getattr(given["model"], "encode", None), "modality", "other rows")
+def _image_model(arguments: Arguments) -> None:
+    modality = getattr(getattr(arguments["model"], "encode", None), "modality", "other rows")
     if modality != "image":
-        raise NotApplicableError(f"model {_kind(given)} reads {modality}: one that reads images is needed here.")
+        raise NotApplicableError(f"model {_kind(arguments)} reads {modality}: one that reads images is needed here.")
 
 
-def _text(given: Given) -> None:
-    for name, rows in _rows(given).items():
+def _text(arguments: Arguments) -> None:
+    for name, rows in _rows(arguments).items():
         x = rows.x if isinstance(rows, Data) else rows
         if x.dtype != object:
             raise NotApplicableError(f"{name} must hold text, not {x.dtype} rows of shape {x.shape[1:]}.")
 
 
-def _trusted(given: Given) -> None:
-    pool = given.get("pool")
-    if given.get("clean") is None and (pool is None or not pool.trusted.any()):
+def _trusted(arguments: Arguments) -> None:
+    pool = arguments.get("pool")
+    if arguments.get("clean") is None and (pool is None or not pool.trusted.any()):
         raise NotApplicableError("clean is missing: give trusted rows, or choose an algorithm that needs none.")
 
 
-def _trusted_if_any(given: Given) -> None:
+def _trusted_if_any(arguments: Arguments) -> None:
     """It goes without, and does better with them."""
 
 
-def _probs(given: Given) -> None:
-    if not hasattr(given["model"], "probs"):
-        raise NotApplicableError(f"model {_kind(given)} gives no probabilities: a classifier is needed here.")
+def _probs(arguments: Arguments) -> None:
+    if not hasattr(arguments["model"], "probs"):
+        raise NotApplicableError(f"model {_kind(arguments)} gives no probabilities: a classifier is needed here.")
 
 
-def _features(given: Given) -> None:
-    if not isinstance(given["model"], FeatureModel):
+def _features(arguments: Arguments) -> None:
+    if not isinstance(arguments["model"], FeatureModel):
         raise NotApplicableError(
-            f"model {_kind(given)} has no features to read: choose an algorithm that needs none of it."
+            f"model {_kind(arguments)} has no features to read: choose an algorithm that needs none of it."
         )
 
 
-def _gradients(given: Given) -> None:
+def _gradients(arguments: Arguments) -> None:
     # what a TorchModel has and no other; the class itself lives above this floor
-    if not all(hasattr(given["model"], part) for part in ("net", "encode", "frozen")):
-        raise NotApplicableError(f"model is a {_kind(given)}, without gradients: a TorchModel is needed here.")
+    if not all(hasattr(arguments["model"], part) for part in ("net", "encode", "frozen")):
+        raise NotApplicableError(f"model is a {_kind(arguments)}, without gradients: a TorchModel is needed here.")
 
 
-def _server_rows(given: Given) -> None:
-    if not given["server_rows"]:
+def _server_rows(arguments: Arguments) -> None:
+    if not arguments["server_rows"]:
         raise NotApplicableError("server_rows is 0: set rows aside for the server, or choose a rule that needs none.")
 
 
-def _kind(given: Given) -> str:
-    return type(given["model"]).__name__
+def _kind(arguments: Arguments) -> str:
+    return type(arguments["model"]).__name__
 
 
-WORDS: dict[str, Callable[[Given], None]] = {
+WORDS: dict[str, Callable[[Arguments], None]] = {
     "labels": _labels,
     "two classes": _two_classes,
     "numbers": _numbers,

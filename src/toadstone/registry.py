@@ -267,12 +267,12 @@ def from_spec(spec: Any) -> Any:
         return spec
     if "name" not in spec:
         return {k: from_spec(v) for k, v in spec.items()}
-    found = entry(str(spec["name"]))
-    unknown = set(spec) - {"name"} - set(found.parameters)
+    algorithm = entry(str(spec["name"]))
+    unknown = set(spec) - {"name"} - set(algorithm.parameters)
     if unknown:
-        known = ", ".join(found.parameters) or "none"
-        raise ToadstoneError(f"{found.name} has no parameter {sorted(unknown)[0]!r}; its parameters are: {known}.")
-    needed = [k for k, p in found.parameters.items() if p.default is None and k not in spec]
+        names = ", ".join(algorithm.parameters) or "none"
+        raise ToadstoneError(f"{algorithm.name} has no parameter {sorted(unknown)[0]!r}; its parameters are: {names}.")
+    needed = [k for k, p in algorithm.parameters.items() if p.default is None and k not in spec]
     if needed:
-        raise ToadstoneError(f"{found.name} needs the parameter {needed[0]!r} in its spec.")
-    return found.cls(**{k: from_spec(v) for k, v in spec.items() if k != "name"})
+        raise ToadstoneError(f"{algorithm.name} needs the parameter {needed[0]!r} in its spec.")
+    return algorithm.cls(**{k: from_spec(v) for k, v in spec.items() if k != "name"})

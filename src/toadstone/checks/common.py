@@ -33,9 +33,9 @@ class ViolationError(AssertionError):
     """A contract that an object does not keep; the message says which and how."""
 
 
-def require(held: bool, sentence: str) -> None:
-    """Raise ViolationError with ``sentence`` unless ``held``."""
-    if not held:
+def require(condition: bool, sentence: str) -> None:
+    """Raise ViolationError with ``sentence`` unless ``condition`` holds."""
+    if not condition:
         raise ViolationError(sentence)
 
 
@@ -63,7 +63,7 @@ class Toy:
 def toy() -> Toy:
     """The problem that objects are checked on; made once, in about two seconds."""
     parts = split(load("digits"), test=300, clean=500, seed=0)
-    inside, held = parts.clean.take(np.arange(0, 500, 2)), parts.clean.take(np.arange(1, 500, 2))
+    inside, outside = parts.clean.take(np.arange(0, 500, 2)), parts.clean.take(np.arange(1, 500, 2))
     poison = Backdoor(Patch(size=2), target=7, rate=0.1).poison(parts.train, seed=0)
     poisoned = poison.apply(parts.train)
     model = Train(SmallCNN(width=8, hidden=64), epochs=12, batch_size=32).fit(poisoned.append(inside), seed=0)
@@ -71,7 +71,7 @@ def toy() -> Toy:
     pair = Data(two.x, (two.y == 8).astype(np.int64), ("three", "eight"))
     columns = np.asarray(parts.train.x).reshape(len(parts.train), -1) / 255
     numbers = Data(columns, parts.train.y / 9, ())
-    return Toy(parts.train, pair, numbers, _texts(), poisoned, poison, inside, held, parts.test, model)
+    return Toy(parts.train, pair, numbers, _texts(), poisoned, poison, inside, outside, parts.test, model)
 
 
 def _texts() -> Data:
@@ -82,10 +82,10 @@ def _texts() -> Data:
 
 def digest(value: Any) -> str:
     """A hash of what arrays, data sets and models hold."""
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for part in _parts(value):
-        found.update(part)
-    return found.hexdigest()
+        sha.update(part)
+    return sha.hexdigest()
 
 
 def _parts(value: Any) -> Iterator[bytes]:
@@ -105,12 +105,12 @@ def _parts(value: Any) -> Iterator[bytes]:
 
 
 @contextmanager
-def untouched(*given: Any) -> Iterator[None]:
+def untouched(*arguments: Any) -> Iterator[None]:
     """Raise ViolationError when the block changes an argument or a global random generator."""
-    before = [digest(g) for g in given]
+    before = [digest(g) for g in arguments]
     generators = _generators()
     yield
-    for number, (old, value) in enumerate(zip(before, given, strict=True)):
+    for number, (old, value) in enumerate(zip(before, arguments, strict=True)):
         require(digest(value) == old, f"Argument {number} was changed by the call: work on a copy.")
     require(_generators() == generators, "A global random generator was touched: draw from the seed instead.")
 
@@ -173,15 +173,15 @@ def declines_or(action: Callable[[], R], what: str) -> R | None:
 
 def accepted(action: Callable[[Data], object]) -> Data:
     """The first that ``action`` takes: all digits, two of them, a table with a number to predict, or texts."""
-    refused = ""
+    reason = ""
     for data in (toy().train, toy().pair, toy().numbers, toy().texts):
         try:
             action(data)
         except ToadstoneError as error:
-            refused = refused or str(error)
+            reason = reason or str(error)
             continue
         return data
-    raise ViolationError(f"It takes neither classes nor numbers: {refused}")
+    raise ViolationError(f"It takes neither classes nor numbers: {reason}")
 
 
 def one_class(data: Data) -> Data:

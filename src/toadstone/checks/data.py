@@ -66,12 +66,12 @@ def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = Tru
     require(_same_poison(once, other) != draws, f"Another seed changes {'nothing' if draws else 'something'}.")
     mask = once.mask(len(train))
     require(bool(mask.any()), "No row was poisoned.")
-    kept = np.flatnonzero(~mask)
-    require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
+    others = np.flatnonzero(~mask)
+    require(digest(poisoned.take(others)) == digest(train.take(others)), "Rows outside the mask differ.")
     _valid_goal(goal, once.goal, fixed=once.goal == other.goal)
     if train is toy().train:
-        for wanted in (once.goal, goal):
-            valid_rate(wanted.success(toy().model, toy().test))
+        for each in (once.goal, goal):
+            valid_rate(each.success(toy().model, toy().test))
         require(goal.success(toy().model, toy().test) == again.success(toy().model, toy().test), "Two goals differ.")
     refuses(
         lambda: attack.poison(other_kind(train), seed=1),

@@ -61,9 +61,9 @@ def check_inspector(inspector: Inspector, *, trains: bool = False) -> None:
     with batches_of(7):
         same(once.values, inspect(t.model, t.held).values, "Evidence depends on the batch size.")
     _follows_its_classes(inspect, once, exactly=not trains)
-    seen = declines_or(lambda: inspect(black_box(), t.held), "a black box")
-    if seen is not None:
-        _valid_evidence(seen, len(t.train.classes))
+    evidence = declines_or(lambda: inspect(black_box(), t.held), "a black box")
+    if evidence is not None:
+        _valid_evidence(evidence, len(t.train.classes))
     refuses(lambda: inspect(t.model, one_class(t.held)), "trusted rows of a single class", NotApplicableError)
     refuses(lambda: inspect(t.model, other_kind(t.held)), "a regression set", NotApplicableError)
     check_spec(inspector)
@@ -113,7 +113,7 @@ def check_implant(implant: Implant) -> None:
     _new_model(once.model, t.model)
     rows = t.test.x[:50]
     same(once.model.probs(rows), twice.model.probs(rows), _DIFFER)
-    rate, again = (made.goal.success(once.model, t.test) for made in (once, twice))
+    rate, again = (tampered.goal.success(once.model, t.test) for tampered in (once, twice))
     valid_rate(rate)
     require(rate == again, "The goals of two calls with one seed differ.")
     refuses(lambda: implant.implant(black_box(), t.train, seed=1), "a black box", NotApplicableError)
@@ -147,15 +147,15 @@ def _follows_its_classes(inspect: Callable[[Model, Data], Any], once: Evidence, 
     )
 
 
-def _new_model(model: Model, given: Model) -> None:
+def _new_model(model: Model, original: Model) -> None:
     t = toy()
-    require(model is not given, "The model given came back: return a new one.")
-    require(not shared_tensors(model, given), "The new model shares tensors with the one given: copy the net first.")
-    if isinstance(model, TorchModel) and isinstance(given, TorchModel):
-        require(digest(model) != digest(given), "The new model is a copy of the one given: return what was changed.")
-    require(tuple(model.classes) == tuple(given.classes), "The new model must have the classes of the one given.")
-    valid_probs(model.probs(t.test.x[:50]), 50, len(given.classes))
-    require(accuracy(model, t.test).low > 1 / len(given.classes), "The new model does no better than guessing.")
+    require(model is not original, "The model given came back: return a new one.")
+    require(not shared_tensors(model, original), "The new model shares tensors with the one given: copy the net first.")
+    if isinstance(model, TorchModel) and isinstance(original, TorchModel):
+        require(digest(model) != digest(original), "The new model is a copy of the one given: return what was changed.")
+    require(tuple(model.classes) == tuple(original.classes), "The new model must have the classes of the one given.")
+    valid_probs(model.probs(t.test.x[:50]), 50, len(original.classes))
+    require(accuracy(model, t.test).low > 1 / len(original.classes), "The new model does no better than guessing.")
 
 
 def _valid_log(log: Mapping[str, Any]) -> None:

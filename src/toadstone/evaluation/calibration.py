@@ -147,8 +147,8 @@ def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01, procedure: st
     level = fdr if procedure == "bh" else fdr / clean_share(scores.pvalues)
     rows = false_discovery_control(scores.pvalues, method="bh") <= level
     if rows.any():
-        found = f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}"
-        return Flags(rows, True, f"{found}{_among_trusted(scores, rows)}.")
+        sentence = f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}"
+        return Flags(rows, True, f"{sentence}{_among_trusted(scores, rows)}.")
     needed = trusted_needed(fdr, rate)
     if scores.trusted < needed:
         why = f"undecidable: needs at least {needed} trusted rows to see a poison rate of {rate:.1%}"

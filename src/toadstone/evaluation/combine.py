@@ -28,8 +28,8 @@ def harmonic(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
     """
     k = len(p)
     factor = {1: 1.0, 2: 2.0}.get(k, np.e * np.log(k))
-    found: ndarray = factor * k / (1 / p).sum(0)
-    return found
+    merged: ndarray = factor * k / (1 / p).sum(0)
+    return merged
 
 
 def average(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
@@ -38,8 +38,8 @@ def average(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
     >>> average(np.array([[0.01], [0.03]]))
     array([0.04])
     """
-    found: ndarray = p.mean(0) * (1 if len(p) == 1 else 2)
-    return found
+    merged: ndarray = p.mean(0) * (1 if len(p) == 1 else 2)
+    return merged
 
 
 def by_e_values(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
@@ -48,8 +48,8 @@ def by_e_values(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
     >>> by_e_values(np.array([[0.0001], [1.0]])).round(4)
     array([0.0396])
     """
-    found: ndarray = 1 / (_KAPPA * p ** (_KAPPA - 1)).mean(0)
-    return found
+    merged: ndarray = 1 / (_KAPPA * p ** (_KAPPA - 1)).mean(0)
+    return merged
 
 
 METHODS: dict[str, Callable[[ndarray], ndarray]] = {

@@ -95,24 +95,24 @@ def _moved(old: ndarray, new: ndarray) -> Float[ndarray, "n 4"]:
 
 def attack_cost(clean: Data, poison: Poison) -> Cost:
     """What ``poison`` does to ``clean``, the data set that it was made for."""
-    n, there = len(clean), np.flatnonzero(poison.index < len(clean))
-    appended, index = len(poison.index) - len(there), poison.index[there]
-    changed = int((clean.y[index] != poison.y[there]).sum())
+    n, replaced = len(clean), np.flatnonzero(poison.index < len(clean))
+    appended, index = len(poison.index) - len(replaced), poison.index[replaced]
+    changed = int((clean.y[index] != poison.y[replaced]).sum())
     counts = (len(poison.index), len(poison.index) / (n + appended), appended, changed)
-    if not len(there):
+    if not len(replaced):
         return Cost(*counts)
     if clean.x.dtype == object:
-        edits = [word_edits(a, b) for a, b in zip(clean.x[index], poison.x[there], strict=True)]
+        edits = [word_edits(a, b) for a, b in zip(clean.x[index], poison.x[replaced], strict=True)]
         return Cost(*counts, words_changed=float(np.mean(edits)))
-    images, moved, alike = clean.x.dtype == np.uint8 and clean.x.ndim in (3, 4), [], []
-    for start in range(0, len(there), _BATCH):
+    images, distances, similarities = clean.x.dtype == np.uint8 and clean.x.ndim in (3, 4), [], []
+    for start in range(0, len(replaced), _BATCH):
         part = slice(start, start + _BATCH)
-        old, new = np.asarray(clean.x[index[part]]), poison.x[there[part]]
-        moved.append(_moved(old, new))
+        old, new = np.asarray(clean.x[index[part]]), poison.x[replaced[part]]
+        distances.append(_moved(old, new))
         if images:
-            alike.append(ssim(old, new))
-    l0, l2, linf, error = (float(mean) for mean in np.concatenate(moved).mean(0))
+            similarities.append(ssim(old, new))
+    l0, l2, linf, error = (float(mean) for mean in np.concatenate(distances).mean(0))
     if not images:
         return Cost(*counts, l0, l2, linf)
     psnr = float(10 * np.log10(255**2 / error)) if error else None
-    return Cost(*counts, l0, l2, linf, float(np.concatenate(alike).mean()), psnr)
+    return Cost(*counts, l0, l2, linf, float(np.concatenate(similarities).mean()), psnr)

@@ -28,12 +28,12 @@ def judge_pool(detector: Detector, model: Model, pool: Pool, *, seed: int = 0) -
     wrong = flaw(answer, pool)
     if wrong:
         raise ToadstoneError(f"{type(detector).__name__}'s answer cannot be used: {wrong}")
-    known = trusted & ~np.isnan(answer.values)
+    null = trusted & ~np.isnan(answer.values)
     level = np.maximum(answer.values, answer.floor)
     return replace(
-        calibrate(level[~trusted], level[known]),
+        calibrate(level[~trusted], level[null]),
         values=answer.values[~trusted],
-        null_values=answer.values[known] if known.any() else None,
+        null_values=answer.values[null] if null.any() else None,
         what=None if answer.what is None else answer.what[~trusted],
     )
 

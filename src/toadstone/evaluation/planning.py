@@ -62,14 +62,14 @@ class Plan:
         """
         check("trusted", trusted, Count)
         check("auroc", auroc, Annotated[float, Gt(0.5), Lt(1)])
-        shift, found = np.sqrt(2) * norm.ppf(auroc), []
+        shift, recalls = np.sqrt(2) * norm.ppf(auroc), []
         for run in range(self.runs):
             draw = np.random.default_rng(child(seed, "run", str(run)))
             values = draw.normal(size=self.rows)
             values[: self.poison] += shift
             rows = flag(calibrate(values, draw.normal(size=trusted)), fdr=self.fdr).rows
-            found.append(float(rows[: self.poison].mean()))
-        return Spread.of(found)
+            recalls.append(float(rows[: self.poison].mean()))
+        return Spread.of(recalls)
 
     def table(self, aurocs: tuple[float, ...] = (0.9, 0.99, 0.999)) -> dict[int, dict[float, float]]:
         """Number of trusted rows -> AUROC -> mean recall, from half the ``least`` number to ten times as many."""

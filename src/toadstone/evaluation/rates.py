@@ -18,8 +18,8 @@ from toadstone.overlay import Rows
 
 def predictions(model: Model, x: Rows) -> Int[ndarray, " n"]:
     """The most probable class of each row; the first of them when several tie."""
-    found: ndarray = model.probs(x).argmax(1)
-    return found
+    classes: ndarray = model.probs(x).argmax(1)
+    return classes
 
 
 def accuracy(model: Model, data: Data) -> Rate:

@@ -59,11 +59,11 @@ class Experiment:
 
     def run(self, splits: Splits, folder: str | os.PathLike[str] | None = None) -> Record:
         """Run it; ``folder`` plays no part. See ``run``."""
-        inside, held = halves(splits.clean, self.seed)
+        inside, outside = halves(splits.clean, self.seed)
         poison, tampered = _attacked(self, splits.train, inside)
         data = {"poisoned": poison.apply(splits.train), "clean_twin": splits.train}
         with tempfile.TemporaryDirectory(prefix="toadstone-") as scratch:
-            parts = (inside, held, splits.test, poison)
+            parts = (inside, outside, splits.test, poison)
             bench = Bench(self.seed, data, *parts, self.fdr, self.rate, scratch=Path(scratch))
             for side in track(SIDES, "victim and clean twin"):
                 with bench.timed("train"):
@@ -110,16 +110,16 @@ def halves(clean: Data, seed: int) -> tuple[Data, Data]:
 
 def judged(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) -> Iterator[Cell]:
     """A cell for each defense, verb and side; what is kept of each row goes into ``arrays``."""
-    for name, defense in track([*named(defenses)], "defenses"):
+    for name, defense in track([*names(defenses)], "defenses"):
         for judge in judges_of(defense):
             for side in bench.data:
                 measure = functools.partial(judge.measure, bench, defense, side, child(bench.seed, name))
                 with bench.timed(name):
-                    cell = tried((name, judge.contract, side), measure, arrays)
+                    cell = attempt((name, judge.contract, side), measure, arrays)
                 yield cell
 
 
-def tried(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: dict[str, ndarray]) -> Cell:
+def attempt(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: dict[str, ndarray]) -> Cell:
     """The cell of (defense, contract, side): what ``measure`` gives, or why it gave nothing. Its arrays go along."""
     name, contract, side = place
     start = time.perf_counter()
@@ -141,13 +141,13 @@ def in_a_sentence(error: Exception) -> str:
     return one_line(str(error) if isinstance(error, ToadstoneError) else f"{type(error).__name__}: {error}")
 
 
-def named(algorithms: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+def names(algorithms: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     """Registered names (class names for a stranger's), numbered where two share one."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for algorithm in algorithms:
         name = name_in_cells(algorithm)
-        seen[name] = seen.get(name, 0) + 1
-        yield (name if seen[name] == 1 else f"{name}-{seen[name]}"), algorithm
+        counts[name] = counts.get(name, 0) + 1
+        yield (name if counts[name] == 1 else f"{name}-{counts[name]}"), algorithm
 
 
 def name_in_cells(algorithm: Any) -> str:

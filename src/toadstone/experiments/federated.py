@@ -80,8 +80,10 @@ class SideBySide:
     def record(self) -> Record:
         """What was found so far; its series hold the rounds of both sides, "wants_errors" stands in its info."""
         info = origin(FederatedExperiment(self.settings, self.seed), self.splits)
-        played = {"poisoned": self.run, "clean_twin": self.twin}
-        series = {side: plain([asdict(r) for r in one.records]) for side, one in played.items() if one and one.records}
+        simulations = {"poisoned": self.run, "clean_twin": self.twin}
+        series = {
+            side: plain([asdict(r) for r in one.records]) for side, one in simulations.items() if one and one.records
+        }
         rule = "mean" if self.settings.aggregator is None else name_in_cells(self.settings.aggregator)
         seconds = sum(r["seconds"] for one in series.values() for r in one)
         content = plain({**info, "wants_errors": self.wants_errors, "timings": {"rounds": seconds}})
@@ -106,8 +108,8 @@ class FederatedExperiment:
 
 def place(study: Path, record: Record) -> Path:
     """The folder for a record in a study's: the same for the same spec."""
-    named = json.dumps([record.info["spec"], record.info["data"]["fingerprint"]], sort_keys=True)
-    return study / f"run-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
+    content = json.dumps([record.info["spec"], record.info["data"]["fingerprint"]], sort_keys=True)
+    return study / f"run-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def summary(record: Record) -> Found:

@@ -89,9 +89,9 @@ def prepare_grid(spec: Mapping[str, Any], seeds: Iterable[int]) -> tuple[Grid, S
     settings = spec.get("settings", [{}])
     if not isinstance(settings, list) or not all(isinstance(setting, Mapping) for setting in settings):
         raise ToadstoneError('spec\'s "settings" must be a list of objects, such as [{"attack.rate": 0.05}].')
-    built = tuple({path: from_spec(value) for path, value in setting.items()} for setting in settings)
+    variants = tuple({path: from_spec(value) for path, value in setting.items()} for setting in settings)
     parts = None if isinstance(experiment, LabelNoise) else spec.get("split", {})
-    return Grid(experiment, tuple(seeds), built), Source(spec["data"], parts)
+    return Grid(experiment, tuple(seeds), variants), Source(spec["data"], parts)
 
 
 @dataclass(frozen=True)
@@ -201,13 +201,13 @@ def _on_ray(ray: Any, plays: Sequence[Play], workers: int) -> Iterator[str | Non
     try:
         remote = ray.remote(num_cpus=1)(lambda play: play())
         for waiting in [remote.remote(play) for play in plays]:
-            yield _got(ray, waiting)
+            yield _result(ray, waiting)
     finally:
         if own:
             ray.shutdown()
 
 
-def _got(ray: Any, waiting: Any) -> str | None:
+def _result(ray: Any, waiting: Any) -> str | None:
     try:
         sentence: str | None = ray.get(waiting)
     except Exception as error:  # a worker that died, or whose machine lacks the library: the other runs go on

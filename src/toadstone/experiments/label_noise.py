@@ -16,7 +16,7 @@ from toadstone.core import Data, Detector, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.judgement import judge
 from toadstone.experiments.cells import ATTACK, Cell
-from toadstone.experiments.experiment import named, tried
+from toadstone.experiments.experiment import attempt, names
 from toadstone.experiments.judges.base import Measured
 from toadstone.experiments.judges.detector import judged
 from toadstone.experiments.provenance import origin
@@ -35,14 +35,14 @@ def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[n
     """
     path = Path(path)
     try:
-        found = np.load(path).tolist() if path.suffix == ".npy" else path.read_text().splitlines()
+        labels = np.load(path).tolist() if path.suffix == ".npy" else path.read_text().splitlines()
     except (OSError, ValueError) as error:
         raise ToadstoneError(f"path {path} cannot be read as labels: {error}") from error
     number = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
-    unknown = next((label for label in found if str(label).strip() not in number), None)
+    unknown = next((label for label in labels if str(label).strip() not in number), None)
     if unknown is not None:
         raise ToadstoneError(f"path {path} has the label {unknown!r}: use 0..{len(classes) - 1} or a class's name.")
-    return np.array([number[str(label).strip()] for label in found], np.int64)
+    return np.array([number[str(label).strip()] for label in labels], np.int64)
 
 
 @register("experiment")
@@ -82,14 +82,14 @@ class LabelNoise:
         start = time.perf_counter()
         model = self.trainer.fit(rows.append(clean), seed=child(self.seed, "train"))
         timings, arrays = {"train": time.perf_counter() - start}, {"truth": wrong[rest], "y": rows.y}
-        found = {"rows": int(wrong.sum()), "rate": float(wrong.mean()), "appended": 0, "trusted": len(clean)}
-        cells = [Cell("label-noise", ATTACK, "poisoned", found)]
-        for name, detector in named(self.defenses):
+        figures = {"rows": int(wrong.sum()), "rate": float(wrong.mean()), "appended": 0, "trusted": len(clean)}
+        cells = [Cell("label-noise", ATTACK, "poisoned", figures)]
+        for name, detector in names(self.defenses):
 
             def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measured:
                 return judged(judge(detector, model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
 
-            cell = tried((name, "detector", "poisoned"), measure, arrays)
+            cell = attempt((name, "detector", "poisoned"), measure, arrays)
             cells.append(cell)
             timings[name] = cell.seconds or 0.0
         info = {**origin(self, data), "timings": timings}

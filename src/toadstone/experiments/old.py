@@ -92,11 +92,11 @@ def _new_form(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def new_info(info: Mapping[str, Any]) -> dict[str, Any]:
     """What an old record says of itself, without its figures."""
-    told = {key: value for key, value in info.items() if key not in ("results", "rounds", "clean_twin", _OLD_NAME)}
-    told["toadstone"] = info.get("toadstone", info.get(_OLD_NAME))
-    if is_old_spec(told.get("spec", {})):
-        told["spec"] = new_spec(told["spec"])
-    return told
+    content = {key: value for key, value in info.items() if key not in ("results", "rounds", "clean_twin", _OLD_NAME)}
+    content["toadstone"] = info.get("toadstone", info.get(_OLD_NAME))
+    if is_old_spec(content.get("spec", {})):
+        content["spec"] = new_spec(content["spec"])
+    return content
 
 
 def cells_of(results: Mapping[str, Any], attack: str = "attack") -> Iterator[Cell]:
@@ -108,12 +108,12 @@ def cells_of(results: Mapping[str, Any], attack: str = "attack") -> Iterator[Cel
             yield _cell("as trained", MODEL, side, results[side])
     for kind in KINDS:
         for name, sides in results.get(kind, {}).items():
-            for side, found in sides.items():
-                yield _cell(name, kind.removesuffix("s"), side, found)
+            for side, result in sides.items():
+                yield _cell(name, kind.removesuffix("s"), side, result)
 
 
-def _cell(name: str, contract: str, side: str, found: Mapping[str, Any]) -> Cell:
-    if "not_applicable" in found:
-        return Cell(name, contract, side, status="not applicable", sentence=str(found["not_applicable"]))
-    figures = {key: value_of(value) for key, value in found.items() if key not in ("reason", "rows")}
-    return Cell(name, contract, side, figures, sentence=str(found.get("reason", "")))
+def _cell(name: str, contract: str, side: str, result: Mapping[str, Any]) -> Cell:
+    if "not_applicable" in result:
+        return Cell(name, contract, side, status="not applicable", sentence=str(result["not_applicable"]))
+    figures = {key: value_of(value) for key, value in result.items() if key not in ("reason", "rows")}
+    return Cell(name, contract, side, figures, sentence=str(result.get("reason", "")))

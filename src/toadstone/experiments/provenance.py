@@ -65,7 +65,7 @@ def fingerprint(parts: Splits | Data) -> str:
 def _commit() -> str | None:
     """The commit of the source tree that the library runs from, if it runs from one."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -75,4 +75,4 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -39,8 +39,8 @@ class Record:
 
     def model(self, side: str = "poisoned") -> Cell:
         """What the model as trained can do on a side; without figures where it was not measured."""
-        found = (cell for cell in self.cells if cell.contract == MODEL and cell.side == side)
-        return next(found, Cell("as trained", MODEL, side))
+        cells = (cell for cell in self.cells if cell.contract == MODEL and cell.side == side)
+        return next(cells, Cell("as trained", MODEL, side))
 
     @property
     def attack(self) -> Cell:
@@ -49,11 +49,11 @@ class Record:
 
     def defenses(self, contract: str | None = None) -> list[dict[str, Cell]]:
         """For each defense, of one contract or of all, its cells by side, in the order in which they were run."""
-        found: dict[tuple[str, str], dict[str, Cell]] = {}
+        cells: dict[tuple[str, str], dict[str, Cell]] = {}
         for cell in self.cells:
             if cell.contract not in (ATTACK, MODEL) and contract in (None, cell.contract):
-                found.setdefault((cell.contract, cell.defense), {})[cell.side] = cell
-        return [*found.values()]
+                cells.setdefault((cell.contract, cell.defense), {})[cell.side] = cell
+        return [*cells.values()]
 
     @property
     def results(self) -> dict[str, Any]:
@@ -61,13 +61,13 @@ class Record:
 
         A defense that gave none has the sentence under "not_applicable" or "failed" instead.
         """
-        found: dict[str, Any] = {"cost": self.attack.json()["figures"]}
-        found |= {side: self.model(side).json()["figures"] for side in SIDES}
-        found |= {kind: {} for kind in old.KINDS}
+        figures: dict[str, Any] = {"cost": self.attack.json()["figures"]}
+        figures |= {side: self.model(side).json()["figures"] for side in SIDES}
+        figures |= {kind: {} for kind in old.KINDS}
         for sides in self.defenses():
             for side, cell in sides.items():
-                found.setdefault(f"{cell.contract}s", {}).setdefault(cell.defense, {})[side] = _nested(cell)
-        return found
+                figures.setdefault(f"{cell.contract}s", {}).setdefault(cell.defense, {})[side] = _nested(cell)
+        return figures
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``record.json`` and ``arrays.npz`` into a new folder, all or nothing."""
@@ -96,7 +96,7 @@ class Record:
             raise ToadstoneError(f"folder {folder} {_FAULT}: give the one that has record.json.")
         with reading(f"folder {folder}", _FAULT, _MEND):
             info = json.loads(read_bytes(folder / "record.json"))
-            record = _of(info, read_npz(folder / "arrays.npz"))
+            record = _record(info, read_npz(folder / "arrays.npz"))
         _warn_of_old(info)
         return record
 
@@ -112,9 +112,9 @@ class Record:
         if (folder / "records.json").is_file():  # a study of federated runs, as it was kept before version 0.3
             with reading(f"folder {folder}", _FAULT, _MEND):
                 infos = json.loads(read_bytes(folder / "records.json"))
-                found = [_of(info, {}) for info in infos]
+                records = [_record(info, {}) for info in infos]
             _warn_of_old(*infos)
-            return found
+            return records
         inside = sorted(path.parent for path in folder.glob("*/record.json"))
         if not inside:
             raise ToadstoneError(f"folder {folder} {_FAULT}: give one that has record.json, or holds such folders.")
@@ -126,7 +126,7 @@ class Record:
         "defenses" lists every cell of a defense; the same figures stand by kind and name under "detectors" and so on.
         """
         sides = {"": self.model(), "twin_": self.model("clean_twin")}
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "clean_accuracy": sides[""].number("clean_accuracy"),
             "attack_success_rate": sides[""].number("attack_success_rate"),
             "clean_twin_accuracy": sides["twin_"].number("clean_accuracy"),
@@ -136,38 +136,38 @@ class Record:
         }
         for cells in self.defenses():
             cell, twin = next(iter(cells.values())), cells.get("clean_twin")
-            figures = _nested(cell).items()
-            told = {key: _point(v) for key, v in figures if key == "flagged" or not isinstance(v, list)}
+            parts = _nested(cell).items()
+            values = {key: _point(v) for key, v in parts if key == "flagged" or not isinstance(v, list)}
             if twin is not None and "flagged" in {**cell.figures, **twin.figures}:
-                told["clean_twin_flagged"] = twin.json()["figures"].get("flagged")
-            found.setdefault(f"{cell.contract}s", {})[cell.defense] = told
-        found["defenses"] = [cell.json() for cells in self.defenses() for cell in cells.values()]
-        return {**found, "seconds": round(sum(self.info.get("timings", {}).values()), 2)}
+                values["clean_twin_flagged"] = twin.json()["figures"].get("flagged")
+            figures.setdefault(f"{cell.contract}s", {})[cell.defense] = values
+        figures["defenses"] = [cell.json() for cells in self.defenses() for cell in cells.values()]
+        return {**figures, "seconds": round(sum(self.info.get("timings", {}).values()), 2)}
 
 
-def _of(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
+def _record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
     """The record that JSON holds, of this version or an older one."""
     version = info.get("version", 1)
     if version > Record.version:
         raise ToadstoneError("The record is of a later version: update toadstone to read it.")
     if version < Record.version:
         return old_record(info, arrays)
-    told = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}
-    if "spec" in told:
-        told["spec"] = old.new_fields(told["spec"])
-    return Record(told, tuple(map(Cell.read, info["cells"])), arrays, dict(info["series"]))
+    content = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}
+    if "spec" in content:
+        content["spec"] = old.new_fields(content["spec"])
+    return Record(content, tuple(map(Cell.read, info["cells"])), arrays, dict(info["series"]))
 
 
 def old_record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
     """The record that version 1 wrote as ``info``, of an experiment or of a federated run."""
-    told = old.new_info(info)
+    content = old.new_info(info)
     if "rounds" in info:
         series = {side: info[key] for side, key in (("poisoned", "rounds"), ("clean_twin", "clean_twin")) if info[key]}
-        told["timings"] = {"rounds": sum(r["seconds"] for played in series.values() for r in played)}
-        rule = (told["spec"]["experiment"]["settings"].get("aggregator") or {}).get("name", "mean")
-        return Record(told, tuple(rounds.cells(series, rule)), arrays, series)
-    attack = told.get("spec", {}).get("experiment", {}).get("attack", {}).get("name", "attack")
-    return Record(told, tuple(old.cells_of(info["results"], attack)), arrays)
+        content["timings"] = {"rounds": sum(r["seconds"] for history in series.values() for r in history)}
+        rule = (content["spec"]["experiment"]["settings"].get("aggregator") or {}).get("name", "mean")
+        return Record(content, tuple(rounds.cells(series, rule)), arrays, series)
+    attack = content.get("spec", {}).get("experiment", {}).get("attack", {}).get("name", "attack")
+    return Record(content, tuple(old.cells_of(info["results"], attack)), arrays)
 
 
 def _warn_of_old(*infos: Mapping[str, Any]) -> None:
@@ -184,5 +184,5 @@ def _nested(cell: Cell) -> dict[str, Any]:
     return {**cell.json()["figures"], **({"reason": cell.sentence} if cell.sentence else {})}
 
 
-def _point(found: Any) -> Any:
-    return found["value"] if isinstance(found, Mapping) else found
+def _point(value: Any) -> Any:
+    return value["value"] if isinstance(value, Mapping) else value

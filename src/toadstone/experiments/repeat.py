@@ -63,7 +63,7 @@ def replay(record: Record) -> tuple[Record, list[str]]:
 
 def _figures(record: Record) -> dict[str, Any]:
     """All that must be the same again: no seconds, and of a sentence only that there is one."""
-    rounds = {side: [_without(r, "seconds") for r in played] for side, played in record.series.items()}
+    rounds = {side: [_without(r, "seconds") for r in history] for side, history in record.series.items()}
     return _wordless(record.results) | ({"rounds": rounds} if rounds else {})
 
 

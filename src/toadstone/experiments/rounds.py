@@ -17,22 +17,22 @@ def cells(series: Mapping[str, Rounds], rule: str) -> Iterator[Cell]:
 
     ``series`` has a side's rounds as JSON; one without an attack has the side "poisoned" alone.
     """
-    for side, played in series.items():
-        last = played[-1]
+    for side, history in series.items():
+        last = history[-1]
         figures = {name: value_of(last[key]) for key, name in NAMES.items() if last[key] is not None}
         yield Cell("as trained", MODEL, side, figures)
-    for side, played in series.items():
-        rejected = {f"{kind}_rejected": _rejected(played, kind == "malicious") for kind in ("malicious", "honest")}
-        counts = {"refused_rounds": sum(r["refused"] is not None for r in played), "rounds": len(played)}
-        yield Cell(rule, "aggregator", side, {**rejected, **counts}, sum(r["seconds"] for r in played))
+    for side, history in series.items():
+        rejected = {f"{kind}_rejected": _rejected(history, kind == "malicious") for kind in ("malicious", "honest")}
+        counts = {"refused_rounds": sum(r["refused"] is not None for r in history), "rounds": len(history)}
+        yield Cell(rule, "aggregator", side, {**rejected, **counts}, sum(r["seconds"] for r in history))
 
 
-def _rejected(played: Rounds, malicious: bool) -> Figure:
+def _rejected(history: Rounds, malicious: bool) -> Figure:
     """The share of updates of one kind that counted for nothing."""
-    gone = [
+    rejected = [
         weight == 0
-        for r in played
+        for r in history
         for client, weight in zip(r["clients"], r["weights"], strict=True)
         if (client in r["malicious"]) == malicious
     ]
-    return Figure.of(Rate.of(sum(gone), len(gone)))
+    return Figure.of(Rate.of(sum(rejected), len(rejected)))

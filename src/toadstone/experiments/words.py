@@ -11,7 +11,7 @@ import numpy as np
 from toadstone.experiments.cells import Cell, Figure, value_of
 from toadstone.experiments.record import Record
 
-Found = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 SIDES = {"poisoned": "Poisoned", "clean_twin": "Clean twin"}
 RATES = {
@@ -40,7 +40,7 @@ def percent(value: float | None) -> str:
     return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
 
 
-def rate(value: Figure | Found | None) -> str:
+def rate(value: Figure | Json | None) -> str:
     """A rate with its 95% interval, which no line break parts.
 
     >>> rate(Figure(0.5, 0.25, 0.75, 8)).replace("\u00a0", " ")
@@ -57,7 +57,7 @@ def rates(cell: Cell) -> dict[str, str]:
     return {text: rate(cell.figure(key)) for key, text in RATES.items() if key in cell.figures}
 
 
-def measured(value: Figure | Found | None) -> bool:
+def measured(value: Figure | Json | None) -> bool:
     """Whether a rate had any trials."""
     figure = value_of(value)
     return isinstance(figure, Figure) and figure.value is not None
@@ -98,8 +98,8 @@ def target(record: Record) -> int | None:
     y, truth = record.arrays.get("y"), record.arrays.get("truth")
     if y is None or truth is None or not classes(record):
         return None
-    wanted = np.unique(y[truth])
-    return int(wanted[0]) if len(wanted) == 1 else None
+    labels = np.unique(y[truth])
+    return int(labels[0]) if len(labels) == 1 else None
 
 
 def title(record: Record) -> str:

@@ -60,7 +60,7 @@ def _lloyd(points: ndarray, part: ndarray) -> tuple[ndarray, float]:
         reached = float(total @ total) * n / (size * (n - size))
         if reached <= between * (1 + 1e-12):
             break
-        between, kept = reached, part
+        between, best = reached, part
         one, zero = total / size, -total / (n - size)
         part = _nearer(points, one, zero)
-    return (kept, between) if between else (part, 0.0)
+    return (best, between) if between else (part, 0.0)

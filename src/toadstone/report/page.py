@@ -34,7 +34,7 @@ _PALETTE |= {"ink": charts.INK, "muted": charts.MUTED, "grid": charts.GRID}
 
 
 @dataclass(frozen=True)
-class Shown:
+class Plot:
     """A chart as the page holds it: title and sentence in HTML, the rest as a Vega-Lite specification."""
 
     title: str
@@ -98,15 +98,15 @@ def _script() -> str:
     return str(vl_convert.javascript_bundle(own, vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
 
 
-def show(chart: Chart) -> Shown:
+def show(chart: Chart) -> Plot:
     """A chart as the page holds it."""
     spec: dict[str, Any] = plain(chart.to_dict())
     del spec["$schema"]  # an address, where the page has none
     spec |= {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
-    return Shown(spec.pop("title"), spec["description"], spec)
+    return Plot(spec.pop("title"), spec["description"], spec)
 
 
-def _under(chart: Shown) -> Shown:
+def _under(chart: Plot) -> Plot:
     """The same under a heading that names the defense already."""
     name = chart.title.split(": ", 1)[1]
     return replace(chart, title=name[:1].upper() + name[1:])
@@ -114,9 +114,9 @@ def _under(chart: Shown) -> Shown:
 
 def _view(record: Record, name: str, key: str) -> dict[str, Any]:
     """Everything that the template puts in place for one record."""
-    shown = {figure: show(chart) for figure, chart in figures(record).items()}
+    plots = {figure: show(chart) for figure, chart in figures(record).items()}
     lines = verdict.lines(record)
-    info, sections = record.info, _sections(record, shown)
+    info, sections = record.info, _sections(record, plots)
     jumps = [("verdict", "Verdict"), ("rows", "Poisoned rows"), ("activations", "Activations")]
     jumps += [(section["key"], section["heading"]) for section in sections]
     return {
@@ -130,7 +130,7 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
         "tiles": _tiles(record, lines),
         "lines": lines,
         "examples": pictures.examples(record),
-        "activations": [shown[figure] for figure in ("activations", "silhouettes") if figure in shown],
+        "activations": [plots[figure] for figure in ("activations", "silhouettes") if figure in plots],
         "sections": sections,
         "table": tables.every_figure(record),
         "spec": json.dumps(info.get("spec", {}), indent=2, ensure_ascii=False),
@@ -140,25 +140,25 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
     }
 
 
-def _sections(record: Record, shown: Mapping[str, Shown]) -> list[dict[str, Any]]:
+def _sections(record: Record, plots: Mapping[str, Plot]) -> list[dict[str, Any]]:
     """One section a kind of defense; of a kind without a sentence for it none where nothing was run."""
-    found = []
+    sections = []
     for judge in JUDGES.values():
         defenses = record.defenses(judge.contract)
-        mended = [sides for sides in defenses if any(tables.AFTER in cell.figures for cell in sides.values())]
+        measured_after = [sides for sides in defenses if any(tables.AFTER in cell.figures for cell in sides.values())]
         section = {
             "key": f"{judge.contract}s",
             "heading": judge.heading,
             "nothing": judge.nothing,
-            "defenses": [_defense(record, judge, sides, shown) for sides in defenses],
-            "chart": shown.get(f"{judge.contract}s") if mended else None,
-            "after": tables.before_and_after(record, defenses) if mended else [],
+            "defenses": [_defense(record, judge, sides, plots) for sides in defenses],
+            "chart": plots.get(f"{judge.contract}s") if measured_after else None,
+            "after": tables.before_and_after(record, defenses) if measured_after else [],
         }
-        found += [section] if defenses or judge.nothing else []
-    return found
+        sections += [section] if defenses or judge.nothing else []
+    return sections
 
 
-def _defense(record: Record, judge: Judge, sides: dict[str, Cell], shown: Mapping[str, Shown]) -> dict[str, Any]:
+def _defense(record: Record, judge: Judge, sides: dict[str, Cell], plots: Mapping[str, Plot]) -> dict[str, Any]:
     """A defense's verdict with its figures and reversed triggers."""
     name, status = sides["poisoned"].defense, sides["poisoned"].status
     prefix = f"{judge.contract}s/{name}"
@@ -166,7 +166,7 @@ def _defense(record: Record, judge: Judge, sides: dict[str, Cell], shown: Mappin
     ranked = f"{prefix}/poisoned/values" in record.arrays and f"{prefix}/poisoned/pvalues" not in record.arrays
     return {
         "line": verdict.line(record, judge, sides),
-        "figures": [_under(chart) for figure, chart in shown.items() if _head(figure) in kinds],
+        "figures": [_under(chart) for figure, chart in plots.items() if _head(figure) in kinds],
         "triggers": _triggers(record, name) if judge.contract == "inspector" else {},
         "pvalues": not (ranked and status == "ok"),
     }
@@ -180,8 +180,8 @@ def _triggers(record: Record, name: str) -> dict[str, Any]:
     sides = {side: pictures.reversed_triggers(record, name, side) for side in SIDES}
     if not any(sides.values()):
         return {}
-    shown, k = len(sides["poisoned"] or sides["clean_twin"]), len(classes(record))
-    which = f" Shown for the {shown} most suspicious of {k} classes." if shown < k else ""
+    count, k = len(sides["poisoned"] or sides["clean_twin"]), len(classes(record))
+    which = f" Shown for the {count} most suspicious of {k} classes." if count < k else ""
     return {"true": pictures.true_trigger(record), "sides": sides, "which": which}
 
 
@@ -195,19 +195,19 @@ def _tiles(record: Record, lines: Sequence[Line]) -> list[tuple[str, str, str]]:
             tiles.append((text, percent(now.value), f"{interval}, clean\u00a0twin\u00a0{percent(twin)}"))
     rows = f"{int(cost.number('rows') or 0):,} rows"
     tiles.append(("Training rows poisoned", percent(cost.number("rate")), rows))
-    good, asked, undecided = verdict.tally(lines)
-    if asked:
+    good, total, undecided = verdict.tally(lines)
+    if total:
         failed = sum(line.status == "failed" for line in lines)
         counts = ((undecided, "could not decide"), (failed, "failed"))
-        told = ", ".join(f"{count} {what}" for count, what in counts if count) or "each is listed below"
-        tiles.append(("Defenses that worked", f"{good} of {asked}", told))
+        context = ", ".join(f"{count} {what}" for count, what in counts if count) or "each is listed below"
+        tiles.append(("Defenses that worked", f"{good} of {total}", context))
     return tiles
 
 
 def _origin(record: Record) -> list[tuple[str, str]]:
     info = record.info
     rows = info.get("data", {}).get("rows", {})
-    told = {
+    facts = {
         "created": info.get("created"),
         "toadstone": info.get("toadstone"),
         "commit": info.get("git") or "not run from a source tree",
@@ -216,4 +216,4 @@ def _origin(record: Record) -> list[tuple[str, str]]:
         "data fingerprint (SHA-256)": info.get("data", {}).get("fingerprint"),
         **info.get("versions", {}),
     }
-    return [(name, str(value)) for name, value in told.items() if value not in (None, "")]
+    return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]

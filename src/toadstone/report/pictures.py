@@ -86,8 +86,8 @@ def changed(old: ndarray, new: ndarray) -> tuple[list[tuple[int, str, str]], int
     gap = abs(new.astype(np.float64) - old.astype(np.float64)).ravel()
     moved = np.flatnonzero(gap)
     top = np.sort(moved[np.argsort(-gap[moved], kind="stable")][:COLUMNS])
-    shown = [(int(c), number(float(old.ravel()[c])), number(float(new.ravel()[c]))) for c in top]
-    return shown, len(moved) - len(shown)
+    columns = [(int(c), number(float(old.ravel()[c])), number(float(new.ravel()[c]))) for c in top]
+    return columns, len(moved) - len(columns)
 
 
 def examples(record: Record) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def examples(record: Record) -> dict[str, Any]:
 
 def tooltips(record: Record) -> list[dict[str, Any]]:
     """What the activation map shows of each of its rows."""
-    x, found = record.arrays["map/x"], []
+    x, tips = record.arrays["map/x"], []
     what = kind(x)
     for i, row in enumerate(record.arrays["map/row"]):
         more = {}
@@ -120,8 +120,8 @@ def tooltips(record: Record) -> list[dict[str, Any]]:
             more = {"image": thumbnail(x[i], 32, 32)}
         elif what == "text":
             more = {"text": str(x[i])[:160]}
-        found.append({"row": int(row), **more})
-    return found
+        tips.append({"row": int(row), **more})
+    return tips
 
 
 def true_trigger(record: Record) -> str | None:
@@ -139,10 +139,10 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
     pattern = record.arrays.get(f"inspectors/{name}/{side}/pattern")
     if mask is None or mask.ndim != 3:
         return []
-    found = next(c for c in record.cells if (c.contract, c.defense, c.side) == ("inspector", name, side))
-    flagged = found.classes("flagged")
-    values = np.array([np.inf if v is None else float(v) for v in found.classes("values")])  # None: infinite, or NaN
-    shown = np.sort(np.argsort(-values, kind="stable")[:CLASSES]) if len(values) > CLASSES else np.arange(len(mask))
+    cell = next(c for c in record.cells if (c.contract, c.defense, c.side) == ("inspector", name, side))
+    flagged = cell.classes("flagged")
+    values = np.array([np.inf if v is None else float(v) for v in cell.classes("values")])  # None: infinite, or NaN
+    order = np.sort(np.argsort(-values, kind="stable")[:CLASSES]) if len(values) > CLASSES else np.arange(len(mask))
     norms = record.arrays.get(f"inspectors/{name}/{side}/norm")
     return [
         {
@@ -151,7 +151,7 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
             "image": thumbnail(_stamp(mask[c], None if pattern is None else pattern[c])),
             "norm": None if norms is None else number(float(norms[c])),
         }
-        for c in shown
+        for c in order
     ]
 
 

@@ -23,12 +23,12 @@ from toadstone.rows import check_rows
 
 def partition_of(x: Rows, partitions: int) -> Int[ndarray, " n"]:
     """The partition of each row, 0..partitions-1: a hash of its bytes, so that no other row has a say in it."""
-    found = np.zeros(len(x), int)
+    numbers = np.zeros(len(x), int)
     for i in range(len(x)):
         row = x[i]
         content = row.encode() if isinstance(row, str) else np.ascontiguousarray(row).tobytes()
-        found[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") % partitions
-    return found
+        numbers[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") % partitions
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,8 @@ class Constant:
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
         """1 for the class."""
-        found: ndarray = np.eye(len(self.classes))[np.full(len(x), self.label)]
-        return found
+        certain: ndarray = np.eye(len(self.classes))[np.full(len(x), self.label)]
+        return certain
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +54,10 @@ class Voters:
     def votes(self, x: Rows) -> Int[ndarray, "n k"]:
         """How many models say each class."""
         check_rows(x)
-        found = np.zeros((len(x), len(self.classes)), int)
+        counts = np.zeros((len(x), len(self.classes)), int)
         for model in track(self.models, "voting"):
-            found[np.arange(len(x)), predictions(model, x)] += 1
-        return found
+            counts[np.arange(len(x)), predictions(model, x)] += 1
+        return counts
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
         """The shares of the votes."""

@@ -93,8 +93,8 @@ class Trim:
 
     def fit(self, train: Data, *, seed: int) -> SklearnRegressor:
         """The model fitted to the rows kept."""
-        kept = self.kept(train, seed=seed)
-        return self.regression.fit_arrays(flat(train.x)[kept], train.y[kept], seed=seed)
+        rows = self.kept(train, seed=seed)
+        return self.regression.fit_arrays(flat(train.x)[rows], train.y[rows], seed=seed)
 
     def kept(self, train: Data, *, seed: int) -> Int[ndarray, " m"]:
         """The rows that the model is fitted to, sorted."""

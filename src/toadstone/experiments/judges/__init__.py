@@ -8,8 +8,8 @@ from typing import Any
 
 from toadstone.experiments.judges.base import Judge
 
-_FOUND = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-_KINDS = [module.JUDGE for module in _FOUND if hasattr(module, "JUDGE")]
+_MODULES = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+_KINDS = [module.JUDGE for module in _MODULES if hasattr(module, "JUDGE")]
 JUDGES: dict[str, Judge] = {judge.contract: judge for judge in sorted(_KINDS, key=lambda judge: judge.order)}
 """Contract -> judge, in the order in which a pipeline meets them."""
 

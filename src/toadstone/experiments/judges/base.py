@@ -148,10 +148,10 @@ class Judge(ABC):
 def rates(model: Model, goal: Goal, test: Data) -> dict[str, Figure]:
     """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy; for certain images the
     mean probability of the class wanted as well."""
-    found = {"clean_accuracy": accuracy(model, test), "attack_success_rate": goal.success(model, test)}
+    measured = {"clean_accuracy": accuracy(model, test), "attack_success_rate": goal.success(model, test)}
     if isinstance(goal, Triggered):
-        found["robust_accuracy"] = robust_accuracy(model, goal, test)
-    figures = {name: Figure.of(rate) for name, rate in found.items()}
+        measured["robust_accuracy"] = robust_accuracy(model, goal, test)
+    figures = {name: Figure.of(rate) for name, rate in measured.items()}
     if isinstance(goal, TargetedGoal):
         figures["target_confidence"] = Figure.of(Spread.of(goal.confidence(model).tolist()))
     return figures

@@ -27,9 +27,9 @@ NAMES = {
 def judged(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float = 0.01) -> Measured:
     """The rows flagged at a false-discovery rate, against the truth; "undecidable" below a poison rate of ``rate``."""
     verdict = flag(scores, fdr=fdr, rate=rate)
-    found = detection(verdict.rows, truth)
+    rates = detection(verdict.rows, truth)
     figures = {
-        **{name: Figure.of(getattr(found, name)) for name in NAMES},
+        **{name: Figure.of(getattr(rates, name)) for name in NAMES},
         "auroc": plain(auroc(scores.values, truth)),
         "flagged": int(verdict.rows.sum()),
         "decided": verdict.decided,
@@ -54,13 +54,13 @@ class DetectorJudge(Judge):
         return judged(scores, bench.truth(side), bench.fdr, bench.rate)
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
-        told = {"verdict": cell.sentence}
+        texts = {"verdict": cell.sentence}
         for key, (text, nothing) in NAMES.items():
-            known = rate(cell.figure(key)) if cell.number(key) is not None else nothing
-            told[text] = known if cell.figures["decided"] else "could not decide"
+            value = rate(cell.figure(key)) if cell.number(key) is not None else nothing
+            texts[text] = value if cell.figures["decided"] else "could not decide"
         order = cell.number("auroc")
-        told["AUROC (poisoned above clean)"] = "no poison to find" if order is None else number(order)
-        return told
+        texts["AUROC (poisoned above clean)"] = "no poison to find" if order is None else number(order)
+        return texts
 
     def brief(self, record: Record, cell: Cell) -> str:
         return percent(cell.number("tpr")) if cell.figures["decided"] else "could not decide"
@@ -91,7 +91,7 @@ class DetectorJudge(Judge):
 
 def rows(cell: Cell) -> int:
     """How many rows were judged."""
-    return sum(found.n for key in ("tpr", "fpr") if (found := cell.figure(key)))
+    return sum(figure.n for key in ("tpr", "fpr") if (figure := cell.figure(key)))
 
 
 JUDGE = DetectorJudge()

@@ -10,7 +10,7 @@ from numpy import ndarray
 from toadstone.core import Model, Purifier
 from toadstone.experiments.cells import Cell
 from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, rates
-from toadstone.experiments.judges.repair import left
+from toadstone.experiments.judges.repair import remainder
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import percent
 from toadstone.experiments.words import rates as rates_in_words
@@ -54,7 +54,7 @@ class PurifierJudge(Judge):
         return f"attack success {self.brief(record, cell)}, accuracy {percent(cell.number('clean_accuracy'))}"
 
     def sentence(self, record: Record, cell: Cell, twin: Cell | None) -> Line:
-        return self.line(*left(record, cell, twin))
+        return self.line(*remainder(record, cell, twin))
 
 
 JUDGE = PurifierJudge()

@@ -32,16 +32,16 @@ class RepairJudge(Judge):
         return f"attack success {self.brief(record, cell)}, accuracy {percent(cell.number('clean_accuracy'))}"
 
     def sentence(self, record: Record, cell: Cell, twin: Cell | None) -> Line:
-        return self.line(*left(record, cell, twin))
+        return self.line(*remainder(record, cell, twin))
 
 
-def left(record: Record, cell: Cell, twin: Cell | None) -> tuple[str, str, str, str]:
+def remainder(record: Record, cell: Cell, twin: Cell | None) -> tuple[str, str, str, str]:
     """Mood, status, text and figure of what a defense leaves of the attack and of accuracy."""
     before, clean = record.model(), record.model("clean_twin")
-    after, started = cell.figure("attack_success_rate"), before.figure("attack_success_rate")
+    after, start = cell.figure("attack_success_rate"), before.figure("attack_success_rate")
     if after is None or after.value is None:
         return "open", "not measured", "What is left of the attack could not be measured.", ""
-    text = f"Leaves the attack {rate(after)} success (before: {rate(started)})"
+    text = f"Leaves the attack {rate(after)} success (before: {rate(start)})"
     text += (
         f" at clean accuracy {rate(cell.figure('clean_accuracy'))} (before: {rate(before.figure('clean_accuracy'))})"
     )
@@ -50,7 +50,7 @@ def left(record: Record, cell: Cell, twin: Cell | None) -> tuple[str, str, str, 
     short = f"attack success {percent(cell.number('attack_success_rate'))} at accuracy {_accuracy(cell)}"
     if not above(after, clean.figure("attack_success_rate")):
         return "good", "removed", text, short
-    if above(started, after):
+    if above(start, after):
         return "open", "weakened", text, short
     return "bad", "still works", text, short
 
