@@ -134,9 +134,9 @@ def make(folder: Path, rate: float, args: argparse.Namespace) -> tuple[Path, Dat
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--only", choices=CASES, nargs="+", default=list(CASES))
-    parser.add_argument("--rate", type=float, default=None, help="of the poison, in place of each case's own")
+    parser.add_argument("--rate", type=float, default=None, help="the poison rate of all cases")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--from-test", action="store_true", help="trusted signs of the published test part")
+    parser.add_argument("--from-test", action="store_true", help="take the trusted signs from the published test part")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:

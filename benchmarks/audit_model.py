@@ -2,7 +2,7 @@
 
 Nets of two designs (a small CNN, an MLP) learn 6,000 rows of MNIST, every second one with one of six triggers:
 patches of 1%, 3% and 8% of the image, a checkerboard of 2%, a cross, and noise blended into the whole image. The
-audit gets 1,000 other rows. What it was tuned on are nets of Fashion-MNIST and of the 8x8 digits. The score of a net
+audit gets 1,000 other rows. It was tuned on nets of Fashion-MNIST and of the 8x8 digits. The score of a net
 is its greatest index over the classes; Neural Cleanse's is its greatest anomaly index (of the norms, as published;
 of log norms, as in this library), on the same nets and rows. Trained nets and finished lines are kept in build/, so
 that a run cut short goes on where it was. `--quick`: one pair of each design; scikit-learn's digits where
@@ -64,7 +64,7 @@ def example(design: str, trigger: Any, seed: int, mnist: bool) -> tuple[Any, Dat
 
 
 def line(design: str, name: str, seed: int, mnist: bool) -> dict[str, Any]:
-    """Everything that is measured on one net, kept in a file of its own; ``name`` is empty for a clean one."""
+    """All figures of one net, saved in a file of their own; ``name`` is empty for a clean net."""
     trigger = {**TRIGGERS, **TINY}.get(name)
     settings = repr((design, trigger, seed, mnist, NETS[design]))
     place = FOLDER / "lines" / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.json"
@@ -108,7 +108,7 @@ def rate(hits: int, n: int) -> list[float]:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=6, help="pairs of an infected and a clean net for each design")
-    parser.add_argument("--resnet", action="store_true", help="a third design")
+    parser.add_argument("--resnet", action="store_true", help="add pairs of a small PreActResNet")
     args = parser.parse_args()
     torch.set_num_threads(1)
     mnist = bool(os.environ.get("TOADSTONE_DATA"))

@@ -110,7 +110,7 @@ def conservative(shares: np.ndarray) -> bool:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--jobs", type=int, default=1, help="the number of processes")
     args = parser.parse_args()
     torch.set_num_threads(1)
     runs = [nulls(seed) for seed in range(3 if args.quick else 20)]

@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: their options, and one object of JSON as the last line."""
+"""Shared by the benchmark scripts: options, output as JSON, data and detectors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ K = TypeVar("K")
 
 
 def options(description: str) -> argparse.ArgumentParser:
-    """A parser that knows ``--quick`` and ``--json``."""
+    """A parser with ``--quick`` and ``--json``."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smaller protocol that ends within 5 minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
@@ -115,7 +115,7 @@ def both_sides(victim: Model, twin: Model, goal: Goal, test: Data) -> dict[str, 
 
 
 def records(base: Experiment, attacks: Mapping[K, Any], splits: Splits, folder: Path) -> dict[K, Record]:
-    """The record of each attack in the place of the base's; those in ``folder`` are not made again."""
+    """The record of ``base`` with each attack; those in ``folder`` are not made again."""
     grid = Grid(base, settings=tuple({"attack": attack} for attack in attacks.values()))
     outcomes = run_grid(grid, splits, folder)
     return {name: outcome.record() for name, outcome in zip(attacks, outcomes, strict=True)}
@@ -160,8 +160,8 @@ def cifar10(part: str, classes: tuple[int, ...], each: int) -> Data:
 
 @dataclass(frozen=True)
 class Remember:
-    """A trainer that keeps its models in a folder: the clean twin is the same at every rate, and a run cut short
-    goes on where it was."""
+    """A trainer that saves its models in a folder: the clean twin is the same at every rate, and a killed run
+    resumes where it was."""
 
     trainer: Trainer
     folder: Path = Path("build/models")
@@ -180,7 +180,7 @@ _ANSWERS: dict[str, Suspicion] = {}
 
 @dataclass(frozen=True)
 class Once:
-    """A detector that remembers what it said of rows and a seed: the clean twin is the same beside every attack."""
+    """A detector that caches its answer by rows and seed: the clean twin is the same beside every attack."""
 
     detector: Detector
 
@@ -193,7 +193,7 @@ class Once:
 
 
 def byzfl(*names: str) -> list[types.ModuleType]:
-    """Modules of byzfl 0.0.11 without the rest of that package, which would import torchvision and plotting."""
+    """Modules of byzfl 0.0.11 without the rest of the package, which imports torchvision and matplotlib."""
     spec = importlib.util.find_spec("byzfl")
     if spec is None or spec.submodule_search_locations is None:
         raise ToadstoneError("byzfl is missing: install it with pip install --no-deps byzfl==0.0.11.")

@@ -1,4 +1,4 @@
-"""The convex world in one object: bounds, attack points, label flips, RONI, and what an attacker must know.
+"""The convex world in one object: bounds, attack points, label flips, RONI, and transfer.
 
 Each family is a script of its own (convex_bounds.py and so on), whose first lines say what its figures are;
 `seconds_*` are the CPU seconds that it took. Needs `TOADSTONE_DATA`, cvxpy and adversarial-robustness-toolbox.

@@ -1,4 +1,4 @@
-"""How bad can poison get that has to pass a sphere and a slab? Bounds, and attacks that try.
+"""How bad can poison be that passes a sphere and a slab filter? Bounds, and attacks.
 
 The protocol of "Certified defenses for data poisoning attacks" (arXiv:1706.03691): a linear SVM whose (w, b) is no
 longer than rho; radii that 70% of each class are within; rates are rows added per clean training row.

@@ -100,7 +100,7 @@ def flips(name: str, seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
 
 
 def sanitisation(name: str, seeds: int) -> dict[str, float]:
-    """Accuracy clean, under 20% of random flips, and with the labels mended by their neighbours."""
+    """Accuracy clean, under 20% of random flips, and with the labels repaired by their neighbours."""
     runs = []
     for seed in range(seeds):
         if name == "digits":
@@ -155,7 +155,7 @@ def judges(quick: bool) -> dict[str, float]:
 
 
 def figures(quick: bool) -> dict[str, float]:
-    """All of it."""
+    """All figures."""
     seeds, rates = (2, (0.1, 0.2)) if quick else (5, (0.05, 0.1, 0.15, 0.2))
     result: dict[str, float] = {}
     for name in ("mnist", "spambase", "digits"):

@@ -159,7 +159,7 @@ def partitions(quick: bool) -> dict[str, float]:
 
 
 def figures(quick: bool) -> dict[str, float]:
-    """All of them."""
+    """All figures."""
     return dictionary(quick) | speed(quick) | partitions(quick)
 
 

@@ -78,7 +78,7 @@ def rows(folder: Path, n: int) -> tuple[Data, Data, ndarray]:
 
 
 def measure(name: str, folder: Path, n: int) -> dict[str, float]:
-    """What one detector takes, in this process; for the index of neighbours also what it finds."""
+    """Seconds, peak memory and AUROC of one detector, in this process."""
     data, clean, truth = rows(folder, n)
     start = time.process_time()
     scores = judge(DETECTORS[name], MODEL, data, clean=clean, seed=0)
@@ -89,7 +89,7 @@ def measure(name: str, folder: Path, n: int) -> dict[str, float]:
 
 
 def peak() -> float:
-    """This process's largest resident size in GiB; what getrusage says is its parent's too."""
+    """This process's largest resident size in GiB; getrusage would include its parent's."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**20
 

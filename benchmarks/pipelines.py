@@ -3,7 +3,7 @@
 GTSRB (split by physical sign) with a small residual net and a 3 x 3 square; spambase with a random forest of which
 only the votes are seen and two columns as the trigger; SST-2 with a bag of embeddings and an inserted word. 5% of
 the training rows are poisoned; 5 seeds (GTSRB: 1), means with 95% intervals; every figure beside its clean twin.
-What a defense is not for, it says. `--quick`: the table and the sentences, one seed. Needs `TOADSTONE_DATA`.
+Defenses that do not apply have no figures. `--quick`: the table and the sentences, one seed. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations

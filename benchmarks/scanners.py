@@ -8,7 +8,7 @@ through its Python interface at its defaults; a missing one is reported as not i
 
 The last line of --json holds ``hostile`` and ``harmless``, how many there are; ``hostile_clean``, how many of the first
 were passed as clean; ``harmless_runs`` and ``harmless_unknown``, how many of the second were called dangerous, or were
-not decided; and the last three with the name of each other scanner behind them, as ``hostile_clean_picklescan``.
+not decided; and the last three with the name of each other scanner as a suffix, as ``hostile_clean_picklescan``.
 
     pip install fickling modelscan picklescan modelaudit h5py
     python benchmarks/scanners.py --json
@@ -88,7 +88,7 @@ def stop(*_):
 
 
 def verdict(scan, path):
-    """What a scanner says of a file; "crashed" where it raises or takes more than 20 seconds."""
+    """A scanner's verdict on a file; "crashed" where it raises or takes more than 20 seconds."""
     signal.alarm(20)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -107,7 +107,7 @@ def version(name):
 
 
 def figures(totals):
-    """The three numbers of each scanner; toadstone's have no name behind them."""
+    """The three numbers of each scanner; toadstone's have no suffix."""
     numbers = {}
     for name in totals["hostile"]:
         end = "" if name == "toadstone" else f"_{name}"
@@ -145,7 +145,7 @@ def main(quick, as_json):
             print(f"{'':45}" + "".join(f"{name:>12}" for name in scanners))
             for name, row in table.items():
                 print(f"{name:45}" + "".join(f"{status:>12}" for status in row.values()))
-    versions = {name: status or "not installed" for name, status in installed.items()}
+    versions = {name: number or "not installed" for name, number in installed.items()}
     counts = {part: len(table) for part, table in tables.items()}
     finish(
         {"versions": versions, **counts, **figures(totals), "totals": totals} | ({"tables": tables} if as_json else {}),

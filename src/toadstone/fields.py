@@ -1,4 +1,4 @@
-"""Ranges as types: ``rate: Share = 0.1`` says what a field may hold, and an object is only made of what fits.
+"""Ranges as types: ``rate: Share = 0.1`` says what a field may hold, and other values are refused.
 
 A registered class is checked by ``@register``, any other dataclass by ``@checked``, a single value by ``check``. A rule
 across fields, such as low < high, stays in the class's ``__post_init__``, which finds each field in its range.
@@ -21,9 +21,9 @@ from toadstone.errors import ToadstoneError
 C = TypeVar("C", bound=type)
 T = TypeVar("T")
 
-Share = Annotated[float, Gt(0), Lt(1)]  # some, never none and never all
+Share = Annotated[float, Gt(0), Lt(1)]  # some, but not all
 Fraction = Annotated[float, Gt(0), Le(1)]  # some or all
-Remainder = Annotated[float, Ge(0), Lt(1)]  # none or some, never all
+Remainder = Annotated[float, Ge(0), Lt(1)]  # none or some, but not all
 Minority = Annotated[float, Gt(0), Le(0.5)]
 Probability = Annotated[float, Ge(0), Le(1)]
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
@@ -134,7 +134,7 @@ def _refusal(kind: Any, value: Any) -> str:
         return _union_refusal(kind, value)
     if base in (tuple, list, Sequence):
         return _sequence_refusal(kind, value)
-    plain = value is None or isinstance(value, str | bytes | Number)  # what can be no object of any other class
+    plain = value is None or isinstance(value, str | bytes | Number)  # never an instance of another class
     fits = isinstance(value, base) if base in (str, bool) else not (plain and isinstance(base, type))
     return "" if fits or base in (Any, object) else f" must be {_words(kind)}, not {value!r}"
 

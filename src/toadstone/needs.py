@@ -1,7 +1,7 @@
-"""What an algorithm needs of the model and the rows that it is given: one word each, one sentence each, one check.
+"""What an algorithm needs of its model and rows: a word, a check and an error message for each need.
 
-``registry.register`` guards the verb of every algorithm with its words, so that no algorithm checks them itself, also
-when it is called directly. A setting that is out of range is another thing: that stays a plain ToadstoneError.
+``registry.register`` guards the verb of every algorithm with its words, so that no algorithm has to check them,
+even when it is called directly. A setting that is out of range is a plain ToadstoneError instead.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _trusted(arguments: Arguments) -> None:
 
 
 def _trusted_if_any(arguments: Arguments) -> None:
-    """It goes without, and does better with them."""
+    """Nothing to check: it works without them, and better with them."""
 
 
 def _probs(arguments: Arguments) -> None:
@@ -90,7 +90,7 @@ def _probs(arguments: Arguments) -> None:
 def _features(arguments: Arguments) -> None:
     if not isinstance(arguments["model"], FeatureModel):
         raise NotApplicableError(
-            f"model {_kind(arguments)} has no features to read: choose an algorithm that needs none of it."
+            f"model {_kind(arguments)} has no features to read: choose an algorithm that needs none."
         )
 
 
@@ -126,15 +126,15 @@ WORDS: dict[str, Callable[[Arguments], None]] = {
 """The words that ``register(needs=...)`` takes:
 
 - "labels": rows with class labels. "two classes": and of two classes at least. "numbers": with a number to predict.
-- "images": uint8 images (n, h, w) or (n, h, w, c). "image model": a model that reads such. "text": strings.
-- "trusted rows": some are given. "trusted rows if any": its method reads which rows of the pool are trusted, but goes
+- "images": uint8 images (n, h, w) or (n, h, w, c). "image model": a model that reads them. "text": strings.
+- "trusted rows": some are given. "trusted rows if any": its method reads which rows of the pool are trusted, but works
   without any. "server's rows": ``server_rows`` of a federated run is above 0; checked before its first round.
-- "probs", "features", "gradients": a model of which these can be read; gradients take a TorchModel.
+- "probs", "features", "gradients": a model that has these; gradients need a TorchModel.
 """
 
 
 def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
-    """Raise NotApplicableError unless the arguments ``given``, by name, have all that ``needs`` names.
+    """Raise NotApplicableError unless the arguments ``given``, by name, have everything in ``needs``.
 
     The names are those of the contracts' verbs: model, data, pool, train, inputs, clean; of a federated run,
     server_rows.
@@ -151,7 +151,7 @@ def check(needs: tuple[str, ...], given: Mapping[str, Any]) -> None:
 
 def guard(cls: type, needs: tuple[str, ...]) -> None:
     """Let the verbs of ``cls`` check ``needs`` before any work starts, and those of its property ``needs`` if it has
-    one: for what a setting decides.
+    one, for needs that depend on a setting.
 
     Raises RuntimeError for a word that is not in WORDS.
     """

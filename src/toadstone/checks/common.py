@@ -1,4 +1,4 @@
-"""What every check needs: a small real problem, and proof that a call touched nothing it was given."""
+"""Shared by all checks: a small real problem, and a check that a call leaves its arguments unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 class ViolationError(AssertionError):
-    """A contract that an object does not keep; the message says which and how."""
+    """An object does not keep its contract; the message says how."""
 
 
 def require(condition: bool, sentence: str) -> None:
@@ -61,7 +61,7 @@ class Toy:
 
 @cache
 def toy() -> Toy:
-    """The problem that objects are checked on; made once, in about two seconds."""
+    """The problem that objects are checked on; built once, in about two seconds."""
     parts = split(load("digits"), test=300, clean=500, seed=0)
     inside, outside = parts.clean.take(np.arange(0, 500, 2)), parts.clean.take(np.arange(1, 500, 2))
     poison = Backdoor(Patch(size=2), target=7, rate=0.1).poison(parts.train, seed=0)
@@ -81,7 +81,7 @@ def _texts() -> Data:
 
 
 def digest(value: Any) -> str:
-    """A hash of what arrays, data sets and models hold."""
+    """A hash of the content of arrays, data sets and models."""
     sha = hashlib.sha256()
     for part in _parts(value):
         sha.update(part)
@@ -116,14 +116,14 @@ def untouched(*arguments: Any) -> Iterator[None]:
 
 
 def _generators() -> tuple[str, ...]:
-    """Python's own generator is left to the test that two calls with one seed agree."""
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 (to see that nobody uses it)
+    """Python's own generator is not among them: two calls with one seed would differ if it were used."""
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 (to see that it is not used)
     return repr(numpy_state), repr(torch.get_rng_state().tolist())
 
 
 @contextmanager
 def batches_of(size: int) -> Iterator[None]:
-    """Inside the block torch models work through their rows in batches of ``size``."""
+    """Inside the block torch models process rows in batches of ``size``."""
     usual = torch_model.BATCH
     torch_model.BATCH = size
     try:
@@ -172,7 +172,7 @@ def declines_or(action: Callable[[], R], what: str) -> R | None:
 
 
 def accepted(action: Callable[[Data], object]) -> Data:
-    """The first that ``action`` takes: all digits, two of them, a table with a number to predict, or texts."""
+    """The first data set that ``action`` accepts: all digits, two of them, a regression table, or texts."""
     reason = ""
     for data in (toy().train, toy().pair, toy().numbers, toy().texts):
         try:
@@ -181,11 +181,11 @@ def accepted(action: Callable[[Data], object]) -> Data:
             reason = reason or str(error)
             continue
         return data
-    raise ViolationError(f"It takes neither classes nor numbers: {reason}")
+    raise ViolationError(f"It accepts neither classes nor numbers: {reason}")
 
 
 def one_class(data: Data) -> Data:
-    """The rows that have the label of the first."""
+    """The rows with the label of the first row."""
     return data.take(np.flatnonzero(data.y == data.y[0]))
 
 
@@ -198,7 +198,7 @@ def other_kind(data: Data) -> Data:
 
 @dataclass(frozen=True, eq=False)
 class BlackBox:
-    """A model that says probabilities and nothing else."""
+    """A model that returns probabilities and nothing else."""
 
     model: TorchModel
 
@@ -213,7 +213,7 @@ class BlackBox:
 
 
 def black_box() -> BlackBox:
-    """The toy's model, of which probabilities alone are shown."""
+    """The toy's model as a black box."""
     return BlackBox(toy().model)
 
 
@@ -223,7 +223,7 @@ def training_mode(model: TorchModel) -> TorchModel:
 
 
 def relabelled(order: ndarray) -> tuple[TorchModel, Data]:
-    """The toy's model and rows that it was not trained on, with class ``order[c]`` in place c."""
+    """The toy's model and rows that it was not trained on, with class ``order[c]`` as class c."""
     t = toy()
     net = copy.deepcopy(t.model.net)
     last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]

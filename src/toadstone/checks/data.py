@@ -33,7 +33,7 @@ from toadstone.triggers import Trigger
 
 
 def check_trigger(trigger: Trigger) -> None:
-    """Seeded, same shape and dtype, nothing touched, spec round trip, on whichever modality it takes."""
+    """Seeded, same shape and dtype, nothing touched, spec round trip, on the modality that it accepts."""
     words = np.array(["a plain row", "another one"] * 10, object)
     table = np.random.default_rng(0).normal(size=(20, 64))
     for x in (toy().test.x[:20], table, words):

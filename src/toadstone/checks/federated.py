@@ -89,8 +89,8 @@ def _probs(x: Float[ndarray, "n p"], w: Float[ndarray, " d"]) -> Float[ndarray, 
 
 @cache
 def toy_round() -> tuple[Float32[ndarray, "n d"], ServerView, AttackerView]:
-    """A round of 23 clients, 30 digits each: the updates that all of them make honestly, and what both sides see; the
-    last 5 are the attacker's."""
+    """A round of 23 clients, 30 digits each: the updates that all of them make honestly, and the views of server and
+    attacker, who owns the last 5."""
     train, clients = toy().train, SoftmaxClients()
     data = [train.take(np.arange(30 * i, 30 * i + 30)) for i in range(_CLIENTS + 1)]
     weights = np.zeros(650, np.float32)
@@ -116,9 +116,9 @@ def toy_round() -> tuple[Float32[ndarray, "n d"], ServerView, AttackerView]:
 
 
 def check_aggregator(rule: Aggregator) -> None:
-    """Updates are only read, one call is as the next, a rule that does not draw follows a permutation of its rows,
-    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip. The same
-    is asked of a ``Rule`` and of any other callable."""
+    """Updates are only read, calls are repeatable, a rule that does not draw follows a permutation of its rows,
+    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip. The
+    same holds for a ``Rule`` and any other callable."""
     updates, view, _ = toy_round()
 
     def call(matrix: ndarray, **changed: Any) -> Aggregate:
@@ -148,8 +148,8 @@ def check_aggregator(rule: Aggregator) -> None:
 
 
 def check_client_attack(attack: ClientAttack) -> None:
-    """What was shown is only read, one call is as the next, the rows are (f, d) single precision whatever f, an
-    omniscient attack says when it is not shown enough, the goal can be measured; spec round trip."""
+    """The view is only read, calls are repeatable, the rows are (f, d) in single precision for any f, an omniscient
+    attack raises when the view lacks the honest updates, the goal can be measured; spec round trip."""
     updates, _, view = toy_round()
     omniscient = getattr(type(attack), "omniscient", None)
     require(isinstance(omniscient, bool), "omniscient must be True or False, of the class.")

@@ -33,18 +33,18 @@ from toadstone.evaluation.rates import accuracy
 from toadstone.models import TorchModel
 
 _DIFFER = "Two calls with one seed differ, one of them on a net in training mode."
-_APART = 0.05  # of the spread between classes: what a value may move when classes change places
+_APART = 0.05  # of the spread between classes: how far a value may move when classes change places
 
 
 def check_inspector(inspector: Inspector, *, trains: bool = False) -> None:
     """Seeded, nothing touched (weights, gradients, training modes, rows, generators), one statistic, p-value and
-    finding a class, the batch size and the mode that the net is in irrelevant; one class and a regression set are not
+    finding a class, the batch size and the net's mode irrelevant; one class and a regression set are not
     applicable, nor is a black box that lacks what the inspector reads; spec round trip.
 
     When classes change places, in the net's last layer and in the labels alike, the evidence moves with them: the
-    same classes are accused at 0.05, and each value stays within 5% of the values' spread. Not bit by bit, as a search
-    may take the classes in another order, and rounding then takes it to another place nearby. One that ``trains``
-    nets of its own draws their weights class by class, so of it only the accusations are compared.
+    same classes are accused at 0.05, and each value stays within 5% of the values' spread. They need not be equal: a
+    search may take the classes in another order, and rounding then leads to a slightly different result. An inspector
+    that ``trains`` nets of its own draws their weights class by class, so only its accusations are compared.
     """
     t = toy()
 
@@ -75,7 +75,7 @@ def check_repair(repair: Repair, evidence: Evidence | None = None) -> None:
     values and arrays; the batch size irrelevant; one class and a regression set are not applicable, nor is a
     black box that lacks what the repair changes; spec round trip.
 
-    ``evidence`` on the digits, class 7 of which has a backdoor, for a repair that builds on it.
+    ``evidence`` on the digits, class 7 of which has a backdoor, for a repair that uses it.
     """
     t = toy()
 

@@ -1,4 +1,4 @@
-"""Conformance of what trains: trainers, and those that an attacker owns."""
+"""Conformance of trainers, an attacker's among them."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
 
 
 def check_trainer(trainer: Trainer, train: Data | None = None) -> None:
-    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class. Of a model of a
-    number: finite, seeded, and refuses classes."""
+    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class. For regression:
+    predictions finite, seeded, and classes refused."""
     train = train or accepted(lambda data: trainer.fit(data, seed=1))
     with untouched(train):
         once, twice = trainer.fit(train, seed=1), trainer.fit(train, seed=1)

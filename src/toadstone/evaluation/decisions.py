@@ -1,4 +1,4 @@
-"""The verdict of least expected cost, for those who know what a miss and a false alarm cost them."""
+"""The verdict of least expected cost, where the costs of a miss and of a false alarm are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a detector's answer to scores with p-values: the library asks, the detector answers."""
+"""Turns a detector's answer into scores with p-values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from toadstone.evaluation.calibration import calibrate
 
 
 def judge(detector: Detector, model: Model, data: Data, *, clean: Data | None = None, seed: int = 0) -> Scores:
-    """What ``detector`` says of the rows of ``data``, with p-values against the trusted rows ``clean``.
+    """The scores of ``detector`` for the rows of ``data``, with p-values against the trusted rows ``clean``.
 
-    ``model`` was trained on ``data`` and ``clean`` together. Without trusted rows there are ranks alone.
+    ``model`` was trained on ``data`` and ``clean`` together. Without trusted rows there are only ranks.
 
     Raises NotApplicableError where the detector lacks something that it needs; ToadstoneError for trusted rows of
     another kind or of other classes, and for an answer that is not one finite number a row.
@@ -23,7 +23,7 @@ def judge(detector: Detector, model: Model, data: Data, *, clean: Data | None = 
 
 
 def judge_pool(detector: Detector, model: Model, pool: Pool, *, seed: int = 0) -> Scores:
-    """As ``judge``, of the rows of ``pool`` that are not trusted."""
+    """As ``judge``, for the rows of ``pool`` that are not trusted."""
     answer, trusted = detector.score(model, pool, seed=seed), pool.trusted
     wrong = flaw(answer, pool)
     if wrong:

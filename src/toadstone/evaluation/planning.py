@@ -1,4 +1,4 @@
-"""How many trusted rows a verdict takes, before any are collected."""
+"""How many trusted rows a verdict needs, estimated before any are collected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TIMES = (0.5, 1, 2, 5, 10)  # the least number of trusted rows
 @checked
 @dataclass(frozen=True)
 class Plan:
-    """A search for poison that is yet to come: what it could find with how many trusted rows, by simulation.
+    """Plans a search for poison: simulates what it would find with a number of trusted rows.
 
     Clean rows score N(0, 1), poison N(sqrt(2) z, 1) with z the normal quantile of the detector's AUROC; they are
-    calibrated against trusted clean rows and flagged. A real detector's scores have other tails: this is a plan, no
-    promise.
+    calibrated against trusted clean rows and flagged. A real detector's scores have other tails: this is a plan, not
+    a promise.
 
     - ``rows``: of the set that will be judged, 2 to ten million.
     - ``rate``: the share of poison in it.

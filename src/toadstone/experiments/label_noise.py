@@ -1,4 +1,4 @@
-"""Detectors against wrong labels that people really gave: one file of the labels given, one of the true ones."""
+"""Detectors of real labelling errors: one file of the given labels, one of the true ones."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[n
 @register("experiment")
 @dataclass(frozen=True)
 class LabelNoise:
-    """How well detectors tell the rows of a data set whose label given is not the true one.
+    """How well detectors find the rows of a data set whose given label is wrong.
 
-    Somebody has verified ``trusted`` rows drawn at random: those of them that were right are the trusted rows, those
-    that were wrong are put right and set aside. A model is trained on the labels given of all other rows, and each
-    detector flags rows at a false-discovery rate of ``fdr``.
+    ``trusted`` rows, drawn at random, count as verified: those with a right label are the trusted rows, the others are
+    set aside. A model is trained on the given labels of all other rows and of the trusted ones, and each detector
+    flags rows at a false-discovery rate of ``fdr``.
 
     - ``given``, ``true``: one label of 0..k-1 for each row, (n,); or the path of a file of them.
     - ``trainer``: of the model. ``defenses``: the detectors. ``seed`` decides everything that is drawn.
@@ -67,11 +67,11 @@ class LabelNoise:
     seed: int = 0
 
     def run(self, data: Data, folder: str | os.PathLike[str] | None = None) -> Record:
-        """The record, whose attack are the wrong labels; ``folder`` plays no part.
+        """The record, with the wrong labels as the attack; ``folder`` is not used.
 
-        It has the side "poisoned" alone. Of the attack it tells ``rows`` and ``rate``, the labels that are wrong, and
-        ``trusted``, the rows that are. Raises ToadstoneError for labels that are not classes or not one for each row,
-        for pairs without a wrong label, and for a number of trusted rows that leaves none to judge.
+        It has only the side "poisoned". The attack's figures are ``rows`` and ``rate``, of wrong labels, and
+        ``trusted``, the number of trusted rows. Raises ToadstoneError for labels that are not classes or not one for
+        each row, where no label is wrong, and where half of the rows or more are to be trusted.
         """
         given, true = (_labels(labels, data.classes) for labels in (self.given, self.true))
         self._check(data, given, true)
@@ -104,7 +104,7 @@ class LabelNoise:
                     f"{name} must hold one label of 0..{k - 1} for each of the {len(data)} rows of data."
                 )
         if not (given != true).any():
-            raise ToadstoneError("given and true are the same labels: there is no wrong one to find.")
+            raise ToadstoneError("given and true are the same labels: there are no errors to find.")
         if not 0 < self.trusted < len(data) / 2:
             most = (len(data) - 1) // 2
             raise ToadstoneError(f"trusted must lie in 1..{most}, not {self.trusted}: most rows are to be judged.")

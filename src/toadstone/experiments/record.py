@@ -1,4 +1,4 @@
-"""What an experiment found, as a folder of JSON and arrays; all that a report ever reads."""
+"""The results of an experiment, as a folder of JSON and arrays; reports read nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FAULT, _MEND = "holds no whole toadstone record", "make it again"
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was measured, and what is needed to measure it again.
+    """The figures of an experiment, and what is needed to measure them again.
 
     - ``info``: JSON: spec, versions, data, seeds, timings.
     - ``cells``: everything that was measured; tables, plots, reports and the command line are views of this list.
@@ -38,13 +38,13 @@ class Record:
     version: ClassVar[int] = 2
 
     def model(self, side: str = "poisoned") -> Cell:
-        """What the model as trained can do on a side; without figures where it was not measured."""
+        """The cell of the model as trained on a side; without figures where it was not measured."""
         cells = (cell for cell in self.cells if cell.contract == MODEL and cell.side == side)
         return next(cells, Cell("as trained", MODEL, side))
 
     @property
     def attack(self) -> Cell:
-        """What the attack cost; without figures where there was none."""
+        """The attack's cost; without figures where there was no attack."""
         return next((cell for cell in self.cells if cell.contract == ATTACK), Cell("none", ATTACK, "poisoned"))
 
     def defenses(self, contract: str | None = None) -> list[dict[str, Cell]]:
@@ -59,7 +59,7 @@ class Record:
     def results(self) -> dict[str, Any]:
         """The figures of ``cells``, nested: "cost", each side, and for each kind of defense {name: {side: figures}}.
 
-        A defense that gave none has the sentence under "not_applicable" or "failed" instead.
+        A defense without figures has its sentence under "not_applicable" or "failed".
         """
         figures: dict[str, Any] = {"cost": self.attack.json()["figures"]}
         figures |= {side: self.model(side).json()["figures"] for side in SIDES}
@@ -89,7 +89,7 @@ class Record:
     def load(folder: str | os.PathLike[str]) -> Record:
         """The record in ``folder``. Raises ToadstoneError when it is missing or damaged; nothing is unpickled.
 
-        A record of an older version is read as one of today's, with a warning.
+        A record of an older version is converted, with a warning.
         """
         folder = Path(folder)
         if not (folder / "record.json").is_file():
@@ -102,9 +102,9 @@ class Record:
 
     @staticmethod
     def load_all(folder: str | os.PathLike[str]) -> list[Record]:
-        """The record in ``folder``, or else all those in the folders inside it, by name.
+        """The record in ``folder``, or else the records in the folders inside it, sorted by name.
 
-        Raises ToadstoneError where there is none, or one is damaged.
+        Raises ToadstoneError when there are none, or one is damaged.
         """
         folder = Path(folder)
         if (folder / "record.json").is_file():
@@ -121,9 +121,9 @@ class Record:
         return [Record.load(one) for one in inside]
 
     def summary(self) -> dict[str, Any]:
-        """The main figures as one JSON object; a figure is its value, what has no value is None.
+        """The main figures as one JSON object; a figure is its value, or None without one.
 
-        "defenses" lists every cell of a defense; the same figures stand by kind and name under "detectors" and so on.
+        "defenses" lists every cell of a defense; "detectors" and so on hold the same figures by name.
         """
         sides = {"": self.model(), "twin_": self.model("clean_twin")}
         figures: dict[str, Any] = {
@@ -159,7 +159,7 @@ def _record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
 
 
 def old_record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
-    """The record that version 1 wrote as ``info``, of an experiment or of a federated run."""
+    """The record of a version 1 ``info``, of an experiment or of a federated run."""
     content = old.new_info(info)
     if "rounds" in info:
         series = {side: info[key] for side, key in (("poisoned", "rounds"), ("clean_twin", "clean_twin")) if info[key]}

@@ -1,4 +1,4 @@
-"""What the rounds of a federated run come to, as cells."""
+"""The cells of a federated run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NAMES = {"accuracy": "clean_accuracy", "success": "attack_success_rate"}
 
 
 def cells(series: Mapping[str, Rounds], rule: str) -> Iterator[Cell]:
-    """For each side the model after its last round, and what the server's rule rejected over all rounds.
+    """For each side the model after its last round, and the shares of updates that the server's rule rejected.
 
-    ``series`` has a side's rounds as JSON; one without an attack has the side "poisoned" alone.
+    ``series`` has a side's rounds as JSON; a run without an attack has only the side "poisoned".
     """
     for side, history in series.items():
         last = history[-1]
@@ -28,7 +28,7 @@ def cells(series: Mapping[str, Rounds], rule: str) -> Iterator[Cell]:
 
 
 def _rejected(history: Rounds, malicious: bool) -> Figure:
-    """The share of updates of one kind that counted for nothing."""
+    """The share of updates of one kind that got the weight 0."""
     rejected = [
         weight == 0
         for r in history

@@ -1,4 +1,4 @@
-"""What a reader will want to look at: poisoned rows beside their clean twins, and a map of the class they sit in."""
+"""Arrays for the report: poisoned rows beside the clean ones, and a map of the class that holds most of them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _KINDS = {"data": "Data", "model": "Model", "files": "File", "code": "Code", "st
 _VERDICTS = {"clean": ("good", "Clean"), "findings": ("bad", "Findings"), "undecided": ("open", "Could not decide")}
 _LEVELS = {"error": "What the verdict rests on", "warning": "Could not be decided", "note": "Worth knowing"}
 _PNG = b"\x89PNG\r\n\x1a\n"
-# What a reader cannot see, or what turns the letters around it: controls, marks of direction, zero width, half pairs.
+# Invisible characters, or those that reorder text: controls, direction marks, zero width, lone surrogates.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
@@ -51,13 +51,13 @@ def write_audit(
 ) -> Path:
     """Write one page about ``audit`` to ``path``, all or nothing, and return the path.
 
-    ``rows`` is the table of flagged rows that an audit of data gives; with it the page has a gallery in which each is
-    kept or dropped. ``pictures`` are PNGs by name, such as reversed triggers. The file opens from disk, asks nobody
-    for anything, and the same audit gives the same bytes. Characters that cannot be seen, or that turn the direction
-    of what follows, are written out.
+    ``rows`` is the table of flagged rows that an audit of data gives; with it the page has a gallery where the reader
+    keeps or drops each row. ``pictures`` are PNGs by name, such as reversed triggers. The file opens from disk and
+    makes no requests, and the same audit gives the same bytes. Invisible characters, and those that change the
+    direction of the text, are written as escapes.
 
-    Raises ToadstoneError when ``path`` is a folder or cannot be written, ``rows`` lacks a column, its cells are not the
-    JSON they should be, or a picture is no PNG.
+    Raises ToadstoneError when ``path`` is a folder or cannot be written, ``rows`` lacks a column, its cells are not
+    valid JSON, or a picture is not a PNG.
     """
     return store(functools.partial(render, audit, rows, pictures), path)
 
@@ -66,7 +66,7 @@ def render(audit: Audit, rows: pa.Table | None = None, pictures: Mapping[str, by
     """The page as text."""
     for name, png in (pictures or {}).items():
         if not png.startswith(_PNG):
-            raise ToadstoneError(f"pictures[{name!r}] is no PNG: give the bytes of a PNG file.")
+            raise ToadstoneError(f"pictures[{name!r}] is not a PNG: give the bytes of a PNG file.")
     gallery = None if rows is None else _gallery(audit, rows)
     images, lossy = ([], False) if rows is None else _images(rows)
     groups, in_gallery = _groups(audit.findings, set(gallery["row"]) if gallery else set())
@@ -93,7 +93,7 @@ def render(audit: Audit, rows: pa.Table | None = None, pictures: Mapping[str, by
 
 
 def _groups(findings: Sequence[Finding], rows: set[int]) -> tuple[list[dict[str, Any]], int]:
-    """The findings by level, apart from those about one row of the gallery, and how many these are."""
+    """The findings by level, without those about a row of the gallery, and the number left out."""
     apart = {f"row {row}" for row in rows}
     others = [finding for finding in findings if finding.where not in apart]
     groups = []
@@ -114,7 +114,7 @@ def _groups(findings: Sequence[Finding], rows: set[int]) -> tuple[list[dict[str,
 
 
 def _gallery(audit: Audit, rows: pa.Table) -> dict[str, Any] | None:
-    """What the gallery holds of each row, column by column; None where there is no row."""
+    """The columns of the gallery; None without rows."""
     if missing := [name for name in COLUMNS if name not in rows.column_names]:
         raise ToadstoneError(f"rows lacks the column {missing[0]!r}: give the table that an audit of data returns.")
     if not len(rows):
@@ -149,7 +149,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _parts(text: str | None, start: int | None, end: int | None) -> list[str] | None:
-    """A text as what comes before its suspicious phrase, the phrase, and what comes after."""
+    """A text in three parts: before its suspicious phrase, the phrase, and after it."""
     if text is None:
         return None
     start, end = (0, 0) if start is None or end is None else (max(start, 0), max(end, start, 0))
@@ -162,12 +162,12 @@ def _cells(text: str | None) -> list[list[str]]:
         return [[str(name), *map(_word, rest)] for name, *rest in json.loads(text or "[]")]
     except (ValueError, TypeError) as error:
         raise ToadstoneError(
-            f"rows has cells that are no JSON list of lists ({error}): run the audit again."
+            f"rows has cells that are not a JSON list of lists ({error}): run the audit again."
         ) from error
 
 
 def _images(rows: pa.Table) -> tuple[list[list[str]], bool]:
-    """The thumbnails, base64, in groups, "" where a row has none; and whether they lost anything to be smaller."""
+    """The thumbnails, base64, in groups, "" where a row has none; and whether they were compressed with loss."""
     images = rows.column("image").slice(0, MOST_ROWS).to_pylist()
     if all(image is None for image in images):
         return [], False
@@ -177,7 +177,7 @@ def _images(rows: pa.Table) -> tuple[list[list[str]], bool]:
 
 
 def _smaller(png: bytes) -> bytes:
-    """A picture as WebP, which is a sixth of a photograph's PNG; as it is where it cannot be read."""
+    """A picture as WebP, a sixth of the size of a photograph's PNG; unchanged where it cannot be read."""
     try:
         buffer = io.BytesIO()
         Image.open(io.BytesIO(png)).save(buffer, "WEBP", quality=90, method=2)
@@ -187,7 +187,7 @@ def _smaller(png: bytes) -> bytes:
 
 
 def _fact(value: Any) -> str:
-    """A fact as words, cut where it is too long for a page."""
+    """A fact in words, cut off where it is too long."""
     if isinstance(value, Mapping):
         text = "; ".join(f"{key}: {_word(inner)}" for key, inner in value.items())
     elif isinstance(value, list):
@@ -210,7 +210,7 @@ def _short(text: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """The same with every character that a reader would not see written out, as \\u202e is."""
+    """The same with every invisible character written as an escape, such as \\u202e."""
     if isinstance(value, str):
         return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
     if isinstance(value, Mapping):

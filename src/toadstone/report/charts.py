@@ -1,4 +1,4 @@
-"""The kinds of chart. Each is binned, sampled or bounded here, so that a page holds no more than it shows."""
+"""The kinds of chart. Data are binned, sampled or cut here, so that a page holds only what it shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STEPS = 60
 
 
 def finish(chart: Chart, title: str, description: str, height: int = 200) -> Chart:
-    """The common look, a title, and the sentence that stands for the chart where it cannot be seen."""
+    """The common look, a title, and the description for readers who cannot see the chart."""
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
     axis: dict[str, Any] = {
         "domainColor": MUTED,
@@ -55,13 +55,13 @@ def finish(chart: Chart, title: str, description: str, height: int = 200) -> Cha
 
 
 def colour(kinds: Sequence[str]) -> alt.Color:
-    """The colour of each kind, by name everywhere the same."""
+    """The colour of each kind, the same in all charts."""
     scale: alt.Color = alt.Color("kind:N").scale(domain=list(kinds), range=[COLOURS[kind] for kind in kinds])
     return scale.legend(columns=2)
 
 
 def data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
-    """Rows that stand in the chart itself."""
+    """Rows stored in the chart itself."""
     return alt.InlineData(values=[dict(row) for row in rows])
 
 

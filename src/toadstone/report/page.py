@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds all it shows and asks nobody for more."""
+"""The page: one self-contained HTML file that makes no requests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
     """Write one page about ``records`` to ``path``, all or nothing, and return the path.
 
     The file opens from disk: pictures, data and drawing code are inside it, and its policy forbids requests.
-    Raises ToadstoneError when there is no record or ``path`` is a folder.
+    Raises ToadstoneError without records, or when ``path`` is a folder.
     """
     if not records:
         raise ToadstoneError("records is empty: give at least one record.")
@@ -54,7 +54,7 @@ def write(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
 
 
 def store(render: Callable[[], str], path: str | os.PathLike[str]) -> Path:
-    """Write what ``render`` returns to ``path``, all or nothing; ToadstoneError, before it is called, for a folder."""
+    """Write what ``render`` returns to ``path``, all or nothing; raises ToadstoneError first for a folder."""
     path = Path(path)
     if path.is_dir():
         raise ToadstoneError(f"path {path} is a folder: give the name of a file, such as report.html.")
@@ -78,7 +78,7 @@ def render(records: Sequence[Record]) -> str:
 
 
 def fill(template: str, *, script: str | None = None, **values: Any) -> str:
-    """A template of this folder, with the palette and a script: its own, or else the one that draws figures."""
+    """A template of this folder, with the palette and ``script``, or else the script that draws figures."""
     script = _script() if script is None else script
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
@@ -93,7 +93,7 @@ def fill(template: str, *, script: str | None = None, **values: Any) -> str:
 
 @functools.cache
 def _script() -> str:
-    """The page's own script with Vega, Vega-Lite and Vega-Embed of the version that the charts were made for."""
+    """The page's own script with Vega, Vega-Lite and Vega-Embed of the charts' version."""
     own = (_HERE / "page.js").read_text(encoding="utf-8")
     return str(vl_convert.javascript_bundle(own, vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
 
@@ -101,19 +101,19 @@ def _script() -> str:
 def show(chart: Chart) -> Plot:
     """A chart as the page holds it."""
     spec: dict[str, Any] = plain(chart.to_dict())
-    del spec["$schema"]  # an address, where the page has none
+    del spec["$schema"]  # a web address, which the page must not hold
     spec |= {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
     return Plot(spec.pop("title"), spec["description"], spec)
 
 
 def _under(chart: Plot) -> Plot:
-    """The same under a heading that names the defense already."""
+    """The same without the defense's name in its title, for a section that is headed by it."""
     name = chart.title.split(": ", 1)[1]
     return replace(chart, title=name[:1].upper() + name[1:])
 
 
 def _view(record: Record, name: str, key: str) -> dict[str, Any]:
-    """Everything that the template puts in place for one record."""
+    """The template's values for one record."""
     plots = {figure: show(chart) for figure, chart in figures(record).items()}
     lines = verdict.lines(record)
     info, sections = record.info, _sections(record, plots)
@@ -141,7 +141,7 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
 
 
 def _sections(record: Record, plots: Mapping[str, Plot]) -> list[dict[str, Any]]:
-    """One section a kind of defense; of a kind without a sentence for it none where nothing was run."""
+    """One section for each kind of defense, left out where no defense was run and the judge has no text for that."""
     sections = []
     for judge in JUDGES.values():
         defenses = record.defenses(judge.contract)

@@ -20,11 +20,11 @@ SCORE = "score (higher is more suspicious)"
 
 
 def figures(record: Record) -> dict[str, Chart]:
-    """Every figure that the record has the numbers for, as Altair charts: `chart.save("x.png")`, or .svg, .html.
+    """All figures of a record, as Altair charts: `chart.save("x.png")`, or .svg, .html.
 
     Names are "activations", "silhouettes", "scores/<detector>/<side>", "pvalues/<detector>",
     "anomaly/<inspector>", "norms/<inspector>", "inputs/<monitor>/<side>", "repairs" and "purifiers", where a side is
-    "poisoned" or "clean_twin". Altair opens in notebooks; saving as PNG or SVG needs no browser.
+    "poisoned" or "clean_twin". Charts display in notebooks; saving them as PNG or SVG needs no browser.
     """
     plots = {"activations": _activations(record), "silhouettes": _silhouettes(record)}
     contracts = dict.fromkeys(sides["poisoned"].contract for sides in record.defenses())
@@ -44,7 +44,7 @@ def _activations(record: Record) -> Chart | None:
     truth, name = arrays["map/truth"], label(record, arrays["map/class"])
     chart = charts.scatter(arrays["map/xy"], truth, tooltips(record))
     text = f"Each point is one of {len(truth)} training rows of the class that holds most poison, placed by "
-    text += f"what the model computes from it; {int(truth.sum())} of them are poisoned."
+    text += f"the model's features of it; {int(truth.sum())} of them are poisoned."
     return finish(chart, f"Activations in class {name}", text, 320)
 
 
@@ -166,7 +166,7 @@ def _monitor(record: Record, cells: Mapping[str, Cell]) -> Charts:
 
 
 def _after(record: Record, defenses: Sequence[Mapping[str, Cell]]) -> Chart | None:
-    """The model as trained, and what each defense of a kind leaves of it."""
+    """The model as trained, and after each defense of a kind."""
     stages = {
         "as trained": record.model(),
         **{pretty(sides["poisoned"].defense): sides["poisoned"] for sides in defenses},

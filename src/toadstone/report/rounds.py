@@ -18,7 +18,7 @@ _CROSS = "M-0.9,-0.9L0.9,0.9M0.9,-0.9L-0.9,0.9"
 
 
 def results(rounds: Sequence[Json], clean: Sequence[Json] | None, wants_errors: bool) -> list[Chart]:
-    """Accuracy, and the attack's success where that is something else than errors, round by round."""
+    """Accuracy, and the attack's success unless that is the error itself, round by round."""
     sides = {"under attack": rounds, "clean twin": clean} if clean else {"clean accuracy": rounds}
     charts = []
     for key, title, text in (
@@ -38,7 +38,7 @@ def results(rounds: Sequence[Json], clean: Sequence[Json] | None, wants_errors: 
 
 
 def _lines(rows: Sequence[Json], kinds: Sequence[str], y: str) -> Chart:
-    """A line a kind, with a band where rows have low and high."""
+    """A line for each kind, with a band where rows have low and high."""
     base = alt.Chart(data(rows)).encode(
         alt.X("round:Q").title("round").axis(format="d", tickMinStep=1, grid=False).scale(zero=False, nice=False),
         colour(kinds).legend(symbolType="stroke", symbolOpacity=1, columns=2),
@@ -60,7 +60,7 @@ def _lines(rows: Sequence[Json], kinds: Sequence[str], y: str) -> Chart:
 
 
 def updates(rounds: Sequence[Json]) -> list[Chart]:
-    """The length of each client's update, and its angle to what the server made of all."""
+    """The length of each client's update, and its angle to the server's step."""
     step = -(-sum(len(r["clients"]) for r in rounds) // POINTS)
     sample = rounds[::step]
     sampling = "" if step == 1 else f" Shown: {len(sample)} of {len(rounds)} rounds."
@@ -120,7 +120,7 @@ def _points(rows: Sequence[Json], key: str) -> Chart:
 
 
 def rejected(rounds: Sequence[Json]) -> list[Chart]:
-    """The share of malicious and of honest updates that counted nothing, round by round; none when all counted."""
+    """The share of malicious and of honest updates with the weight 0, round by round; no chart when there were none."""
     rows = [
         {"kind": kind, "round": r["number"] + 1, "value": count / total, "rejected": f"{count} of {total}"}
         for r in rounds
@@ -142,14 +142,14 @@ def counted(r: Json) -> dict[str, tuple[int, int]]:
 
 
 def median_norm(r: Json, malicious: bool) -> float | None:
-    """Of the finite updates of a kind in a round, None when there are none."""
+    """The median norm of the finite updates of one kind in a round, None without any."""
     bad = np.isin(r["clients"], r["malicious"])
     norms = [norm for norm, is_bad in zip(r["norms"], bad, strict=True) if is_bad == malicious and norm is not None]
     return float(np.median(norms)) if norms else None
 
 
 def by_client(rounds: Sequence[Json]) -> list[tuple[str, str, str, str]]:
-    """Rows (client, what it was, rounds it took part in, share rejected), those who attacked first."""
+    """Rows (client, kind, number of its rounds, share rejected), malicious clients first."""
     histories: dict[int, list[tuple[bool, bool]]] = {}
     for r in rounds:
         bad = set(r["malicious"])

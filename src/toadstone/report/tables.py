@@ -23,7 +23,7 @@ COST = {
     "psnr": "PSNR (dB)",
     "words_changed": "words changed in a text, mean",
 }
-AFTER = "attack_success_rate"  # a defense that has this figure is shown beside the model as trained
+AFTER = "attack_success_rate"  # a defense with this figure is shown beside the model as trained
 
 
 def every_figure(record: Record) -> list[Group]:
@@ -52,7 +52,7 @@ def _group(record: Record, judge: Judge, sides: Mapping[str, Cell]) -> Group:
 
 
 def _pair(columns: Mapping[str, Mapping[str, str]], reasons: Mapping[str, str]) -> list[Row]:
-    """Rows of what is known of each side."""
+    """One row for each figure, with its value on each side."""
     keys = dict.fromkeys(key for figures in columns.values() for key in figures)
     return [
         (
@@ -88,7 +88,7 @@ def _cost(before: Cell, after: Cell) -> str:
 
 
 def comparison(records: Sequence[Record], titles: Sequence[str]) -> tuple[list[str], list[Row]]:
-    """One row a record and one column a figure; a defense that a record did not run is "not run"."""
+    """One row for each record and one column for each figure; a defense that a record lacks is "not run"."""
     heads = ["Record", "Poison rate", "Clean accuracy", "Attack success", "Attack success, clean twin"]
     columns = [(judge, name) for judge in JUDGES.values() for name in _names(records, judge.contract)]
     heads += [f"{pretty(name)}: {judge.compared}" for judge, name in columns]

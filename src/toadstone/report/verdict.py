@@ -1,4 +1,4 @@
-"""What a record says, in a sentence each: what was planted, whether it works, and what every defense made of it."""
+"""A record in sentences: what was planted, whether it works, and the verdict on each defense."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def planted(record: Record) -> str:
 
 
 def works(record: Record) -> Line:
-    """Whether the attack reaches its goal, judged against the clean twin."""
+    """Whether the attack reaches its goal, compared with the clean twin."""
     sides = record.model(), record.model("clean_twin")
     now, twin = (cell.figure("attack_success_rate") for cell in sides)
     accuracy, before = (cell.figure("clean_accuracy") for cell in sides)
@@ -37,7 +37,7 @@ def works(record: Record) -> Line:
 
 
 def tally(verdicts: Sequence[Line]) -> tuple[int, int, int]:
-    """How many defenses worked, of how many that apply, and how many could not decide."""
+    """The numbers of defenses that worked, that apply, and that could not decide."""
     applicable = [line for line in verdicts if line.status != "not applicable"]
     return (
         sum(line.mood == "good" for line in applicable),
@@ -47,7 +47,7 @@ def tally(verdicts: Sequence[Line]) -> tuple[int, int, int]:
 
 
 def headline(record: Record) -> str:
-    """The verdict in one breath."""
+    """The verdict in one sentence."""
     verdicts = lines(record)
     good, total, undecided = tally(verdicts)
     status = works(record).status
@@ -63,7 +63,7 @@ def headline(record: Record) -> str:
 
 
 def lines(record: Record) -> list[Line]:
-    """One line a defense, in the order in which a pipeline meets them."""
+    """One line for each defense, in the order of the pipeline."""
     return [line(record, judge, sides) for judge in JUDGES.values() for sides in record.defenses(judge.contract)]
 
 
@@ -79,7 +79,7 @@ def line(record: Record, judge: Judge, sides: dict[str, Cell]) -> Line:
 
 
 def summary(record: Record) -> str:
-    """Who found it, who did not, who could not tell, and what removed it."""
+    """Which defenses found the poison, missed it, could not decide, or removed it."""
     names: dict[str, list[str]] = {}
     for verdict in lines(record):
         names.setdefault(verdict.status, []).append(

@@ -1,4 +1,4 @@
-"""One judge a contract: how it is measured, its columns and its sentence. A further kind of defense is a file here."""
+"""One judge a contract: how it is measured, its columns and its sentence. Each kind of defense is a file here."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ JUDGES: dict[str, Judge] = {judge.contract: judge for judge in sorted(_KINDS, ke
 
 
 def judges_of(defense: Any) -> list[Judge]:
-    """The judges of every verb that an object has."""
+    """The judge of each contract that an object fulfils."""
     return [judge for judge in JUDGES.values() if isinstance(defense, judge.verb)]

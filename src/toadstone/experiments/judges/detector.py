@@ -38,12 +38,12 @@ def judged(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float =
 
 
 def arrays(scores: Scores) -> dict[str, Any]:
-    """What a record keeps of a defense's scores."""
+    """The arrays of a defense's scores in a record."""
     return {"values": scores.values, **({} if scores.pvalues is None else {"pvalues": scores.pvalues})}
 
 
 class DetectorJudge(Judge):
-    """Both sides' rows, each with its own model; the clean twin has no poison, so all that is flagged is false."""
+    """Both sides' rows, each with its own model; the clean twin has no poison, so every flag is false."""
 
     contract, verb, order = "detector", Detector, 1
     stage, heading, compared = "Training rows", "Training rows", "recall"

@@ -15,7 +15,7 @@ PARTS = ("mask", "pattern", "norm")  # of a reversed trigger, kept in the record
 
 
 class InspectorJudge(Judge):
-    """Both models, with trusted rows that they were not trained on."""
+    """Measured on both models, with trusted rows that they were not trained on."""
 
     contract, verb, order = "inspector", Inspector, 2
     stage, heading, compared = "Model", "Model", "accused"

@@ -1,4 +1,4 @@
-"""Monitors: how many triggered inputs each lets through at the rejection rate of benign ones that it is asked for."""
+"""Monitors: how many triggered inputs each lets through at a given rejection rate of benign ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = {
 
 
 class MonitorJudge(Judge):
-    """Benign and triggered test inputs, with trusted rows that the model was not trained on."""
+    """Measured on benign and triggered test inputs, with trusted rows that the model was not trained on."""
 
     contract, verb, order = "monitor", Monitor, 4
     stage, heading, compared = "Inputs", "Inputs", "let through"
@@ -35,7 +35,7 @@ class MonitorJudge(Judge):
         rows = np.concatenate([*inputs.values()])
         scores = defense.watch(bench.models[side], rows, clean=bench.held, seed=seed)
         if scores.pvalues is None:
-            raise NotApplicableError("It gave no p-values although it had clean rows: it keeps no rejection rate.")
+            raise NotApplicableError("It gave no p-values despite clean rows, so it cannot keep a rejection rate.")
         right, left = detection(scores.pvalues <= FRR, truth), detection(scores.pvalues > FRR, truth)
         figures: Figures = {
             "asked_false_rejection_rate": FRR,

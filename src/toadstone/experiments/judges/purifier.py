@@ -1,4 +1,4 @@
-"""Purifiers: what is left of accuracy and attack when every input is cleaned before the model sees it."""
+"""Purifiers: accuracy and attack success when every input is cleaned before the model sees it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Purified:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The model's."""
+        """Those of the model."""
         return self.model.classes
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
-        """What the model says of the cleaned rows."""
+        """The model's probabilities for the cleaned rows."""
         return self.model.probs(self.purifier.purify(x, seed=self.seed))
 
 
 class PurifierJudge(Judge):
-    """Both models, on the test set and on the attack's trials, with every input cleaned."""
+    """Measured on both models, on the test set and on the attack's trials, with every input cleaned."""
 
     contract, verb, order = "purifier", Purifier, 5
     stage, heading, compared = "Inputs", "Cleaned inputs", "attack success after"

@@ -1,4 +1,4 @@
-"""Repairs: what is left of accuracy and attack in the mended model."""
+"""Repairs: accuracy and attack success of the mended model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toadstone.experiments.words import rates as rates_in_words
 
 
 class RepairJudge(Judge):
-    """Both models; a repair compares nothing, so it is given every trusted row, and what the last inspector said."""
+    """Measured on both models; a repair gets all trusted rows, as it compares nothing, and the last evidence."""
 
     contract, verb, order = "repair", Repair, 3
     stage, heading, compared = "Repair", "Repairs", "attack success after"
@@ -36,7 +36,7 @@ class RepairJudge(Judge):
 
 
 def remainder(record: Record, cell: Cell, twin: Cell | None) -> tuple[str, str, str, str]:
-    """Mood, status, text and figure of what a defense leaves of the attack and of accuracy."""
+    """Mood, status, text and figure of the verdict on attack success and accuracy after a defense."""
     before, clean = record.model(), record.model("clean_twin")
     after, start = cell.figure("attack_success_rate"), before.figure("attack_success_rate")
     if after is None or after.value is None:
