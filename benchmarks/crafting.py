@@ -98,7 +98,7 @@ def peer(kind: type[PyTorchClassifier], model: TorchModel) -> PyTorchClassifier:
 
 
 def problem(net: str, targets: int, poisons: int) -> tuple[TorchModel, Tensor, Tensor]:
-    """A model, bases (m, k, c, h, w) of one class, and images (m, c, h, w) of another class that it is to mistake for it."""
+    """A model, bases (m, k, c, h, w) of one class, and images (m, c, h, w) of a class that it is to mistake for it."""
     data = load("cifar10")
     train = data.take(data.meta["part"] == "train")
     design, lr = NETS[net]

@@ -11,7 +11,6 @@ from toadstone.checks.common import (
     ViolationError,
     accepted,
     batches_of,
-    black_box,
     check_spec,
     declines_or,
     digest,
@@ -25,6 +24,7 @@ from toadstone.checks.common import (
     valid_pvalues,
     valid_rate,
 )
+from toadstone.checks.toy_models import black_box
 from toadstone.core import Attack, Data, Detector, Goal, Poison, Pool, Scores
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.judgement import flaw, judge

@@ -9,19 +9,17 @@ import numpy as np
 
 from toadstone.checks.common import (
     batches_of,
-    black_box,
     check_spec,
     declines_or,
     digest,
     refuses,
-    relabelled,
     require,
     same,
     toy,
-    training_mode,
     untouched,
     valid_pvalues,
 )
+from toadstone.checks.toy_models import black_box, relabelled, training_mode
 from toadstone.core import Data, Model, Monitor, Purifier, Scores
 from toadstone.overlay import Rows
 

@@ -10,23 +10,19 @@ from numpy import ndarray
 
 from toadstone.checks.common import (
     batches_of,
-    black_box,
     check_spec,
     declines_or,
     digest,
     one_class,
     other_kind,
     refuses,
-    relabelled,
     require,
     same,
-    shared_tensors,
     toy,
-    training_mode,
     untouched,
-    valid_probs,
     valid_rate,
 )
+from toadstone.checks.toy_models import black_box, relabelled, shared_tensors, training_mode, valid_probs
 from toadstone.core import Data, Evidence, Implant, Inspector, Mended, Model, Repair, Tampered
 from toadstone.errors import NotApplicableError
 from toadstone.evaluation.rates import accuracy

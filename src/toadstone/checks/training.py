@@ -15,9 +15,9 @@ from toadstone.checks.common import (
     same,
     toy,
     untouched,
-    valid_probs,
     valid_rate,
 )
+from toadstone.checks.toy_models import valid_probs
 from toadstone.core import Data, Outsourced, Regressor, Trainer
 from toadstone.evaluation.rates import accuracy
 
