@@ -133,11 +133,11 @@ def table(world: World) -> Iterator[tuple[str, dict[str, object]]]:
         row: dict[str, object] = {"rows": record.attack.number("rows"), "before": before}
         poison = cache(partial(world.attacks[attack].poison, world.splits.train, seed=child(SEED, "attack")))
         for name, sides in zip(every, record.defenses("detector"), strict=True):
-            row[name] = judged(sides) | afterwards(sides["poisoned"], record, world, poison)
+            row[name] = detector_figures(sides) | afterwards(sides["poisoned"], record, world, poison)
         yield attack, row
 
 
-def judged(sides: dict[str, Cell]) -> dict[str, object]:
+def detector_figures(sides: dict[str, Cell]) -> dict[str, object]:
     """How well a detector tells the rows apart, on both sides."""
     cell, twin = sides["poisoned"], sides["clean_twin"]
     if cell.status != "ok":

@@ -20,7 +20,7 @@ from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.cost import attack_cost
 from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell
 from toadstone.experiments.judges import JUDGES, judges_of
-from toadstone.experiments.judges.base import Bench, Measured, rates
+from toadstone.experiments.judges.base import Bench, Measurement, rates
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
 from toadstone.experiments.showcase import evidence
@@ -60,7 +60,7 @@ class Experiment:
     def run(self, splits: Splits, folder: str | os.PathLike[str] | None = None) -> Record:
         """Run it; ``folder`` is not used. See ``run``."""
         inside, outside = halves(splits.clean, self.seed)
-        poison, tampered = _attacked(self, splits.train, inside)
+        poison, tampered = _attack(self, splits.train, inside)
         data = {"poisoned": poison.apply(splits.train), "clean_twin": splits.train}
         with tempfile.TemporaryDirectory(prefix="toadstone-") as scratch:
             parts = (inside, outside, splits.test, poison)
@@ -76,7 +76,7 @@ class Experiment:
                 for side, model in bench.models.items()
             ]
             arrays: dict[str, ndarray] = {}
-            cells += judged(bench, self.defenses, arrays)
+            cells += defense_cells(bench, self.defenses, arrays)
         with bench.timed("evidence"):
             pictures = evidence(bench.models, bench.data, poison, seed=child(self.seed, "evidence"))
         info = {**origin(self, splits), "timings": bench.timings}
@@ -108,7 +108,7 @@ def halves(clean: Data, seed: int) -> tuple[Data, Data]:
     return clean.take(np.sort(order[::2])), clean.take(np.sort(order[1::2]))
 
 
-def judged(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) -> Iterator[Cell]:
+def defense_cells(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) -> Iterator[Cell]:
     """A cell for each defense, verb and side; figures of single rows go into ``arrays``."""
     for name, defense in track([*names(defenses)], "defenses"):
         for judge in judges_of(defense):
@@ -119,7 +119,7 @@ def judged(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) ->
                 yield cell
 
 
-def attempt(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: dict[str, ndarray]) -> Cell:
+def attempt(place: tuple[str, str, str], measure: Callable[[], Measurement], arrays: dict[str, ndarray]) -> Cell:
     """The cell of (defense, contract, side): the result of ``measure``, or why there is none. Its arrays are added to
     ``arrays``."""
     name, contract, side = place
@@ -159,7 +159,7 @@ def name_in_cells(algorithm: Any) -> str:
         return type(algorithm).__name__
 
 
-def _attacked(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:
+def _attack(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:
     """The attack's changes to ``train``, and its model where it owns the training."""
     attack, seed = experiment.attack, child(experiment.seed, "attack")
     if isinstance(attack, Attack):

@@ -17,8 +17,8 @@ from toadstone.errors import ToadstoneError
 from toadstone.evaluation.judgement import judge
 from toadstone.experiments.cells import ATTACK, Cell
 from toadstone.experiments.experiment import attempt, names
-from toadstone.experiments.judges.base import Measured
-from toadstone.experiments.judges.detector import judged
+from toadstone.experiments.judges.base import Measurement
+from toadstone.experiments.judges.detector import measurement
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
 from toadstone.fields import Count, Share
@@ -86,8 +86,8 @@ class LabelNoise:
         cells = [Cell("label-noise", ATTACK, "poisoned", figures)]
         for name, detector in names(self.defenses):
 
-            def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measured:
-                return judged(judge(detector, model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
+            def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measurement:
+                return measurement(judge(detector, model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
 
             cell = attempt((name, "detector", "poisoned"), measure, arrays)
             cells.append(cell)

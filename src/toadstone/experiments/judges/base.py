@@ -48,7 +48,7 @@ class Bench:
     models: dict[str, Model] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
-    _asked: dict[str, Model] = field(default_factory=dict)
+    _cached: dict[str, Model] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -64,17 +64,17 @@ class Bench:
         n = len(self.data["clean_twin"])
         return self.poison.mask(n) if side == "poisoned" else np.zeros(n, bool)
 
-    def asked_once(self, side: str) -> Model:
+    def cached_model(self, side: str) -> Model:
         """A side's model, with its outputs on the training rows cached: all detectors need the same ones."""
         from toadstone.models.cache import cached  # noqa: PLC0415 (it needs torch, a report does not)
 
-        if side not in self._asked:
+        if side not in self._cached:
             model = self.models[side]
             try:
-                self._asked[side] = cached(model, str(self.scratch), Pool.of(self.data[side], self.inside).data.x)
+                self._cached[side] = cached(model, str(self.scratch), Pool.of(self.data[side], self.inside).data.x)
             except ToadstoneError:  # a model of an unknown class cannot be identified, so it is not cached
-                self._asked[side] = model
-        return self._asked[side]
+                self._cached[side] = model
+        return self._cached[side]
 
     @cached_property
     def inputs(self) -> dict[str, ndarray]:
@@ -85,7 +85,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A judge's results: figures and a sentence for the cell, and arrays for the record by name."""
 
     figures: Figures
@@ -123,7 +123,7 @@ class Judge(ABC):
     compared: ClassVar[str]
 
     @abstractmethod
-    def measure(self, bench: Bench, defense: Any, side: str, seed: int) -> Measured:
+    def measure(self, bench: Bench, defense: Any, side: str, seed: int) -> Measurement:
         """Measure ``defense`` on one side. An error becomes the cell's status."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc, detection
 from toadstone.experiments.cells import Cell, Figure
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above, beside
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, above, beside
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import number, percent, rate
 from toadstone.files import plain
@@ -24,7 +24,7 @@ NAMES = {
 }
 
 
-def judged(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float = 0.01) -> Measured:
+def measurement(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float = 0.01) -> Measurement:
     """The rows flagged at a false-discovery rate, against the truth; "undecidable" below a poison rate of ``rate``."""
     verdict = flag(scores, fdr=fdr, rate=rate)
     rates = detection(verdict.rows, truth)
@@ -34,7 +34,7 @@ def judged(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float =
         "flagged": int(verdict.rows.sum()),
         "decided": verdict.decided,
     }
-    return Measured(figures, verdict.reason, {**arrays(scores), "flagged": verdict.rows})
+    return Measurement(figures, verdict.reason, {**arrays(scores), "flagged": verdict.rows})
 
 
 def arrays(scores: Scores) -> dict[str, Any]:
@@ -49,9 +49,9 @@ class DetectorJudge(Judge):
     stage, heading, compared = "Training rows", "Training rows", "recall"
     nothing = "No detector was run on the training rows."
 
-    def measure(self, bench: Bench, defense: Detector, side: str, seed: int) -> Measured:
-        scores = judge(defense, bench.asked_once(side), bench.data[side], clean=bench.inside, seed=seed)
-        return judged(scores, bench.truth(side), bench.fdr, bench.rate)
+    def measure(self, bench: Bench, defense: Detector, side: str, seed: int) -> Measurement:
+        scores = judge(defense, bench.cached_model(side), bench.data[side], clean=bench.inside, seed=seed)
+        return measurement(scores, bench.truth(side), bench.fdr, bench.rate)
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
         texts = {"verdict": cell.sentence}

@@ -10,7 +10,7 @@ from toadstone.core import Monitor, Scores
 from toadstone.errors import NotApplicableError
 from toadstone.evaluation.rates import auroc, detection
 from toadstone.experiments.cells import Cell, Figure, Figures
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, above
 from toadstone.experiments.judges.detector import arrays
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import number, percent, rate
@@ -29,7 +29,7 @@ class MonitorJudge(Judge):
     stage, heading, compared = "Inputs", "Inputs", "let through"
     nothing = "No monitor was run on inputs."
 
-    def measure(self, bench: Bench, defense: Monitor, side: str, seed: int) -> Measured:
+    def measure(self, bench: Bench, defense: Monitor, side: str, seed: int) -> Measurement:
         inputs = bench.inputs
         truth = np.repeat([False, True], [len(x) for x in inputs.values()])
         rows = np.concatenate([*inputs.values()])
@@ -48,7 +48,7 @@ class MonitorJudge(Judge):
             for kind, mine in zip(inputs, (~truth, truth), strict=True)
         }
         columns = {f"{kind}/{name}": column for kind, part in parts.items() for name, column in part.items()}
-        return Measured(figures, arrays=columns)
+        return Measurement(figures, arrays=columns)
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
         texts = {text: rate(cell.figure(key)) for key, text in NAMES.items()}

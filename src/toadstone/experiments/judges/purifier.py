@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from toadstone.core import Model, Purifier
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, rates
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, rates
 from toadstone.experiments.judges.repair import remainder
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import percent
@@ -41,8 +41,8 @@ class PurifierJudge(Judge):
     contract, verb, order = "purifier", Purifier, 5
     stage, heading, compared = "Inputs", "Cleaned inputs", "attack success after"
 
-    def measure(self, bench: Bench, defense: Purifier, side: str, seed: int) -> Measured:
-        return Measured(rates(Purified(bench.models[side], defense, seed), bench.poison.goal, bench.test))
+    def measure(self, bench: Bench, defense: Purifier, side: str, seed: int) -> Measurement:
+        return Measurement(rates(Purified(bench.models[side], defense, seed), bench.poison.goal, bench.test))
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
         return rates_in_words(cell)

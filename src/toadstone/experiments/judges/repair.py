@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toadstone.core import Repair
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above, beside, rates
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, above, beside, rates
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import percent, rate
 from toadstone.experiments.words import rates as rates_in_words
@@ -17,10 +17,10 @@ class RepairJudge(Judge):
     stage, heading, compared = "Repair", "Repairs", "attack success after"
     nothing = "No repair was run."
 
-    def measure(self, bench: Bench, defense: Repair, side: str, seed: int) -> Measured:
+    def measure(self, bench: Bench, defense: Repair, side: str, seed: int) -> Measurement:
         trusted, evidence = bench.held.append(bench.inside), bench.evidence.get(side)
         model = defense.repair(bench.models[side], trusted, evidence=evidence, seed=seed).model
-        return Measured(rates(model, bench.poison.goal, bench.test))
+        return Measurement(rates(model, bench.poison.goal, bench.test))
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
         return rates_in_words(cell)
