@@ -11,7 +11,7 @@ import toadstone
 
 ROOT = Path(toadstone.__file__).parent
 FLOORS = (  # each floor may import itself and what is above it in this list
-    ("version", "plugins", "environment", "errors", "overlay", "rng", "progress", "files", "fields", "rows"),
+    ("version", "plugins", "environment", "errors", "overlay", "rng", "progress", "files", "fields", "rows", "columns"),
     ("core", "checkpoints", "findings"),
     ("needs", "registry", "maths"),
     ("data", "triggers", "scan"),

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
 from numpy import ndarray
 
+from toadstone.columns import Column
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Overlay, Rows
 from toadstone.rows import check_data, check_same_classes, check_same_kind
@@ -25,7 +26,9 @@ class Data:
     ``x`` is (n, ...) numbers or (n,) strings (object dtype), possibly a memory map; ``y`` is (n,) class indices
     into ``classes``, or (n,) floats for regression, where ``classes`` is empty. ``meta`` holds further (n,)
     columns; ``meta["group"]`` keeps rows of one origin together when splitting and ``meta["part"]`` is the
-    published split ("train" or "test"). ``source`` says how to load the same data again.
+    published split ("train" or "test"). ``source`` says how to load the same data again. ``columns`` says what each
+    column of a table's (n, d) rows is, where that is known; ``notes`` what reading left out or converted: (a
+    column or file, what of it) each.
 
     Raises ToadstoneError when empty, when lengths differ, on NaN or infinite numbers, on labels out of range.
 
@@ -38,9 +41,13 @@ class Data:
     classes: tuple[str, ...]
     meta: Mapping[str, ndarray] = field(default_factory=dict)
     source: Mapping[str, Any] | None = None
+    columns: tuple[Column, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         check_data(self)
+        if self.columns and self.x.shape[1:] != (len(self.columns),):
+            raise ToadstoneError(f"columns names {len(self.columns)} but x has rows of shape {self.x.shape[1:]}.")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -62,7 +69,7 @@ class Data:
             name: np.concatenate([column, other.meta[name]]) for name, column in self.meta.items() if name in other.meta
         }
         x = Overlay.of(self.x, index, np.asarray(other.x))
-        return Data(x, np.concatenate([self.y, other.y]), self.classes, meta)
+        return Data(x, np.concatenate([self.y, other.y]), self.classes, meta, columns=self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +196,7 @@ class Poison:
         y = np.concatenate([clean.y, np.zeros(len(new), clean.y.dtype)])
         y[self.index] = self.y
         meta = clean.meta if not len(new) else {}
-        return Data(Overlay.of(clean.x, self.index, self.x), y, clean.classes, meta)
+        return Data(Overlay.of(clean.x, self.index, self.x), y, clean.classes, meta, columns=clean.columns)
 
     def mask(self, n: int) -> Bool[ndarray, " rows"]:
         """True where a row was changed or added; ``n`` is the length of the clean data."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from toadstone import plugins
 from toadstone.errors import ToadstoneError
-from toadstone.fields import checked, describe
+from toadstone.fields import checked, describe, kind_refusal
 
 C = TypeVar("C", bound=type)
 
@@ -275,4 +275,8 @@ def from_spec(spec: Any) -> Any:
     needed = [k for k, p in algorithm.parameters.items() if p.default is None and k not in spec]
     if needed:
         raise ToadstoneError(f"{algorithm.name} needs the parameter {needed[0]!r} in its spec.")
-    return algorithm.cls(**{k: from_spec(v) for k, v in spec.items() if k != "name"})
+    values = {k: from_spec(v) for k, v in spec.items() if k != "name"}
+    for key, value in values.items():
+        if refusal := kind_refusal(algorithm.cls, key, value):
+            raise ToadstoneError(f"{algorithm.name}'s {key}{refusal}: see `toadstone describe {algorithm.name}`.")
+    return algorithm.cls(**values)

@@ -56,7 +56,7 @@ def test_strings(path):
         ({"images": X}, "lacks the array 'x': it holds images"),
         ({"x_train": X, "y_train": [0, 1, 0, 1]}, "lacks the array 'x_test'"),
         ({"x": X, "y": [0, 1]}, "as many labels as rows"),
-        ({"x": X, "y": np.eye(4)}, "as many labels as rows"),
+        ({"x": X, "y": np.full((4, 2), 0.5)}, "y has shape"),
         ({"x": X, "y": [0.5, 1, 0, 1], "classes": np.array(["a", "b"])}, "y must hold integers"),
         ({"x": X, "y": [0.5, 1, 0, np.nan]}, "'y' has missing"),
         ({"x": X, "y": [0, 1, 0, 3], "classes": np.array(["a", "b"])}, "classes names 2"),

@@ -99,7 +99,7 @@ def test_unknown(name, message):
 def test_arguments_that_mean_nothing(tmp_path):
     with pytest.raises(ToadstoneError, match="leave label and text out"):
         load("digits", label="y")
-    with pytest.raises(ToadstoneError, match="is not a table: leave label and text out"):
+    with pytest.raises(ToadstoneError, match="is not a table: leave text out"):
         load(tmp_path, text="y")
     (tmp_path / "a.xlsx").write_bytes(b"")
     with pytest.raises(ToadstoneError, match=r"ends in '\.xlsx'"):

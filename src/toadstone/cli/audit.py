@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toadstone.cli.options import Device, Fdr, Json, Label, Sarif, Seed, TextColumn, built, echo_json, read_json
-from toadstone.cli.verdict import Verdicts, beside, reported, tell, written
+from toadstone.cli.choices import registered
+from toadstone.cli.options import (
+    Device,
+    Fdr,
+    Ignore,
+    Json,
+    Label,
+    RowId,
+    Sarif,
+    Seed,
+    Size,
+    TextColumn,
+    built,
+    echo_json,
+    read_json,
+    told,
+)
+from toadstone.cli.output import Force, check_output, output
+from toadstone.cli.verdict import Verdicts, beside, check_places, reported, tell, written
 from toadstone.errors import ToadstoneError
+from toadstone.files import remove_results
 
 if TYPE_CHECKING:
-    from toadstone.core import Repair
+    from toadstone.core import Data, Repair
+
+_QUICK = 2_000_000  # numbers that are audited before anybody wonders
+_LONG = 45  # seconds
 
 
 audit = typer.Typer(
@@ -29,6 +52,7 @@ audit = typer.Typer(
 def files(
     paths: Annotated[list[Path], typer.Argument(help="Files, and folders to look through.")],
     sarif: Sarif = None,
+    force: Force = False,
     as_json: Json = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print what was looked for and what was not.")
@@ -44,6 +68,7 @@ def files(
     """
     from toadstone.scan.files import audit_files
 
+    check_places(None, sarif, force=force, inputs=paths)
     tell(audit_files(paths), sarif, as_json, verbose=verbose)
 
 
@@ -51,6 +76,7 @@ def files(
 def code(
     path: Annotated[Path, typer.Argument(help="A script, a notebook, or a folder of them.")],
     sarif: Sarif = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Look through training scripts for unsafe loads, downloads, and losses that touch the batch.
@@ -59,14 +85,20 @@ def code(
     """
     from toadstone.scan.code import audit_code
 
+    check_places(None, sarif, force=force, inputs=[path])
     tell(audit_code(path), sarif, as_json)
 
 
 @audit.command()
 def data(
-    path: Annotated[str, typer.Argument(help="A folder of class folders, .npz, .csv, .parquet, a data set, a name.")],
+    path: Annotated[
+        str, typer.Argument(help="A folder of class folders, .npz, .csv, .tsv, .parquet, a data set, a name.")
+    ],
     label: Label = None,
     text: TextColumn = None,
+    ignore: Ignore = None,
+    row_id: RowId = None,
+    size: Size = None,
     trusted: Annotated[
         str | None, typer.Option(help="Rows that you checked, of the same format, drawn like those in question.")
     ] = None,
@@ -88,6 +120,7 @@ def data(
     ] = None,
     seed: Seed = 0,
     sarif: Sarif = None,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -103,6 +136,7 @@ def data(
     from toadstone.audit.data.audit import audit_data
     from toadstone.audit.data.read import load_for_audit, read_row_numbers
     from toadstone.audit.data.write import apply_decisions
+    from toadstone.core import Trainer
     from toadstone.training.adapt import Precomputed
 
     folder = out or beside(path)
@@ -114,11 +148,16 @@ def data(
         raise ToadstoneError("trusted and trusted-rows are both given: choose one.")
     if model is not None and features is not None:
         raise ToadstoneError("model and features are both given: choose one.")
+    inputs = [place for place in (path, trusted, trusted_rows, features) if place is not None]
+    check_places(folder, sarif, force=force, inputs=inputs)
     torch.set_num_threads(1)  # nets this small gain nothing from more
-    rows, unreadable, _ = load_for_audit(path, label, text)
-    known = load_for_audit(trusted, label, text)[0] if trusted is not None else None
-    learner = built(model, "model") if model is not None else None
+    rows, unreadable, _ = load_for_audit(path, label, text, ignore=ignore or (), row_id=row_id, size=size)
+    told(rows, path)
+    known = _trusted(trusted, rows, label, text, ignore or ()) if trusted is not None else None
+    learner = built(model, "model", Trainer) if model is not None else None
     learner = Precomputed.load(features) if features is not None else learner
+    if learner is None:
+        _tell_time(rows, known)
     result = audit_data(
         rows,
         trusted=known if trusted_rows is None else read_row_numbers(trusted_rows),
@@ -131,9 +170,34 @@ def data(
     tell(reported(result.audit, result.rows, folder, {}), sarif, as_json, folder=folder)
 
 
+def _trusted(path: str, rows: Data, label: str | None, text: str | None, ignore: Sequence[str]) -> Data:
+    """Rows that the user checked, read as ``rows`` were."""
+    from toadstone.audit.data.read import load_for_audit
+
+    size = rows.x.shape[1] if rows.x.ndim > 2 and rows.x.shape[1] == rows.x.shape[2] and Path(path).is_dir() else None
+    return load_for_audit(path, label, text, ignore=ignore, size=size, like=rows if rows.columns else None)[0]
+
+
+def _tell_time(rows: Data, trusted: Data | None) -> None:
+    """How long the audit will take, where that is long enough to wonder."""
+    from toadstone.audit.data.search import seconds
+
+    if rows.x.dtype != object and math.prod(rows.x.shape) < _QUICK:
+        return
+    wait = seconds(rows, 0 if trusted is None else len(trusted))
+    if wait >= _LONG:
+        typer.echo(f"About {wait / 60:.0f} minutes.", err=True)
+
+
 @audit.command()
 def model(
-    net: Annotated[str, typer.Option(help="package.module:factory, whose code runs, or a net from `toadstone list`.")],
+    net: Annotated[
+        str,
+        typer.Option(
+            help="package.module:factory, whose code runs, or a net from `toadstone list`.",
+            autocompletion=registered("name", "net"),
+        ),
+    ],
     weights: Annotated[Path, typer.Option(help=".safetensors or a .pt state dict; nothing in it is run.")],
     clean: Annotated[str, typer.Option(help="Labelled images that you trust and the model was not trained on.")],
     input_range: Annotated[
@@ -146,7 +210,11 @@ def model(
     ] = None,
     level: Annotated[float, typer.Option(help="Chance of a false alarm, in (0, 1).")] = 0.05,
     repair: Annotated[
-        str | None, typer.Option(help="Also mend the model: fine-pruning, another repair's name, or its JSON spec.")
+        str | None,
+        typer.Option(
+            help="Also mend the model: fine-pruning, another repair's name, or its JSON spec.",
+            autocompletion=registered("name", "repair"),
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The repaired weights, a new .safetensors file.")
@@ -156,6 +224,7 @@ def model(
     ] = None,
     seed: Seed = 0,
     sarif: Sarif = None,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -173,18 +242,22 @@ def model(
     mend = _repair(repair)
     if (repair is None) != (out is None):
         raise ToadstoneError("repair and out go together: give --repair fine-pruning -o mended.safetensors.")
+    folder = folder or beside(str(weights))
+    check_places(folder, sarif, force=force, inputs=[weights, clean])
+    if out is not None:
+        check_output(out, "out", force=force, inputs=[weights, clean])
     torch.set_num_threads(1)
     rows = load_for_audit(clean)[0]
     stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
-    folder = folder or beside(str(weights))
     result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
     )
     if out is not None:
         result = repair_model(result, mend)
-        result.save_repaired(out, weights)
+        with output(out, force=force) as draft:
+            result.save_repaired(draft, weights)
     answer = replace(result.audit, target=str(weights))
-    answer = written(answer, lambda: answer.save(folder / "audit.json"))
+    answer = written(answer.without(remove_results(folder)), lambda: answer.save(folder / "audit.json"))
     tell(reported(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
 
 

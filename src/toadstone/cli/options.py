@@ -7,11 +7,14 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from toadstone.errors import ToadstoneError
+
+if TYPE_CHECKING:
+    from toadstone.core import Data
 
 T = TypeVar("T")
 
@@ -42,6 +45,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
 
 
+Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Column of a table to leave out; repeat for more.")]
+RowId = Annotated[
+    str | None, typer.Option("--id", help="Column of a table that names the rows: told in the answer, not a feature.")
+]
+Size = Annotated[int | None, typer.Option(help="Pixels a side that the pictures of a folder are resized to.")]
+
+
+def told(data: Data, name: str) -> None:
+    """What reading ``data`` left out or converted, in one line on standard error."""
+    if data.notes:
+        said = "; ".join(f"{what}: {why}" if what else why for what, why in data.notes)
+        typer.echo(f"Note: {Path(name).name}: {said}.", err=True)
+
+
 def echo_json(value: Any) -> None:
     """One line of JSON on standard output."""
     typer.echo(json.dumps(value))
@@ -56,15 +73,21 @@ def read_json(text_or_path: str, name: str) -> Any:
         return json.loads(text_or_path if inline else read_bytes(Path(text_or_path)))
 
 
-def built(text_or_path: str, name: str) -> Any:
-    """The object that such JSON describes. Raises ToadstoneError that names the argument."""
+def built(text_or_path: str, name: str, kind: type) -> Any:
+    """The object of a ``kind`` that such JSON describes. Raises ToadstoneError that names the argument."""
     from toadstone.experiments.old import opened
     from toadstone.files import reading
     from toadstone.registry import from_spec
 
     with reading(name, "is not a spec", "mend it"):
         spec = read_json(text_or_path, name)
-        return from_spec(with_notes(lambda: opened(spec, name)))
+        made = from_spec(with_notes(lambda: opened(spec, name)))
+    if not isinstance(made, kind):
+        raise ToadstoneError(
+            f'{name} describes no {kind.__name__.lower()}: write {{"name": ...}} with the name of one, which '
+            "`toadstone list` shows, and its parameters."
+        )
+    return made
 
 
 def with_notes(read: Callable[[], T]) -> T:
@@ -77,10 +100,3 @@ def with_notes(read: Callable[[], T]) -> T:
     for sentence in dict.fromkeys(str(one.message) for one in caught):
         typer.echo(f"Note: {sentence}", err=True)
     return found
-
-
-def free(path: Path, name: str) -> Path:
-    """``path``, unless something is there already."""
-    if path.exists():
-        raise ToadstoneError(f"{name} {path} exists already: choose another or remove it.")
-    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,20 +46,60 @@ def npz_parts(path: Path) -> dict[str, tuple[ndarray, ndarray]]:
 
 
 def npz(path: Path) -> Data:
-    """A user's npz: x and y, or x_train, y_train, x_test and y_test; classes may name the labels 0..k-1."""
+    """A user's npz: x and y, or the parts x_train, y_train, x_test and y_test, as MedMNIST names them train_images,
+    train_labels, val_images ...; classes may name the labels 0..k-1. Channels that come first go last."""
     arrays = read_npz(path)
-    parted = "x_train" in arrays
-    if not parted:
-        need(arrays, path, "x", "y")
-    parts = _parts(arrays, path) if parted else {"all": (as_texts(arrays["x"]), arrays["y"])}
-    x, y, part = end_to_end(parts)
+    keys = part_keys(arrays)
+    if not keys:
+        need(arrays, path, *(("x_train", "y_train", "x_test", "y_test") if "x_train" in arrays else ("x", "y")))
+    parted = "all" not in keys
+    rows = {part: (as_texts(arrays[x]), _labels(arrays, y)) for part, (x, y) in keys.items()}
+    x, y, part = end_to_end(rows)
+    x, notes = last_channels(x)
     if "classes" not in arrays:
         y, classes = encode_labels(y, "y")
-    elif y.dtype.kind in "iu":
+    elif y.ndim == 1 and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and not (y % 1).any())):
         y, classes = y.astype(np.int64), tuple(str(name) for name in arrays["classes"])
     else:
         raise ToadstoneError(f"{path} names classes, so its y must hold integers, not {y.dtype}.")
-    return Data(x, y, classes, {"part": part} if parted else {})
+    return Data(x, y, classes, {"part": part} if parted else {}, notes=tuple(notes))
+
+
+_NAMES = (("x", "y"), ("X", "Y"), ("X", "y"), ("images", "labels"), ("data", "labels"), ("x", "labels"))
+
+
+def part_keys(arrays: Mapping[str, ndarray]) -> dict[str, tuple[str, str]]:
+    """The names of the arrays of rows and of labels by part; one part "all" where the rows are not parted.
+
+    >>> part_keys(dict.fromkeys(["train_images", "train_labels", "test_images", "test_labels"]))
+    {'train': ('train_images', 'train_labels'), 'test': ('test_images', 'test_labels')}
+    """
+    for x, y in _NAMES:
+        for form in ("{1}_{0}", "{0}_{1}"):
+            spelt = {"train": ("train",), "dev": ("val", "valid", "dev"), "test": ("test",)}
+            found = {}
+            for part, words in spelt.items():
+                for word in words:
+                    names = form.format(word, x), form.format(word, y)
+                    if names[0] in arrays and names[1] in arrays:
+                        found[part] = names
+            if "train" in found and len(found) > 1:
+                return found
+    return next(({"all": names} for names in _NAMES if all(name in arrays for name in names)), {})
+
+
+def _labels(arrays: dict[str, ndarray], name: str) -> ndarray:
+    y = arrays[name]
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def last_channels(x: ndarray) -> tuple[ndarray, list[tuple[str, str]]]:
+    """Pictures with their 1 or 3 channels last, and what was done; other arrays as they are."""
+    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3, 4):
+        return np.ascontiguousarray(np.moveaxis(x, 1, 3)), [
+            ("x", "has its channels first: read as (n, height, width, channels)")
+        ]
+    return x, []
 
 
 def yale_faces(folder: Path) -> Data | None:

@@ -14,9 +14,10 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.data import names
-from toadstone.data.images import alike, decode
+from toadstone.data.images import alike
 from toadstone.data.labels import encode_labels, end_to_end
 from toadstone.data.memmap import stack
+from toadstone.data.pictures import decode
 from toadstone.data.tabular import column, features, listed
 from toadstone.errors import ToadstoneError, missing_extra
 from toadstone.files import check_plain, read_bytes, reading

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
-from io import BufferedReader, BytesIO
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,24 +11,24 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.data.memmap import stack
+from toadstone.data.pictures import Look, check_alike, decode, eight_bits, look, remarks, scales
 from toadstone.errors import ToadstoneError
-from toadstone.files import check_plain, check_unpacked, is_text, reading
+from toadstone.files import check_plain, is_text, reading
 from toadstone.progress import track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""The formats that are read: pictures alone. (PIL also knows PostScript, for which it starts an interpreter.)"""
-
-_SILENT = logging.NullHandler()
+LARGEST = 4096
+"""Pixels a side that pictures can be resized to."""
 
 
-def image_folder(folder: Path) -> Data:
+def image_folder(folder: Path, size: int | None = None) -> Data:
     """Images in ``folder/<class>/``, classes and files in the order of their names; hidden files do not count.
 
-    x is uint8, (n, h, w) for grayscale and (n, h, w, 3) for RGB, a memory map where it is large. Raises
-    ToadstoneError on a file that is not an image and on the first image whose size or mode is not that of the others.
+    x is uint8, (n, h, w) for grayscale and (n, h, w, 3) for RGB, a memory map where it is large, as a viewer shows the
+    pictures (see ``pictures``); ``notes`` says what was done to them. With ``size`` all are resized to so many pixels
+    a side. Raises ToadstoneError on a file that is not an image and, without ``size``, on the first of another size.
     """
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     files = [(path, k) for k, c in enumerate(classes) for path in sorted(c.iterdir()) if path.name[0] != "."]
@@ -42,9 +40,36 @@ def image_folder(folder: Path) -> Data:
     for path, _ in files:
         if path.is_dir():
             raise ToadstoneError(f"{path} is a folder inside a class folder: put images right into {path.parent}.")
-    images = ((str(path), open_image(path)) for path, _ in track(files, "reading images"))
-    x = stack(alike(images), len(files))
-    return Data(x, np.array([k for _, k in files]), tuple(c.name for c in classes))
+    looks = [(str(path), look_at(path)) for path, _ in track(files, "looking at images")]
+    factors, odd = scales(looks)
+    if odd:
+        raise ToadstoneError(f"{odd[0][0]} cannot be read: {odd[0][1]}.")
+    check_size(size)
+    if size is None:
+        check_alike(looks)
+    shape = looks[0][1].size if size is None else (size, size)
+    x = read_images([path for path, _ in files], [one for _, one in looks], factors, shape)
+    notes = tuple(remarks((one for _, one in looks), factors))
+    return Data(x, np.array([k for _, k in files]), tuple(c.name for c in classes), notes=notes)
+
+
+def check_size(size: int | None) -> None:
+    """Raise ToadstoneError unless ``size`` is a number of pixels that pictures can have."""
+    if size is not None and not 4 <= size <= LARGEST:
+        raise ToadstoneError(f"size is {size}: give 4 to {LARGEST} pixels a side.")
+
+
+def read_images(
+    paths: Sequence[Path], looks: Sequence[Look], factors: dict[str, float], size: tuple[int, int]
+) -> ndarray:
+    """The pictures, each of ``size`` (width, height) and in eight bits; RGB where any has colours."""
+    mode = "RGB" if any(one.colour for one in looks) else "L"
+
+    def pixels(path: Path) -> ndarray:
+        image = eight_bits(open_image(path), factors).convert(mode)
+        return np.asarray(image if image.size == size else image.resize(size))
+
+    return stack((pixels(path) for path in track(paths, "reading images")), len(paths))
 
 
 def open_image(path: Path) -> Image:
@@ -54,19 +79,11 @@ def open_image(path: Path) -> Image:
         return decode(file, str(path), path.stat().st_size)
 
 
-def decode(file: BufferedReader | BytesIO, name: str, packed: int) -> Image:
-    """The image in a file of ``packed`` bytes; raises ToadstoneError, or whatever a decoder stumbles on."""
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 (only images need it)
-
-    logging.getLogger("PIL").addHandler(_SILENT)
-    try:
-        opened = Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise ValueError("its format is none of " + ", ".join(FORMATS)) from error
-    with opened as image:
-        check_unpacked(name, packed, image.width * image.height * len(image.getbands()))
-        image.load()
-        return image
+def look_at(path: Path, *, whole: bool = False) -> Look:
+    """A look at the image; ToadstoneError with its path where it cannot be read."""
+    check_plain(path)
+    with reading(path, "cannot be read as an image", "mend or remove it"), path.open("rb") as file:
+        return look(file, str(path), path.stat().st_size, whole=whole)
 
 
 def alike(images: Iterable[tuple[str, Image]]) -> Iterator[ndarray]:

@@ -14,21 +14,29 @@ from toadstone.data.memmap import stack
 from toadstone.errors import ToadstoneError
 from toadstone.files import is_text
 
+_CLASSES = 50  # different whole numbers that may be classes where they are stored as floats
+
 
 def encode_labels(values: Shaped[ndarray, ...], name: str) -> tuple[Shaped[ndarray, " n"], tuple[str, ...]]:
-    """Labels as class indices and class names; floats are a regression target and name no classes.
+    """Labels as class indices and class names; floats are a regression target and name no classes, unless they are
+    whole and few.
+
+    A column of one number a row, (n, 1), is that number; rows with one 1 among 0s, (n, k), are its place.
 
     Raises ToadstoneError, naming the column ``name``, on missing values and on what is neither number nor string.
 
     >>> encode_labels(np.array(["dog", "cat"]), "pet")
     (array([1, 0]), ('cat', 'dog'))
     """
+    values = _flat(values)
     if values.ndim != 1:
         raise ToadstoneError(f"{name} has shape {values.shape}: labels are one number or string for each row.")
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise ToadstoneError(f"Column {name!r} has missing or infinite values: fill them in or drop those rows.")
-        return values.astype(np.float64), ()
+        if not _is_whole(values):
+            return values.astype(np.float64), ()
+        values = values.astype(np.int64)
     if values.dtype.kind == "O" and all(isinstance(value, str) for value in values):
         values = values.astype(str)
     if values.dtype.kind not in "biuU":
@@ -39,6 +47,21 @@ def encode_labels(values: Shaped[ndarray, ...], name: str) -> tuple[Shaped[ndarr
     if "" in distinct.astype(str):
         raise ToadstoneError(f"Column {name!r} has empty labels: fill them in or drop those rows.")
     return y, tuple(str(value) for value in distinct)
+
+
+def _flat(values: ndarray) -> ndarray:
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        return values
+    if values.shape[1] == 1:
+        return values[:, 0]
+    hot = np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()
+    return np.asarray(values.argmax(1)) if hot else values
+
+
+def _is_whole(values: ndarray) -> bool:
+    """Whether floats stand for classes: whole numbers, and few of them."""
+    whole = not (values % 1).any() and bool((np.abs(values) < 2**53).all())
+    return whole and len(np.unique(values)) <= _CLASSES
 
 
 def as_texts(values: ndarray) -> ndarray:
@@ -62,7 +85,7 @@ def end_to_end(parts: Mapping[str, tuple[ndarray, ndarray]]) -> tuple[ndarray, n
     if len(set(shapes.values())) > 1:
         raise ToadstoneError(f"The rows of the parts differ in shape, {shapes}: make them alike.")
     for name, (x, y) in parts.items():
-        if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+        if x.ndim == 0 or y.ndim not in (1, 2) or len(x) != len(y):
             raise ToadstoneError(f"Part {name!r} has x {x.shape} and y {y.shape}: give as many labels as rows.")
     xs, ys = zip(*parts.values(), strict=True)
     y = np.concatenate(ys)

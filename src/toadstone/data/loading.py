@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from toadstone.core import Data
 from toadstone.data import arrays, cifar, gtsrb, hub, images, names, tabular
 from toadstone.data import mnist as idx
 from toadstone.data import text as texts
+from toadstone.data.frames import Frame, frame_data
+from toadstone.data.tabular import Wanted
 from toadstone.errors import ToadstoneError
 from toadstone.files import reading
 
@@ -38,14 +40,31 @@ NAMES = ("digits", *_KNOWN)
 """The data sets that ``load`` knows by name."""
 
 
-def load(name_or_path: str | os.PathLike[str], *, label: str | None = None, text: str | None = None) -> Data:
+def load(  # noqa: PLR0913 (which columns of a table are what)
+    name_or_path: str | os.PathLike[str] | Frame,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    ignore: Sequence[str] = (),
+    row_id: str | None = None,
+    size: int | None = None,
+    like: Data | None = None,
+) -> Data:
     """A known data set, or the user's own.
 
     A known name (see ``NAMES``) comes from the folder in the environment variable TOADSTONE_DATA, as published or as
     npz, tsv, csv or jsonl.gz, else from the Hugging Face hub; "digits" is always at hand. Training and test rows
     come together, ``meta["part"]`` tells them apart. A path is a folder of class folders of images, an .npz, a
-    .csv or .parquet, or a Hugging Face data set on disk; write "./mnist" for a folder that is called like a known
-    set. ``label`` and ``text`` name columns of a table. Nothing is unpickled and no code of a data set is run.
+    .csv, .tsv (.gz as well) or .parquet, or a Hugging Face data set on disk; write "./mnist" for a folder that is
+    called like a known set. A frame of pandas or polars and an Arrow table are read as a table is. Nothing is
+    unpickled and no code of a data set is run.
+
+    - ``label``, ``text``: columns of a table. The others become ``columns`` of numbers: numbers and dates as they are
+      with the median in gaps, which a column of their own marks, a column of 0 and 1 for each text. Columns that count
+      the rows, are empty or hold another text in nearly every row are left out; ``notes`` names them.
+    - ``ignore``: columns of a table to leave out. ``row_id``: its column of names of the rows, for ``meta["where"]``.
+    - ``size``: pixels a side that the pictures of a folder are resized to; without, all must be of one size.
+    - ``like``: data whose columns a table must have, in any order, and is read as.
 
     Raises ToadstoneError on an unknown name, a missing path, and on anything in the files that does not fit.
 
@@ -53,9 +72,14 @@ def load(name_or_path: str | os.PathLike[str], *, label: str | None = None, text
     >>> data.x.shape, data.x.dtype, len(data.classes)
     ((1797, 8, 8), dtype('uint8'), 10)
     """
+    if isinstance(ignore, str):
+        raise ToadstoneError(f"ignore is {ignore!r}: give a list of columns.")
+    wanted = Wanted(label, text, tuple(ignore), row_id, like)
+    if not isinstance(name_or_path, str | os.PathLike):
+        return frame_data(name_or_path, wanted)[0]
     name = os.fspath(name_or_path)
     if name in NAMES:
-        if label is not None or text is not None:
+        if wanted.arguments:
             raise ToadstoneError(f"{name} is a known data set: leave label and text out.")
         with reading(name):
             return replace(_known(name), source={"name_or_path": name})
@@ -63,12 +87,8 @@ def load(name_or_path: str | os.PathLike[str], *, label: str | None = None, text
         path = Path(name).expanduser().absolute()
         if not path.exists():
             raise ToadstoneError(_unknown(name))
-        return _own(path, label, text)
-
-
-def _own(path: Path, label: str | None, text: str | None) -> Data:
-    columns = {key: value for key, value in (("label", label), ("text", text)) if value is not None}
-    return replace(_path(path, label, text), source={"name_or_path": str(path), **columns})
+        sized = {} if size is None else {"size": size}
+        return replace(_path(path, wanted, size), source={"name_or_path": str(path), **wanted.arguments, **sized})
 
 
 def _known(name: str) -> Data:
@@ -88,18 +108,18 @@ def _digits() -> Data:
     return Data(np.rint(x.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), y.astype(np.int64), names.DIGITS)
 
 
-def _path(path: Path, label: str | None, text: str | None) -> Data:
-    if path.suffix in (".csv", ".parquet") and path.is_file():
-        return tabular.table_file(path, label, text)
+def _path(path: Path, wanted: Wanted, size: int | None) -> Data:
+    if tabular.is_table(path) and path.is_file():
+        return tabular.table_file(path, wanted)
     if path.is_dir() and any((path / marker).is_file() for marker in hub.MARKERS):
-        return hub.from_disk(path, label, text)
-    if label is not None or text is not None:
-        raise ToadstoneError(f"{path} is not a table: leave label and text out.")
+        return hub.from_disk(path, wanted.label, wanted.text)
+    if wanted.arguments:
+        raise ToadstoneError(f"{path} is not a table: leave {' and '.join(wanted.arguments)} out.")
     if path.is_dir():
-        return images.image_folder(path)
-    if path.suffix == ".npz":
+        return images.image_folder(path, size)
+    if path.suffix.lower() == ".npz":
         return arrays.npz(path)
-    raise ToadstoneError(f"{path} ends in {path.suffix!r}: give .npz, .csv or .parquet, or a folder.")
+    raise ToadstoneError(f"{path} ends in {path.suffix!r}: give .npz, .csv, .tsv or .parquet, or a folder.")
 
 
 def _unknown(name: str) -> str:

@@ -22,11 +22,12 @@ from toadstone.models.cache import digest_model
 from toadstone.models.encode import fit_encode
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import SmallCNN
-from toadstone.models.sklearn_model import SklearnModel, flat
+from toadstone.models.sklearn_model import SklearnModel
 from toadstone.models.torch_model import TorchModel, device_of
 from toadstone.overlay import Rows
 from toadstone.rng import child
 from toadstone.rows import check_rows
+from toadstone.training.estimators import fitted, letters
 from toadstone.training.train import Adam, Train
 
 _SMALL = 3_000_000  # values of a table that trees are grown on; larger ones get a linear model
@@ -88,7 +89,7 @@ class Estimator:
         estimator = clone(self.estimator)
         seeds = {name: child(seed, name) % 2**32 for name in estimator.get_params() if name.endswith("random_state")}
         estimator.set_params(**{name: value for name, value in seeds.items() if estimator.get_params()[name] is None})
-        return SklearnModel(estimator.fit(flat(train.x), train.y), train.classes)
+        return fitted(estimator, train)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +198,8 @@ def default_trainer(data: Data) -> Trainer:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     if data.x.dtype == object:
-        return Estimator(make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10, max_iter=200)))
+        weights = TfidfVectorizer(**{"ngram_range": (1, 2)} | letters(data.x))
+        return Estimator(make_pipeline(weights, LogisticRegression(C=10, max_iter=200)))
     if int(np.prod(data.x.shape)) <= _SMALL:
         return Estimator(RandomForestClassifier(200, min_samples_leaf=2))
     return Estimator(

@@ -10,9 +10,10 @@ from typing import Any
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError
-from toadstone.models.sklearn_model import SklearnModel, flat
+from toadstone.models.sklearn_model import SklearnModel
 from toadstone.registry import register
 from toadstone.rng import child
+from toadstone.training.estimators import fitted, letters
 
 
 @register("trainer", needs=("two classes",))
@@ -38,8 +39,8 @@ class Fit:
             from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
             from sklearn.pipeline import make_pipeline  # noqa: PLC0415
 
-            estimator = make_pipeline(TfidfVectorizer(), estimator)
-        return SklearnModel(estimator.fit(flat(train.x), train.y), train.classes)
+            estimator = make_pipeline(TfidfVectorizer(**letters(train.x)), estimator)
+        return fitted(estimator, train)
 
     def make(self, random_state: int) -> Any:
         """The estimator, not fitted."""

@@ -19,10 +19,16 @@ from toadstone.audit.data.evidence.kind import from_arrays, gather, nothing, to_
 from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.learner import Learner, model_of, probabilities, second_opinion
 from toadstone.audit.data.population import Population
+from toadstone.audit.data.read import as_data
+from toadstone.audit.data.search import searched
 from toadstone.audit.data.store import store
 from toadstone.audit.data.table import rows_table
+from toadstone.audit.data.write import dropped
 from toadstone.checkpoints import Stages
 from toadstone.core import Data, Model, Scores
+from toadstone.data.cells import LARGEST
+from toadstone.data.frames import Frame, is_frame
+from toadstone.data.tabular import Wanted
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.combine import strengths, strongest
@@ -40,17 +46,23 @@ _RANKED = 100  # rows shown where nothing can be decided
 
 @dataclass(frozen=True, eq=False)
 class DataAudit:
-    """The answer, the table of suspicious rows (see ``rows_table``), and the data without the flagged ones."""
+    """The answer, the table of suspicious rows (see ``rows_table``), the data without the flagged ones, and the numbers
+    that the rows kept have in what was given: ``frame.iloc[result.kept]`` is a frame without the flagged rows."""
 
     audit: Audit
     rows: pa.Table
     cleaned: Data
+    kept: Int[ndarray, " m"]
 
 
 def audit_data(  # noqa: PLR0913 (what to audit, against what, how)
-    data: Data,
+    data: Data | str | os.PathLike[str] | Frame | tuple[Any, Any],
     *,
-    trusted: Data | ndarray | None = None,
+    label: str | None = None,
+    text: str | None = None,
+    ignore: Sequence[str] = (),
+    row_id: str | None = None,
+    trusted: Data | ndarray | str | os.PathLike[str] | Frame | tuple[Any, Any] | None = None,
     model: Any = None,
     fdr: float = 0.05,
     seed: int = 0,
@@ -66,8 +78,10 @@ def audit_data(  # noqa: PLR0913 (what to audit, against what, how)
     in expectation. Works without a GPU in minutes on tens of thousands of rows. Fails where ``UNCHECKED`` says so;
     without trusted rows there are ranks alone, by the label's loss, and the verdict is "undecided".
 
-    - ``trusted``: rows known to be clean, as Data or as row numbers of ``data``; they are not judged. They should be
-      drawn at random from where the data came from.
+    - ``data``: Data, or what ``toadstone.load`` reads with ``label``, ``text``, ``ignore`` and ``row_id``: a path, a
+      frame of pandas or polars, an Arrow table; or the pair (x, y) of rows and labels.
+    - ``trusted``: rows known to be clean, in the same forms, with the same columns in any order, or row numbers of
+      ``data``; they are not judged. They should be drawn at random from where the data came from.
     - ``model``: None trains what suits the data, out of fold; a trainer, an estimator of scikit-learn that is not
       fitted; or a model that was trained on the data and the trusted rows, a torch module, a Hugging Face text
       classifier, ``Precomputed`` arrays.
@@ -77,10 +91,15 @@ def audit_data(  # noqa: PLR0913 (what to audit, against what, how)
     Raises ToadstoneError for a regression set, one class, rows that are all equal, an ``fdr`` outside (0, 1), trusted
     rows or a model that do not fit.
     """
+    wanted = Wanted(label, text, tuple(ignore), row_id)
+    data, unread, frame = as_data(data, wanted)
     _check(data, fdr)
     data = replace(data, x=np.asarray(data.x)) if isinstance(data.x, Overlay) else data
-    population = Population.of(data, trusted)
-    learner = understand(model, data)
+    population = Population.of(data, _trusted(trusted, data, wanted))
+    if model is None:
+        population, notes = searched(population)
+        data = replace(data, notes=(*data.notes, *notes))
+    learner = understand(model, population.every if model is None else data)
     if isinstance(learner, Precomputed):
         learner.check(len(population.every), len(data.classes))
     place = None if folder is None else Path(folder)
@@ -102,13 +121,31 @@ def audit_data(  # noqa: PLR0913 (what to audit, against what, how)
         probability=probs[np.arange(len(data)), data.y] if probs.size else np.full(len(data), np.nan),
         suggested=_suggested(flagged, stages, lambda: second_opinion(population, learner, probs, flagged, seed)),
     )
-    audit = answer(judged, evidence, decided=verdict.decided, fdr=fdr, unreadable=unreadable)
+    audit = answer(judged, evidence, decided=verdict.decided, fdr=fdr, unreadable=[*unread, *unreadable])
     if isinstance(learner, Model):
         audit = replace(audit, unchecked=(*audit.unchecked, FITTED))
     facts = {"seconds": stages.seconds, "seed": seed}
     rows = rows_table(judged, _shown(judged, combined, audit.verdict))
     cleaned = data.take(np.flatnonzero(~flagged)) if flagged.any() and not flagged.all() else data
-    return DataAudit(store(replace(audit, facts={**audit.facts, **facts}), rows, judged, stages, place), rows, cleaned)
+    kept = np.setdiff1d(np.arange(len(data) if frame is None else frame.num_rows), dropped(data, ~flagged))
+    whole = store(replace(audit, facts={**audit.facts, **facts}), rows, judged, stages, place, frame=frame)
+    return DataAudit(whole, rows, cleaned, kept)
+
+
+def _trusted(trusted: Any, data: Data, wanted: Wanted) -> Data | ndarray | None:
+    """Trusted rows as Data, read as ``data`` was, or as row numbers of it."""
+    if trusted is None or isinstance(trusted, Data):
+        return trusted
+    if isinstance(trusted, str | os.PathLike | tuple) or is_frame(trusted):
+        return as_data(trusted, replace(wanted, like=data if data.columns else None))[0]
+    numbers = np.asarray(trusted)
+    if "row" not in data.meta or numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+        return numbers
+    place = {row: i for i, row in enumerate(np.asarray(data.meta["row"]).tolist())}
+    without = [row for row in numbers.tolist() if row not in place]
+    if without:
+        raise ToadstoneError(f"trusted names row {without[0]}, which has no label: name others.")
+    return np.array([place[row] for row in numbers.tolist()])
 
 
 def _check(data: Data, fdr: float) -> None:
@@ -117,6 +154,12 @@ def _check(data: Data, fdr: float) -> None:
     if (data.counts() > 0).sum() < 2:
         raise ToadstoneError("data holds a single class; rows of at least two are needed.")
     check("fdr", fdr, Share)
+    if data.x.dtype == np.float64:
+        for start in range(0, len(data), 4096):
+            beyond = np.abs(data.x[start : start + 4096]).reshape(-1, int(np.prod(data.x.shape[1:]))) > LARGEST
+            if beyond.any():
+                row = start + int(beyond.any(1).argmax())
+                raise ToadstoneError(f"data has numbers beyond {LARGEST:.2g}, first in row {row}: scale that column.")
     first = data.x[0]
     if all(np.all(data.x[i : i + 4096] == first) for i in range(0, len(data), 4096)):
         raise ToadstoneError("data has the same content in every row: there is nothing to tell rows apart by.")

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from toadstone.audit.data.population import target_of
 from toadstone.core import Data
 from toadstone.findings import Finding
 from toadstone.overlay import Rows
@@ -15,8 +16,8 @@ _FEW = 10  # rows: a class with fewer is too small for any statistic
 
 
 def notes(data: Data, keys: ndarray, counts: Int[ndarray, " k"]) -> list[Finding]:
-    """Equal rows with different labels, and classes that are too small."""
-    findings = []
+    """What reading left out or converted, equal rows with different labels, and classes that are too small."""
+    findings = [Finding("reading", target_of(data), f"{what}: {said}.", "note") for what, said in data.notes]
     _, of = np.unique(keys, return_inverse=True)
     least, most = np.full(of.max() + 1, len(data.classes)), np.full(of.max() + 1, -1)
     np.minimum.at(least, of, data.y)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 from numpy import ndarray
 
+from toadstone.columns import places
 from toadstone.core import Data, Pool
 from toadstone.errors import ToadstoneError
 from toadstone.overlay import Rows
@@ -27,13 +28,13 @@ class Population:
     @staticmethod
     def of(data: Data, trusted: Data | ndarray | None) -> Population:
         """Raises ToadstoneError for trusted rows that do not fit, and row numbers that are not ``data``'s."""
-        bare, n = Data(_lighter(data.x), data.y, data.classes), len(data)
+        bare, n = Data(_lighter(data.x), data.y, data.classes, columns=data.columns), len(data)
         if trusted is None:
             return Population(bare, n, np.zeros(n, bool))
         if isinstance(trusted, Data):
             more = _renamed(trusted, data)
             x = np.concatenate([np.asarray(bare.x), np.asarray(more.x, bare.x.dtype)])
-            every = Data(x, np.concatenate([data.y, more.y]), data.classes)
+            every = Data(x, np.concatenate([data.y, more.y]), data.classes, columns=data.columns)
             return Population(every, n, np.arange(len(every)) >= n)
         trusted = np.asarray(trusted)
         if trusted.ndim != 1 or trusted.dtype.kind not in "iu" or not len(trusted):
@@ -92,14 +93,17 @@ def _lighter(x: Rows) -> Rows:
 
 
 def _renamed(trusted: Data, data: Data) -> Data:
-    """``trusted`` with labels that index the classes of ``data``."""
-    if trusted.x.shape[1:] != data.x.shape[1:] or (trusted.x.dtype == object) != (data.x.dtype == object):
+    """``trusted`` with labels that index the classes of ``data``, and with its columns in their order."""
+    x = trusted.x
+    if trusted.columns and data.columns:
+        x = x[:, places(trusted.columns, data.columns, "trusted")]
+    if x.shape[1:] != data.x.shape[1:] or (trusted.x.dtype == object) != (data.x.dtype == object):
         raise ToadstoneError(f"trusted has rows of shape {trusted.x.shape[1:]} but data of {data.x.shape[1:]}.")
     unknown = [name for name in trusted.classes if name not in data.classes]
     if unknown or not trusted.classes:
         named = f"names the class {unknown[0]!r}, which data lacks" if unknown else "has no classes"
         raise ToadstoneError(f"trusted {named}: give rows of the same classes.")
-    return Data(trusted.x, np.array([data.classes.index(c) for c in trusted.classes])[trusted.y], data.classes)
+    return Data(x, np.array([data.classes.index(c) for c in trusted.classes])[trusted.y], data.classes)
 
 
 def target_of(data: Data) -> str:

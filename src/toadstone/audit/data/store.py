@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from toadstone.audit.data.judged_rows import JudgedRows
-from toadstone.audit.data.write import write_cleaned
+from toadstone.audit.data.write import CLEANED, dropped, write_cleaned, write_parquet
 from toadstone.checkpoints import Stages
 from toadstone.errors import ToadstoneError
-from toadstone.files import write_whole
+from toadstone.files import remove_results, write_whole
 from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 
@@ -24,15 +24,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def store(audit: Audit, rows: pa.Table, judged: JudgedRows, stages: Stages, folder: Path | None) -> Audit:
-    """The answer with the facts of the run, written to ``folder``; what could not be written is named in it."""
+def store(  # noqa: PLR0913 (what is kept, and where)
+    audit: Audit,
+    rows: pa.Table,
+    judged: JudgedRows,
+    stages: Stages,
+    folder: Path | None,
+    *,
+    frame: pa.Table | None = None,
+) -> Audit:
+    """The answer with the facts of the run, written to ``folder``; what could not be written is named in it. The
+    cleaned rows of a ``frame`` are written as Parquet."""
     facts, lost = {**audit.facts, **_run(judged)}, [f"checkpoint {what}" for what in stages.unwritten]
     if folder is None:
         return replace(audit, facts=facts).without(lost)
     facts["folder"] = str(folder)
+    lost += remove_results(folder)
     writers: dict[str, Callable[[], Path]] = {"findings": lambda: _write_rows(rows, folder / "findings.parquet")}
     if judged.flagged.any() and not judged.flagged.all():
-        writers["cleaned"] = lambda: write_cleaned(judged.data, ~judged.flagged, folder)
+        keep = ~judged.flagged
+        writers["cleaned"] = lambda: (
+            write_cleaned(judged.data, keep, folder)
+            if frame is None
+            else write_parquet(frame, dropped(judged.data, keep), folder / f"{CLEANED}.parquet")
+        )
     for name, write in writers.items():
         try:
             facts[name] = str(write())
@@ -54,8 +69,8 @@ def _run(judged: JudgedRows) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__,
                      "scikit-learn": sklearn.__version__},
         "path": source.get("name_or_path"),
-        "label": source.get("label"),
-        "text": source.get("text"),
+        **{key: source.get(key) for key in ("label", "text")},
+        **{key: source[key] for key in ("ignore", "row_id", "size") if key in source},
         "digest": digest_rows(judged.data.x)[:16],
     }  # fmt: skip
 

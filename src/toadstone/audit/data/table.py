@@ -29,7 +29,7 @@ def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
 
     data, modality = judged.data, judged.population.modality
     classes, x, what = data.classes, data.x[shown], judged.what[shown].astype(str)
-    where = np.asarray(data.meta["where"])[shown] if "where" in data.meta else np.full(len(shown), "")
+    where = _where(data)[shown]
     empty = [None] * len(shown)
     spans = [_span(text, phrase) for text, phrase in zip(x, what, strict=True)] if modality == "text" else []
     pvalues = {} if judged.pvalues is None else {name: values[shown] for name, values in judged.pvalues.items()}
@@ -52,6 +52,15 @@ def rows_table(judged: JudgedRows, shown: Int[ndarray, " s"]) -> pa.Table:
         "cells": (_cells(data, shown) if modality == "table" and data.x.ndim == 2 else empty, pa.string()),
     }
     return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
+
+
+def _where(data: Data) -> ndarray:
+    """What each row is called: its file, the name it has in a table, its number there if some rows were left out."""
+    if "where" in data.meta:
+        return np.asarray(data.meta["where"])
+    if "row" in data.meta:
+        return np.array([f"row {row}" for row in data.meta["row"]])
+    return np.full(len(data), "")
 
 
 def _reason(judged: JudgedRows, row: int) -> str:
@@ -92,25 +101,8 @@ def _span(text: str, phrase: str) -> tuple[int | None, int | None]:
 
 
 def column_names(data: Data) -> list[str]:
-    """The columns' names in the file the data came from; their numbers where it has none."""
-    number = data.x.shape[1] if data.x.ndim == 2 else 0
-    names: list[str] = []
-    source = dict(data.source or {})
-    path = Path(str(source.get("name_or_path", "")))
-    try:
-        if path.suffix == ".parquet":
-            from pyarrow import parquet  # noqa: PLC0415 (only tables need it)
-
-            names = parquet.read_schema(path).names
-        elif path.suffix == ".csv":
-            from pyarrow import csv  # noqa: PLC0415
-
-            with csv.open_csv(path) as reader:
-                names = reader.schema.names
-    except (OSError, ValueError):
-        names = []
-    names = [name for name in names if name != source.get("label") and not name.startswith("__index_level")]
-    return names if len(names) == number else [f"column {j}" for j in range(number)]
+    """The columns' names in the table the data came from; their numbers where it has none."""
+    return [str(column) for column in data.columns] or [f"column {j}" for j in range(data.x.shape[1])]
 
 
 def _cells(data: Data, shown: ndarray) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool
@@ -17,13 +18,17 @@ from toadstone.audit.data.read import load_for_audit
 from toadstone.audit.data.table import read_table
 from toadstone.core import Data
 from toadstone.data import NAMES
-from toadstone.data.arrays import read_npz
+from toadstone.data.arrays import part_keys, read_npz
+from toadstone.data.delimited import joined, lines_of, suffix_of
 from toadstone.data.hub import MARKERS
-from toadstone.data.tabular import read_table as read_rows
+from toadstone.data.tabular import PARQUET, is_table
 from toadstone.errors import ToadstoneError
 from toadstone.files import new_folder, write_whole, writing
 from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CLEANED = "cleaned"
 
@@ -35,41 +40,68 @@ def write_cleaned(data: Data, keep: Bool[ndarray, " n"], folder: Path) -> Path:
     path = Path(source)
     if not source or source in NAMES or not path.exists():
         return _npz({}, data, keep, folder)
-    if path.suffix in (".csv", ".parquet") and path.is_file():
-        return _table(path, keep, folder)
-    if path.suffix == ".npz":
+    if is_table(path) and path.is_file():
+        return _table(path, dropped(data, keep), folder)
+    if path.suffix.lower() == ".npz":
         return _npz(read_npz(path), data, keep, folder)
     if any((path / marker).is_file() for marker in MARKERS):
         return _hub(path, keep, folder)
     return _images(path, np.asarray(data.meta["where"])[keep], folder)
 
 
-def _table(path: Path, keep: ndarray, folder: Path) -> Path:
+def dropped(data: Data, keep: Bool[ndarray, " n"]) -> ndarray:
+    """The numbers, in the table that the data came from, of the rows that go."""
+    rows = np.asarray(data.meta["row"]) if "row" in data.meta else np.arange(len(keep))
+    return rows[~keep]
+
+
+def _table(path: Path, gone: ndarray, folder: Path) -> Path:
+    """The table without the rows ``gone``: text as it stands, byte by byte; Parquet with all its columns."""
+    if path.suffix.lower() in PARQUET:
+        from pyarrow import parquet  # noqa: PLC0415 (only tables need it)
+
+        return write_parquet(parquet.read_table(path), gone, folder / f"{CLEANED}{path.suffix}")
+    lines, dialect = lines_of(path)
+    without = set((gone + 1).tolist())
+    kept = [line for i, line in enumerate(lines) if i not in without]
+    return write_whole(folder / f"{CLEANED}{suffix_of(path)}", joined(path, kept, dialect))
+
+
+def write_parquet(table: pa.Table, gone: ndarray, place: Path) -> Path:
+    """The table without the rows ``gone``."""
     import pyarrow as pa  # noqa: PLC0415 (only tables need it)
-    from pyarrow import csv as arrow_csv  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
-    table, out = read_rows(path).filter(pa.array(keep)), io.BytesIO()
-    if path.suffix == ".csv":
-        arrow_csv.write_csv(table, out)
-    else:
-        parquet.write_table(table, out)
-    return write_whole(folder / f"{CLEANED}{path.suffix}", out.getvalue())
+    keep, out = np.ones(table.num_rows, bool), io.BytesIO()
+    keep[gone] = False
+    parquet.write_table(table.filter(pa.array(keep)), out)
+    return write_whole(place, out.getvalue())
 
 
 def _npz(arrays: dict[str, ndarray], data: Data, keep: ndarray, folder: Path) -> Path:
-    if "x_train" in arrays:
-        cut = len(arrays["y_train"])
-        part = {"train": keep[:cut], "test": keep[cut:]}
-        rows = {k: a[part[k.rpartition("_")[2]]] if k.rpartition("_")[2] in part else a for k, a in arrays.items()}
-    elif arrays:
-        rows = {k: a[keep] if k != "classes" and a.ndim and len(a) == len(keep) else a for k, a in arrays.items()}
+    if arrays:
+        rows, start = dict(arrays), 0
+        for part, (name, labels) in part_keys(arrays).items():
+            mask = keep[start : start + len(arrays[labels])]
+            start += len(mask)
+            beside = [k for k, a in arrays.items() if a.ndim and len(a) == len(mask) and k != "classes"]
+            own = beside if part == "all" else [k for k in beside if _of_part(k, name)]
+            rows |= {k: arrays[k][mask] for k in (name, labels, *own)}
     else:
         x = np.asarray(data.x[np.flatnonzero(keep)])
         rows = {"x": x.astype(str) if x.dtype == object else x, "y": data.y[keep], "classes": np.array(data.classes)}
     out = io.BytesIO()
     np.savez_compressed(out, **rows)  # type: ignore[arg-type]
     return write_whole(folder / f"{CLEANED}.npz", out.getvalue())
+
+
+def _of_part(name: str, rows: str) -> bool:
+    """Whether an array's name says that it is of the part whose rows are called ``rows``: more_train of x_train."""
+    first, last = rows.split("_", 1)[0], rows.rsplit("_", 1)[-1]
+    return name.endswith(f"_{last}") if last in _PART_WORDS else name.startswith(f"{first}_")
+
+
+_PART_WORDS = ("train", "val", "valid", "dev", "test")
 
 
 def _hub(path: Path, keep: ndarray, folder: Path) -> Path:
@@ -112,10 +144,11 @@ def apply_decisions(decisions: str | os.PathLike[str], folder: str | os.PathLike
     folder = Path(folder)
     facts, table = Audit.load(folder / "audit.json").facts, read_table(folder / "findings.parquet")
     words = read_decisions(decisions, set(table.column("row").to_pylist()))
-    path, label, text = (facts.get(key) for key in ("path", "label", "text"))
+    path = facts.get("path")
     if not path:
         raise ToadstoneError(f"{folder} is an audit of data that came from no file: drop the rows yourself.")
-    data = load_for_audit(path, label, text)[0]
+    asked = ("label", "text", "ignore", "row_id", "size")
+    data = load_for_audit(path, **{key: facts[key] for key in asked if facts.get(key)})[0]
     if digest_rows(data.x)[:16] != facts.get("digest"):
         raise ToadstoneError(f"{path} has changed since it was audited: run the audit again.")
     keep = np.ones(len(data), bool)
