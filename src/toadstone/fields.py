@@ -151,7 +151,7 @@ def _protocol_refusal(kind: Any, value: object) -> str:
         return "" if "" in refusals or value is None else refusals[0]
     if base in (tuple, list, Sequence):
         several = value if args and isinstance(value, list | tuple) else ()
-        return next((refused for one in several if (refused := _protocol_refusal(args[0], one))), "")
+        return next((refusal for one in several if (refusal := _protocol_refusal(args[0], one))), "")
     if not getattr(base, "_is_runtime_protocol", False) or isinstance(value, base):
         return ""
     return f" must be {_words(kind)}, not {_article(type(value).__name__)}"
