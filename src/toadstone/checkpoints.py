@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from toadstone.files import new_file
-from toadstone.progress import track
+from toadstone.progress import stage, track
 
 Arrays = dict[str, ndarray]
 
@@ -35,7 +35,12 @@ class Stages:
         """What ``arrays`` gives, timed, and shown as one of ``total`` stages where it is worked out."""
         start = time.perf_counter()
         label = f"stage {len(self.seconds) + 1} of {self.total}: {name}"
-        arrays = self.arrays(name, lambda: next(iter([work() for _ in track([name], label)])))
+
+        def shown() -> Arrays:
+            stage(label)
+            return next(iter([work() for _ in track([name], label)]))
+
+        arrays = self.arrays(name, shown)
         self.seconds[name] = round(time.perf_counter() - start, 2)
         return arrays
 

@@ -139,6 +139,24 @@ def _refusal(kind: Any, value: Any) -> str:
     return "" if fits or base in (Any, object) else f" must be {_words(kind)}, not {value!r}"
 
 
+def kind_refusal(cls: type, name: str, value: object) -> str:
+    """What is wrong with an object that a spec builds for a field: it is of another kind than the field's protocol."""
+    return _protocol_refusal(_kinds(cls).get(name, Any), value)
+
+
+def _protocol_refusal(kind: Any, value: object) -> str:
+    base, args, _ = _split(kind)
+    if base is Union:
+        refusals = [_protocol_refusal(member, value) for member in args if member is not type(None)]
+        return "" if "" in refusals or value is None else refusals[0]
+    if base in (tuple, list, Sequence):
+        several = value if args and isinstance(value, list | tuple) else ()
+        return next((refused for one in several if (refused := _protocol_refusal(args[0], one))), "")
+    if not getattr(base, "_is_runtime_protocol", False) or isinstance(value, base):
+        return ""
+    return f" must be {_words(kind)}, not {_article(type(value).__name__)}"
+
+
 def _union_refusal(kind: Any, value: Any) -> str:
     members = get_args(kind)
     refusals = [_refusal(member, value) for member in members if member is not type(None)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import shutil
 import tempfile
 import warnings
 import zipfile
@@ -181,19 +182,78 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A folder to fill, which becomes ``path`` at the end of the block, whole or not at all.
+    """A folder to fill, which becomes ``path`` at the end of the block, whole or not at all; see ``new_place``."""
+    with new_place(path, replace=replace) as draft:
+        draft.mkdir()
+        yield draft
+
+
+@contextmanager
+def new_place(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A name for a file or a folder to make, which becomes ``path`` at the end of the block, whole or not at all.
 
     With ``replace`` it takes the place of one that is there; without, a folder that somebody else has filled in the
     meantime stays. OSError then, and where the place cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
-        draft = Path(scratch) / "new"
-        draft.mkdir()
+        draft, old = Path(scratch) / "new" / path.name, Path(scratch) / "old"
+        draft.parent.mkdir()
         yield draft
-        if replace and path.exists():
-            path.rename(Path(scratch) / "old")
-        draft.rename(path)
+        if replace and os.path.lexists(path):
+            path.rename(old)
+        elif draft.is_file() and os.path.lexists(path):
+            raise FileExistsError(f"{path} is there by now")
+        try:
+            draft.rename(path)
+        except OSError:
+            if os.path.lexists(old):
+                old.rename(path)
+            raise
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[None]:
+    """``path`` is not there inside of the block; it comes back where the block fails, and is gone where it does not."""
+    if not os.path.lexists(path):
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".toadstone-") as scratch:
+        old, failed = Path(scratch) / "old", Path(scratch) / "failed"
+        path.rename(old)
+        try:
+            yield
+        except BaseException:
+            if os.path.lexists(path):
+                path.rename(failed)
+            old.rename(path)
+            raise
+
+
+RESULTS = ("audit.json", "report.html", "findings.parquet", "cleaned", "cleaned.*")
+"""What an audit leaves in its folder, the answer first: without it the rest belongs to no finished audit."""
+
+
+def remove_results(folder: Path) -> list[str]:
+    """Remove what an earlier audit left in ``folder``, which would belong to another answer; what could not be removed.
+
+    Nothing else in the folder is touched, the stages of a run neither.
+    """
+    lost = []
+    for place in [place for name in RESULTS for place in sorted(folder.glob(name))]:
+        try:
+            shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
+        except OSError as error:
+            lost.append(f"{place} is of an earlier audit and cannot be removed ({error.strerror or error}).")
+    return lost
+
+
+def place_within(path: Path, root: Path) -> bool:
+    """Whether ``path``, which need not exist, is ``root`` or lies inside it, also through links."""
+    if not root.exists():
+        return False
+    here = Path(os.path.realpath(path))
+    return any(place.exists() and place.samefile(root) for place in (here, *here.parents))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from toadstone import plugins
 from toadstone.errors import ToadstoneError
-from toadstone.fields import checked, describe
+from toadstone.fields import checked, describe, kind_refusal
 
 C = TypeVar("C", bound=type)
 
@@ -275,4 +275,8 @@ def from_spec(spec: Any) -> Any:
     needed = [k for k, p in found.parameters.items() if p.default is None and k not in spec]
     if needed:
         raise ToadstoneError(f"{found.name} needs the parameter {needed[0]!r} in its spec.")
-    return found.cls(**{k: from_spec(v) for k, v in spec.items() if k != "name"})
+    given = {k: from_spec(v) for k, v in spec.items() if k != "name"}
+    for key, value in given.items():
+        if refused := kind_refusal(found.cls, key, value):
+            raise ToadstoneError(f"{found.name}'s {key}{refused}: see `toadstone describe {found.name}`.")
+    return found.cls(**given)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from toadstone.errors import RefusedError, ToadstoneError
 from toadstone.federated.rule import Round, Rule, one_hot, still_malicious, usable
 from toadstone.federated.views import Aggregate, Aggregator, ServerView
 from toadstone.maths.gram import gram, squared_lengths
+from toadstone.registry import entries
 
 LINE = np.array([[1, 0], [3, 4], [0, 2]], np.float32)
 
@@ -228,3 +230,72 @@ def test_a_wrapped_rule_must_be_one(wrap):
         with pytest.raises(ToadstoneError, match="rule must be an Aggregator, not"):
             wrap(rule=value)
     assert wrap(rule=ByLength()).rule == ByLength()
+
+
+ROWS = np.random.default_rng(0).standard_normal((8, 5)).astype(np.float32)
+RULES = [each for each in entries() if each.contract == "aggregator"]
+FORMS = {
+    "lists": ROWS.tolist(),
+    "a list of arrays": [*ROWS],
+    "a tuple of arrays": (*ROWS,),
+    "a tensor": torch.tensor(ROWS),
+    "a tensor of a graph": torch.tensor(ROWS, requires_grad=True),
+    "a list of tensors": [*torch.tensor(ROWS)],
+    "a list of tensors of a graph": [*torch.tensor(ROWS, requires_grad=True)],
+    "double precision": ROWS.astype(np.float64),
+    "columns first in memory": np.asfortranarray(ROWS),
+    "a tensor in halves": torch.tensor(ROWS).bfloat16(),
+    "whole numbers": ROWS.round().astype(int),
+    "long doubles": ROWS.astype(np.longdouble),
+}
+
+
+def rule_of(entry):
+    """The rule with what it cannot do without: a small number of malicious clients, another rule."""
+    known = {"rule": ByLength(), "f": 1}
+    needed = {name: known.get(name, 1) for name, each in entry.parameters.items() if each.default is None}
+    return entry.cls(**needed)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("entry", RULES, ids=lambda entry: entry.name)
+def test_every_rule_takes_updates_in_every_form(entry, form):
+    rule, updates = rule_of(entry), FORMS[form]
+    alike = {"a tensor in halves": torch.tensor(ROWS).bfloat16().float().numpy(), "whole numbers": ROWS.round()}
+    try:
+        expected = rule(alike.get(form, ROWS))
+    except ToadstoneError:  # of what the server lacks
+        with pytest.raises(ToadstoneError):
+            rule(updates)
+        return
+    found = rule(updates)
+    assert isinstance(found.update, np.ndarray)
+    np.testing.assert_allclose(found.update, expected.update, atol=1e-5)
+
+
+WRONG = {
+    "a vector": (ROWS[0], r"shape \(n, d\), a row for each client, not \(5,\)"),
+    "a list of numbers": ([1.0, 2.0], r"not \(2,\)"),
+    "a vector tensor": (torch.ones(3), r"not \(3,\)"),
+    "three dimensions": (ROWS[None], r"not \(1, 8, 5\)"),
+    "an empty list": ([], r"not \(0,\)"),
+    "a number": (3.0, r"not \(\)"),
+    "nothing": (None, "real numbers, not NoneType"),
+    "a text": ("updates.npy", "real numbers, not str"),
+    "texts": ([["a", "b"]], "real numbers, not str32 values"),
+    "objects": (np.array([[1, None]], dtype=object), "real numbers, not object values"),
+    "state dicts": ([{"w": ROWS[0]}, {"w": ROWS[1]}], "real numbers, not object values"),
+    "complex numbers": (ROWS.astype(complex), "real numbers, not complex128 values"),
+    "a generator": ((row for row in ROWS), "real numbers, not generator"),
+    "unlike lengths": ([[1, 2], [3]], "vectors of one length"),
+    "unlike tensors": ([torch.ones(2), torch.ones(3)], "vectors of one length"),
+    "layers": ([[torch.ones(2, 2), torch.ones(2)], [torch.ones(2, 2), torch.ones(2)]], "vectors of one length"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("entry", RULES, ids=lambda entry: entry.name)
+def test_what_holds_no_updates_is_one_sentence(entry, what):
+    updates, sentence = WRONG[what]
+    with pytest.raises(ToadstoneError, match=f"^updates must be .*{sentence}.*|^updates must have .*{sentence}"):
+        rule_of(entry)(updates)

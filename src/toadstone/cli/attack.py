@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,13 +22,15 @@ from toadstone.cli.options import (
     Trainer,
     built,
     echo_json,
-    free,
     read_json,
     told,
 )
+from toadstone.cli.output import Force, anew, check_output, output
 
 if TYPE_CHECKING:
     from toadstone.core import Data
+
+_TRUTH = "truth.json"
 
 
 def train(
@@ -37,6 +40,7 @@ def train(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -44,19 +48,21 @@ def train(
 
     Example: `toadstone train mnist -o model --trainer '{"name": "train", "net": {"name": "small-cnn"}, "epochs": 4}'`
     """
+    from toadstone.core import Trainer as Trains
     from toadstone.data import load, split
     from toadstone.errors import ToadstoneError
     from toadstone.evaluation.rates import accuracy
     from toadstone.models import TorchModel, save
 
-    free(out, "out")
-    make = built(trainer, "trainer")
+    check_output(out, "out", force=force, inputs=[data], folder=True)
+    make = built(trainer, "trainer", Trains)
     parts = split(load(data, label=label, text=text), seed=seed)
     model = make.fit(parts.train, seed=seed)
     if not isinstance(model, TorchModel):
         raise ToadstoneError("trainer makes no torch model: only those can be saved without a pickle.")
     rate = accuracy(model, parts.test)
-    save(model, out)
+    with output(out, force=force) as draft:
+        save(model, draft)
     if as_json:
         echo_json({"clean_accuracy": rate.value, "low": rate.low, "high": rate.high, "model": str(out)})
     else:
@@ -80,6 +86,7 @@ def attack(
     row_id: RowId = None,
     size: Size = None,
     seed: Seed = 0,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -93,27 +100,31 @@ def attack(
     from dataclasses import asdict
 
     from toadstone.audit.data.read import load_for_audit
+    from toadstone.core import Attack
     from toadstone.evaluation.cost import attack_cost
-    from toadstone.experiments.planted import TRUTH, check_form, files_of, truth, write_rows, write_truth
+    from toadstone.experiments.planted import check_form, files_of, truth, write_rows, write_truth
     from toadstone.experiments.plants import named_plant
     from toadstone.experiments.written import Written
 
+    places = None if out is None else _places(out, test, data, force)
     clean, unreadable, _ = load_for_audit(data, label, text, ignore=ignore or (), row_id=row_id, size=size)
     told(clean, data)
     for name, why in unreadable:
         typer.echo(f"Note: {name} was left out: {why}", err=True)
     out = out or _beside(data, clean)
-    for place, name in ((out, "out"), (out.with_name(TRUTH), "truth"), *([(test, "test")] if test else [])):
-        free(place, name)
+    places = places or _places(out, test, data, force)
     check_form(clean, out)
-    plant = built(json.dumps(named_plant(_spec(spec), clean, target)), "spec")
+    plant = built(json.dumps(named_plant(_spec(spec), clean, target)), "spec", Attack)
     poison = plant.poison(clean, seed=seed)
     trials = None if test is None else Written.trials(clean, poison.goal)
-    places = {"data": write_rows(Written.of(clean, poison), out)}
-    if test is not None and trials is not None:
-        places["test"] = write_rows(trials, test)
     did = truth(plant, clean, poison, seed=seed) | ({} if out.suffix else {"files": files_of(clean, poison)})
-    places["truth"] = write_truth(did, out.with_name(TRUTH))
+    with ExitStack() as replaced:
+        for place in places.values():
+            replaced.enter_context(anew(place, force=force))
+        write_rows(Written.of(clean, poison), out)
+        if test is not None and trials is not None:
+            write_rows(trials, test)
+        write_truth(did, places["truth"])
     cost, shown = asdict(attack_cost(clean, poison)), {name: str(place) for name, place in places.items()}
     if as_json:
         echo_json({**cost, **shown})
@@ -121,6 +132,15 @@ def attack(
         total = len(clean) + cost["appended"]
         lines = [f"{cost['rows']} of {total} rows poisoned ({cost['rate']:.2%})"]
         typer.echo("\n".join([*lines, *(f"{name}: {place}" for name, place in shown.items())]))
+
+
+def _places(out: Path, test: Path | None, data: str, force: bool) -> dict[str, Path]:
+    """What is written where. Raises ToadstoneError unless all of it may be."""
+    places = {"data": out, "truth": out.with_name(_TRUTH), **({"test": test} if test else {})}
+    for name, place in places.items():
+        option = "out" if name == "data" else name
+        check_output(place, option, force=force, inputs=[data], folder=place.suffix == "")
+    return places
 
 
 def _spec(text: str) -> Any:

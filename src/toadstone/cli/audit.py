@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toadstone.cli.choices import registered
 from toadstone.cli.options import (
     Device,
     Fdr,
@@ -26,8 +27,10 @@ from toadstone.cli.options import (
     read_json,
     told,
 )
-from toadstone.cli.verdict import Verdicts, beside, reported, tell, written
+from toadstone.cli.output import Force, check_output, output
+from toadstone.cli.verdict import Verdicts, beside, check_places, reported, tell, written
 from toadstone.errors import ToadstoneError
+from toadstone.files import remove_results
 
 if TYPE_CHECKING:
     from toadstone.core import Data, Repair
@@ -49,6 +52,7 @@ audit = typer.Typer(
 def files(
     paths: Annotated[list[Path], typer.Argument(help="Files, and folders to look through.")],
     sarif: Sarif = None,
+    force: Force = False,
     as_json: Json = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print what was looked for and what was not.")
@@ -64,6 +68,7 @@ def files(
     """
     from toadstone.scan.files import audit_files
 
+    check_places(None, sarif, force=force, inputs=paths)
     tell(audit_files(paths), sarif, as_json, verbose=verbose)
 
 
@@ -71,6 +76,7 @@ def files(
 def code(
     path: Annotated[Path, typer.Argument(help="A script, a notebook, or a folder of them.")],
     sarif: Sarif = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Look through training scripts for unsafe loads, downloads, and losses that touch the batch.
@@ -79,6 +85,7 @@ def code(
     """
     from toadstone.scan.code import audit_code
 
+    check_places(None, sarif, force=force, inputs=[path])
     tell(audit_code(path), sarif, as_json)
 
 
@@ -113,6 +120,7 @@ def data(
     ] = None,
     seed: Seed = 0,
     sarif: Sarif = None,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -128,6 +136,7 @@ def data(
     from toadstone.audit.data.audit import audit_data
     from toadstone.audit.data.read import load_for_audit, read_row_numbers
     from toadstone.audit.data.write import apply_decisions
+    from toadstone.core import Trainer
     from toadstone.training.adapt import Precomputed
 
     folder = out or beside(path)
@@ -139,11 +148,13 @@ def data(
         raise ToadstoneError("trusted and trusted-rows are both given: choose one.")
     if model is not None and features is not None:
         raise ToadstoneError("model and features are both given: choose one.")
+    inputs = [place for place in (path, trusted, trusted_rows, features) if place is not None]
+    check_places(folder, sarif, force=force, inputs=inputs)
     torch.set_num_threads(1)  # nets this small gain nothing from more
     rows, unreadable, _ = load_for_audit(path, label, text, ignore=ignore or (), row_id=row_id, size=size)
     told(rows, path)
     known = _trusted(trusted, rows, label, text, ignore or ()) if trusted is not None else None
-    learner = built(model, "model") if model is not None else None
+    learner = built(model, "model", Trainer) if model is not None else None
     learner = Precomputed.load(features) if features is not None else learner
     if learner is None:
         _tell_time(rows, known)
@@ -180,7 +191,13 @@ def _tell_time(rows: Data, trusted: Data | None) -> None:
 
 @audit.command()
 def model(
-    net: Annotated[str, typer.Option(help="package.module:factory, whose code runs, or a net from `toadstone list`.")],
+    net: Annotated[
+        str,
+        typer.Option(
+            help="package.module:factory, whose code runs, or a net from `toadstone list`.",
+            autocompletion=registered("name", "net"),
+        ),
+    ],
     weights: Annotated[Path, typer.Option(help=".safetensors or a .pt state dict; nothing in it is run.")],
     clean: Annotated[str, typer.Option(help="Labelled images that you trust and the model was not trained on.")],
     input_range: Annotated[
@@ -193,7 +210,11 @@ def model(
     ] = None,
     level: Annotated[float, typer.Option(help="Chance of a false alarm, in (0, 1).")] = 0.05,
     repair: Annotated[
-        str | None, typer.Option(help="Also mend the model: fine-pruning, another repair's name, or its JSON spec.")
+        str | None,
+        typer.Option(
+            help="Also mend the model: fine-pruning, another repair's name, or its JSON spec.",
+            autocompletion=registered("name", "repair"),
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The repaired weights, a new .safetensors file.")
@@ -203,6 +224,7 @@ def model(
     ] = None,
     seed: Seed = 0,
     sarif: Sarif = None,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -220,18 +242,22 @@ def model(
     mend = _repair(repair)
     if (repair is None) != (out is None):
         raise ToadstoneError("repair and out go together: give --repair fine-pruning -o mended.safetensors.")
+    folder = folder or beside(str(weights))
+    check_places(folder, sarif, force=force, inputs=[weights, clean])
+    if out is not None:
+        check_output(out, "out", force=force, inputs=[weights, clean])
     torch.set_num_threads(1)
     rows = load_for_audit(clean)[0]
     stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
-    folder = folder or beside(str(weights))
     result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
     )
     if out is not None:
         result = repair_model(result, mend)
-        result.save_repaired(out, weights)
+        with output(out, force=force) as draft:
+            result.save_repaired(draft, weights)
     answer = replace(result.audit, target=str(weights))
-    answer = written(answer, lambda: answer.save(folder / "audit.json"))
+    answer = written(answer.without(remove_results(folder)), lambda: answer.save(folder / "audit.json"))
     tell(reported(answer, None, folder, result.pictures()), sarif, as_json, folder=folder)
 
 

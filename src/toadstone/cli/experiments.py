@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Device, Json, Seed, echo_json, free, read_json, with_notes
+from toadstone.cli.options import Device, Json, Seed, echo_json, read_json, with_notes
+from toadstone.cli.output import Force, check_output, output, spec_inputs
 
 if TYPE_CHECKING:
     from toadstone.experiments import Record
@@ -16,27 +17,31 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="New folder for the recor
 OneRecord = Annotated[Path, typer.Argument(help="A record's folder.")]
 
 
-def demo(out: Out = Path("toadstone-demo"), seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
+def demo(
+    out: Out = Path("toadstone-demo"),
+    seed: Seed = 0,
+    force: Force = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
     """Plant a backdoor in handwritten digits, find it, remove it, and write a report (about a minute).
 
-    An existing demo folder is written anew. Example: `toadstone demo --out my-demo`
+    Example: `toadstone demo --out my-demo`
     """
     import torch
 
     from toadstone.experiments.demo import demo as prepare_demo
 
+    check_output(out, "out", force=force, folder=True)
     torch.set_num_threads(1)  # nets this small gain nothing from more, and crawl where others use the cores too
-    if (out / "record" / "record.json").is_file():
-        import shutil
-
-        shutil.rmtree(out)
     experiment, splits = prepare_demo(seed)
-    _run(experiment, splits, free(out, "out"), as_json)
+    _run(experiment, splits, out, force, as_json)
 
 
 def run(
     spec: Annotated[str, typer.Argument(help="Path of a JSON spec, or the JSON itself.")],
     out: Out = Path("toadstone-run"),
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -49,19 +54,20 @@ def run(
     """
     from toadstone.experiments import prepare
 
-    free(out, "out")
     read = read_json(spec, "spec")
+    check_output(out, "out", force=force, inputs=spec_inputs(spec, read), folder=True)
     experiment, data = with_notes(lambda: prepare(read))
-    _run(experiment, data, out, as_json)
+    _run(experiment, data, out, force, as_json)
 
 
-def _run(experiment: Any, data: Any, out: Path, as_json: bool) -> None:
+def _run(experiment: Any, data: Any, out: Path, force: bool, as_json: bool) -> None:
     from toadstone.experiments import run as run_experiment
 
     record = run_experiment(experiment, data)
-    folder = record.save(out / "record")
-    page = _page([record], out / "report.html")
-    _tell(record, {"record": str(folder), "report": str(page)}, as_json)
+    with output(out, force=force) as draft:
+        record.save(draft / "record")
+        _page([record], draft / "report.html")
+    _tell(record, {"record": str(out / "record"), "report": str(out / "report.html")}, as_json)
 
 
 def _page(records: list[Record], out: Path) -> Path:
@@ -74,6 +80,11 @@ def _page(records: list[Record], out: Path) -> Path:
     if not all(record.series for record in records):
         raise ToadstoneError("records holds federated runs among others: write a report of each kind.")
     return write_federated(records, out)
+
+
+def _folders(places: list[Path]) -> list[Path]:
+    """The folders of the records in these places, in which nothing else is written."""
+    return [file.parent for place in places for file in (place / "record.json", *place.glob("*/record.json"))]
 
 
 def _tell(record: Record, where: dict[str, Any], as_json: bool) -> None:
@@ -109,6 +120,7 @@ def replay(folder: OneRecord, device: Device = "auto", as_json: Json = False) ->
 def report(
     records: Annotated[list[Path], typer.Argument(help="Records' folders, or folders of such.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about one or more records.
@@ -117,8 +129,11 @@ def report(
     """
     from toadstone.experiments import Record
 
-    page = _page(with_notes(lambda: [one for folder in records for one in Record.load_all(folder)]), out)
+    check_output(out, "out", force=force, inputs=_folders(records))
+    read = with_notes(lambda: [one for folder in records for one in Record.load_all(folder)])
+    with output(out, force=force) as draft:
+        _page(read, draft)
     if as_json:
-        echo_json({"report": str(page)})
+        echo_json({"report": str(out)})
     else:
-        typer.echo(f"report: {page}")
+        typer.echo(f"report: {out}")

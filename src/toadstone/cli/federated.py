@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toadstone.cli.choices import registered
 from toadstone.cli.options import Device, Json, Seed, echo_json, read_json, with_notes
+from toadstone.cli.output import Force, anew, check_store
 
 if TYPE_CHECKING:
     from toadstone.core import Rate
@@ -15,21 +18,25 @@ if TYPE_CHECKING:
     from toadstone.federated.rounds import RoundRecord
     from toadstone.federated.trainer import Federated
 
-Part = Annotated[str | None, typer.Option(help="A name from `toadstone list`, a JSON spec, or a file that holds one.")]
+_PART = "A name from `toadstone list`, a JSON spec, or a file that holds one."
+Attack = Annotated[str | None, typer.Option(help=_PART, autocompletion=registered("name", "client-attack"))]
+Rule = Annotated[str | None, typer.Option(help=_PART, autocompletion=registered("name", "aggregator"))]
+Shares = Annotated[str | None, typer.Option(help=_PART, autocompletion=registered("name", "partition"))]
+Design = Annotated[str | None, typer.Option(help=_PART, autocompletion=registered("name", "net"))]
 
 
 def federated(
     data: Annotated[str, typer.Option(help="A data set's name, or the path of your own.")] = "digits",
     clients: Annotated[int, typer.Option(help="All clients.")] = 100,
     malicious: Annotated[int, typer.Option(help="Those of them who attack.")] = 0,
-    attack: Part = None,
-    aggregator: Part = None,
+    attack: Attack = None,
+    aggregator: Rule = None,
     f: Annotated[int | None, typer.Option("--f", help="Malicious clients a round that the aggregator is told.")] = None,
     rounds: Annotated[int, typer.Option(help="Rounds.")] = 20,
     fraction: Annotated[float, typer.Option(help="Of the clients, in each round.")] = 0.1,
-    partition: Part = "iid",
+    partition: Shares = "iid",
     alpha: Annotated[float | None, typer.Option(help="Of the Dirichlet partition: smaller is more uneven.")] = None,
-    net: Part = None,
+    net: Design = None,
     epochs: Annotated[int, typer.Option(help="Of a client in a round.")] = 1,
     lr: Annotated[float, typer.Option(help="The clients' learning rate.")] = 0.1,
     server_rows: Annotated[int, typer.Option(help="Rows the server keeps, for rules that need some.")] = 0,
@@ -42,6 +49,7 @@ def federated(
             help="Folder for checkpoints, records and a report. The same again goes on, another run is added.",
         ),
     ] = None,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -56,11 +64,10 @@ def federated(
     import torch
 
     from toadstone.data import load, split
-    from toadstone.errors import ToadstoneError
     from toadstone.federated.trainer import Federated
 
-    if out and out.is_file():
-        raise ToadstoneError(f"out {out} is a file: give the name of a folder.")
+    if out:
+        check_store(out, "out", force=force, inputs=[data], marks=("run-*/record.json", "rounds/*", "records.json"))
     torch.set_num_threads(1)  # many small nets gain nothing from more
     settings = Federated(
         clients=clients,
@@ -75,7 +82,9 @@ def federated(
         lr=lr,
         server_rows=server_rows,
     )
-    _run(settings, split(load(data), seed=seed), seed, out, as_json)
+    splits = split(load(data), seed=seed)
+    with anew(out, force=force) if out else nullcontext():
+        _run(settings, splits, seed, out, as_json)
 
 
 def _made(text: str | None, option: str, contract: str, **given: Any) -> Any:

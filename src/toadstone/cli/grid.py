@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toadstone.cli.options import Device, Json, echo_json, read_json, with_notes
+from toadstone.cli.output import Force, anew, check_store, spec_inputs
 from toadstone.errors import ToadstoneError
 
 if TYPE_CHECKING:
@@ -26,21 +27,25 @@ def grid(
     seeds: Annotated[str, typer.Option(help="Seeds: 0-4, or 1,3,8.")] = "0-4",
     workers: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
     ray: Annotated[bool, typer.Option("--ray", help="On a Ray cluster instead of this machine's processes.")] = False,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Run an experiment of any kind over seeds and settings; exit status 1 when a run failed.
 
     The spec is one for `toadstone run`; "settings" may list what to vary: `"settings": [{"attack.rate": 0.01},
-    {"attack.rate": 0.05}]`. Each run is a record in a folder of its own. A killed grid goes on with what is missing.
+    {"attack.rate": 0.05}]`. Each run is a record in a folder of its own. A killed grid goes on with what is missing;
+    --force starts anew.
 
     Example: `toadstone grid spec.json --seeds 0-4 --workers 2 -o study && toadstone table study`
     """
     from toadstone.experiments.grid import prepare_grid, run_grid
 
     read, numbers = read_json(spec, "spec"), _numbers(seeds)
+    check_store(out, "out", force=force, inputs=spec_inputs(spec, read), marks=("run-*",))
     whole, data = with_notes(lambda: prepare_grid(read, numbers))
-    outcomes = run_grid(whole, data, out, workers=workers, backend="ray" if ray else "processes")
+    with anew(out, force=force):
+        outcomes = run_grid(whole, data, out, workers=workers, backend="ray" if ray else "processes")
     failed = [one for one in outcomes if one.error]
     if as_json:
         runs = [{"record": str(o.folder), "seed": o.experiment.seed, "error": o.error} for o in outcomes]

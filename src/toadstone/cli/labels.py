@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toadstone.cli.options import Device, Fdr, Json, Label, Seed, Source, TextColumn, Trainer, built, echo_json, free
+from toadstone.cli.options import Device, Fdr, Json, Label, Seed, Source, TextColumn, Trainer, built, echo_json
+from toadstone.cli.output import Force, check_output, output
 
 if TYPE_CHECKING:
     from toadstone.experiments import Cell
@@ -24,6 +25,7 @@ def labels(
     label: Label = None,
     text: TextColumn = None,
     seed: Seed = 0,
+    force: Force = False,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -31,15 +33,22 @@ def labels(
 
     Example: `toadstone labels spambase given.txt true.txt --trusted 1000`
     """
+    from toadstone.core import Trainer as Trains
     from toadstone.data import load
     from toadstone.defenses import ConfidentLearning, DeepKNN, LossRanking
     from toadstone.experiments import LabelNoise, run
 
-    make = built(trainer, "trainer")
+    if out is not None:
+        check_output(out, "out", force=force, inputs=[data, given, true], folder=True)
+    make = built(trainer, "trainer", Trains)
     defenses = (DeepKNN(), LossRanking(), ConfidentLearning(make))
     noise = LabelNoise(str(given), str(true), make, defenses, trusted, fdr, seed)
     record = run(noise, load(data, label=label, text=text))
-    where = {} if out is None else {"record": str(record.save(free(out, "out")))}
+    where = {}
+    if out is not None:
+        with output(out, force=force) as draft:
+            record.save(draft)
+        where = {"record": str(out)}
     cells = {cell.defense: cell for cell in record.cells if cell.contract == "detector"}
     if as_json:
         figures = {name: _flat(cell) for name, cell in cells.items()}

@@ -7,20 +7,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toadstone.cli.choices import check_choice, registered, threats
 from toadstone.cli.options import Json, echo_json
 
 if TYPE_CHECKING:
     from toadstone.registry import Entry
 
-Stage = Annotated[str | None, typer.Option(help="Only this stage: data, training, model, federated, inference.")]
+Stage = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this stage: data, training, model, federated, inference.", autocompletion=registered("stage")
+    ),
+]
 Kind = Annotated[
     str | None,
     typer.Option(
         help="Only attacks of this threat model: data-only, clean-label, label-only, black-box, training, weights, "
-        "no-trigger."
+        "no-trigger.",
+        autocompletion=threats,
     ),
 ]
-Side = Annotated[str | None, typer.Option(help="Only this side: attacks, defenses, triggers, training, models.")]
+Side = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this side: attacks, defenses, triggers, training, models.", autocompletion=registered("side")
+    ),
+]
 
 
 def list_(stage: Stage = None, side: Side = None, threat: Kind = None, as_json: Json = False) -> None:
@@ -30,22 +42,31 @@ def list_(stage: Stage = None, side: Side = None, threat: Kind = None, as_json: 
 
     Example: `toadstone list --side defenses`, or `toadstone list --threat data-only`
     """
-    from toadstone.registry import entries
+    from toadstone.registry import THREATS, entries
 
-    chosen = [e for e in entries() if stage in (None, e.stage) and side in (None, e.side)]
+    every = entries()
+    check_choice("stage", stage, {e.stage for e in every})
+    check_choice("side", side, {e.side for e in every})
+    check_choice("threat", threat, THREATS)
+    chosen = [e for e in every if stage in (None, e.stage) and side in (None, e.side)]
     if threat:
         chosen = [e for e in chosen if e.threat and e.threat.fits(threat)]
+    if not chosen:
+        typer.echo("Nothing is all of that at once: leave an option out.", err=True)
     if as_json:
         echo_json([_facts(e) for e in chosen])
     else:
-        from toadstone.cli.tables import table
+        from toadstone.cli.tables import lines
 
         columns = ("name", "what", "stage", "needs", "paper, or what it is")
-        table(columns, [[e.name, e.contract, e.stage, ", ".join(e.needs), e.paper or e.summary] for e in chosen])
+        lines(columns, [[e.name, e.contract, e.stage, ", ".join(e.needs), e.paper or e.summary] for e in chosen])
     _end()
 
 
-def describe(name: Annotated[str, typer.Argument(help="A name from `toadstone list`.")], as_json: Json = False) -> None:
+def describe(
+    name: Annotated[str, typer.Argument(help="A name from `toadstone list`.", autocompletion=registered())],
+    as_json: Json = False,
+) -> None:
     """Say what an algorithm does, what it needs, its parameters (what each may be, its default) and its paper.
 
     Plugins are asked for a name that the library does not have; exit status 1 says that one could not be imported, and

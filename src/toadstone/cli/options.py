@@ -73,15 +73,21 @@ def read_json(text_or_path: str, name: str) -> Any:
         return json.loads(text_or_path if inline else read_bytes(Path(text_or_path)))
 
 
-def built(text_or_path: str, name: str) -> Any:
-    """The object that such JSON describes. Raises ToadstoneError that names the argument."""
+def built(text_or_path: str, name: str, kind: type) -> Any:
+    """The object of a ``kind`` that such JSON describes. Raises ToadstoneError that names the argument."""
     from toadstone.experiments.old import opened
     from toadstone.files import reading
     from toadstone.registry import from_spec
 
     with reading(name, "is not a spec", "mend it"):
         spec = read_json(text_or_path, name)
-        return from_spec(with_notes(lambda: opened(spec, name)))
+        made = from_spec(with_notes(lambda: opened(spec, name)))
+    if not isinstance(made, kind):
+        raise ToadstoneError(
+            f'{name} describes no {kind.__name__.lower()}: write {{"name": ...}} with the name of one, which '
+            "`toadstone list` shows, and its parameters."
+        )
+    return made
 
 
 def with_notes(read: Callable[[], T]) -> T:
@@ -94,10 +100,3 @@ def with_notes(read: Callable[[], T]) -> T:
     for sentence in dict.fromkeys(str(one.message) for one in caught):
         typer.echo(f"Note: {sentence}", err=True)
     return found
-
-
-def free(path: Path, name: str) -> Path:
-    """``path``, unless something is there already."""
-    if path.exists():
-        raise ToadstoneError(f"{name} {path} exists already: choose another or remove it.")
-    return path

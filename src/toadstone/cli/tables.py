@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +30,13 @@ _STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
 def _console() -> Console:
     """A console of the terminal's width; what is piped elsewhere is not wrapped, since that breaks paths."""
-    console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDE)
+    console = Console(soft_wrap=True)
+    return console if console.is_terminal else Console(width=_WIDE, soft_wrap=True)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at standard output."""
+    return _console().is_terminal
 
 
 def text(line: str) -> None:
@@ -51,6 +55,22 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     _console().print(grid)
+
+
+def lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table of one line a row: its last column is cut at the terminal's width; elsewhere tabs part whole cells."""
+    cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
+    if not is_terminal():
+        for row in (columns, *cells):
+            print("\t".join(row))
+        return
+    console = _console()
+    wide = [max(map(len, column)) for column in zip(columns, *cells, strict=True)][:-1]
+    for row in (columns, *cells):
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, wide, strict=False)), row[-1]])
+        fitting = Text(line, style="bold" if row is columns else "")
+        fitting.truncate(console.width, overflow="ellipsis")
+        console.print(fitting, no_wrap=True, highlight=False)
 
 
 def audit(answer: Audit, *, verbose: bool = True) -> None:

@@ -85,7 +85,8 @@ def prepare_grid(spec: Mapping[str, Any], seeds: Iterable[int]) -> tuple[Grid, S
 
     Each run splits the data with its own seed. Raises ToadstoneError where ``prepare`` does.
     """
-    experiment, _ = prepare({key: value for key, value in spec.items() if key != "settings"})
+    alone = {k: v for k, v in spec.items() if k != "settings"} if isinstance(spec, Mapping) else spec
+    experiment, _ = prepare(alone)
     settings = spec.get("settings", [{}])
     if not isinstance(settings, list) or not all(isinstance(setting, Mapping) for setting in settings):
         raise ToadstoneError('spec\'s "settings" must be a list of objects, such as [{"attack.rate": 0.05}].')

@@ -21,8 +21,6 @@ from toadstone.experiments.written import Written
 from toadstone.files import new_folder, plain, write_whole, writing
 from toadstone.registry import to_spec
 
-TRUTH = "truth.json"
-
 
 def check_form(clean: Data, out: Path) -> None:
     """Raise ToadstoneError where rows such as ``clean`` cannot be written as the name ``out`` asks for."""

@@ -27,6 +27,8 @@ def prepare(spec: Mapping[str, Any]) -> tuple[Any, Splits | Data]:
     "experiment" may name another kind than "experiment": "federated-experiment" or "label-noise", which has no
     "split". Raises ToadstoneError for anything else.
     """
+    if not isinstance(spec, Mapping):
+        raise ToadstoneError('spec is no JSON object: it holds "data", "split" and "experiment".')
     if old.is_old_spec(spec):
         old.warn("The spec")
         spec = old.new_spec(spec)

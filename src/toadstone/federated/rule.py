@@ -116,8 +116,10 @@ class Rule:
       and nothing is computed twice.
     - ``requires``: fields of the view without which the rule cannot work; ``previous`` may be None, but must fit.
 
-    Calling it raises ToadstoneError when the view lacks what the rule requires (NotApplicableError where that is made
-    of the server's rows) or ``f`` is too large, RefusedError when no row is left, and what the rule raises.
+    Calling it takes an (N, d) array, or what numpy makes one of: a tensor, lists of numbers, a list of vectors. It
+    raises ToadstoneError for anything else, such as one vector, when the view lacks what the rule requires
+    (NotApplicableError where that is made of the server's rows) or ``f`` is too large, RefusedError when no row is
+    left, and what the rule raises.
 
     >>> @dataclass(frozen=True)
     ... class Shortest(Rule):
@@ -147,7 +149,8 @@ class Rule:
         return ("server's rows",) if set(self.requires) & _FROM_ROWS else ()
 
     @final
-    def __call__(self, updates: Float[ndarray, "N d"], *, view: ServerView = ALONE) -> Aggregate:
+    def __call__(self, updates: object, *, view: ServerView = ALONE) -> Aggregate:
+        updates = as_updates(updates)
         self._check_view(updates, view)
         products = gram(updates) if self.pairwise else None
         squares = squared_lengths(updates) if products is None else products.diagonal()
@@ -174,6 +177,42 @@ class Rule:
             elif known is None or (isinstance(known, ndarray) and len(known) != len(updates)):
                 error = NotApplicableError if word in _FROM_ROWS else ToadstoneError
                 raise error(f"{type(self).__name__} needs view.{word}, {_REQUIRED[word]}.")
+
+
+def as_updates(updates: object) -> Float[ndarray, "N d"]:
+    """Updates as an (N, d) floating array, as they are where they are one.
+
+    Tensors are taken to the CPU and out of their graph, whole numbers become float32. Raises ToadstoneError for another
+    number of dimensions, rows of unlike lengths and what holds no real numbers.
+
+    >>> as_updates([[1, 2], [3, 4]])
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    try:
+        parts = [_numpy(part) for part in updates] if isinstance(updates, list | tuple) else _numpy(updates)
+        array = np.asarray(parts)
+    except (ValueError, TypeError, RuntimeError) as error:  # rows of unlike lengths, and tensors inside of them
+        raise ToadstoneError("updates must be vectors of one length: give each client as many numbers.") from error
+    if array.dtype.kind not in "fiub":
+        raise ToadstoneError(f"updates must be real numbers, not {_described(updates, array)}: give an (n, d) array.")
+    if array.ndim != 2:
+        raise ToadstoneError(
+            f"updates must have the shape (n, d), a row for each client, not {array.shape}: stack the clients' vectors."
+        )
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+
+
+def _numpy(part: object) -> object:
+    """A tensor's values, wherever it is; anything else as it is."""
+    if not callable(getattr(part, "detach", None)):
+        return part
+    values = part.detach().to("cpu")  # type: ignore[attr-defined]
+    return (values.float() if values.is_floating_point() and values.itemsize < 4 else values).numpy()
+
+
+def _described(updates: object, array: ndarray) -> str:
+    return type(updates).__name__ if array.ndim == 0 else f"{array.dtype.name} values"
 
 
 def usable(squares: Float64[ndarray, " N"]) -> Bool[ndarray, " N"]:

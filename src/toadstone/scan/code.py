@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from toadstone.errors import ToadstoneError
+from toadstone.files import one_line
 from toadstone.findings import Audit, Finding
 from toadstone.scan.rules.calls import Hit, call_hits, shell_hits
 from toadstone.scan.rules.forwards import Forwards
 from toadstone.scan.rules.names import Names
-from toadstone.scan.rules.reading import Script, Walk, read, walk
+from toadstone.scan.rules.reading import SOURCES, Script, Walk, read, walk
 from toadstone.scan.rules.table import RULES
 from toadstone.scan.rules.writes import write_hits
 
@@ -48,8 +49,9 @@ def audit_code(path: str | os.PathLike[str]) -> Audit:
     else:
         raise ToadstoneError(f"{root} does not exist: name a Python file, a notebook or a folder.")
     findings = [_unreadable(place, None, why) for place, why in found.unread]
+    known = {file.resolve() for file in found.files}
     for script in map(read, found.files):
-        findings += _findings(script)
+        findings += _findings(script, known)
     passed = [f"These folders were passed by: {', '.join(found.skipped[:10])}."] if found.skipped else []
     return Audit(
         kind="code",
@@ -62,11 +64,11 @@ def audit_code(path: str | os.PathLike[str]) -> Audit:
     )
 
 
-def _findings(script: Script) -> Iterator[Finding]:
+def _findings(script: Script, known: Collection[Path]) -> Iterator[Finding]:
     for place, line, why in script.unread:
         yield _unreadable(place, line, why)
     try:
-        hits = sorted(set(_hits(script)), key=lambda hit: (hit[1], hit[0]))
+        hits = sorted({*_hits(script), *_other_scripts(script, known)}, key=lambda hit: (hit[1], hit[0]))
     except (RecursionError, MemoryError):
         yield _unreadable(script.place, None, "it is nested too deeply")
         return
@@ -82,8 +84,17 @@ def _hits(script: Script) -> Iterator[Hit]:
     names, forwards = Names(nodes), Forwards(nodes)
     yield from call_hits(nodes, names)
     yield from shell_hits(script.shell)
+    yield from script.hits
     yield from write_hits(nodes, names.known, forwards)
     yield from forwards.hits()
+
+
+def _other_scripts(script: Script, known: Collection[Path]) -> Iterator[Hit]:
+    """Files that the script runs, but for those that are read as well."""
+    for line, name in script.runs:
+        places = [Path(script.place).parent / f"{name}{ending}" for ending in ("", *SOURCES, "/__main__.py")]
+        if "\0" in name or not any(place.resolve() in known for place in places):
+            yield "other-script", line, f"It runs {one_line(name) or 'another file'}, which was not read."
 
 
 def _unreadable(place: str, line: int | None, why: str) -> Finding:

@@ -92,7 +92,7 @@ def strategy_after(start, aggregator, replies, server_round=1):
 
 def test_moving_by_an_update_gives_the_reply_back(start):
     other = record(np.random.default_rng(1))
-    again = with_update(start, update(other, start))
+    again = with_update(start, update(other, start), {})
     for name in SHAPES:
         assert again[name].numpy().dtype == np.float32
         np.testing.assert_allclose(again[name].numpy(), other[name].numpy(), atol=1e-6)
@@ -105,12 +105,33 @@ def test_an_update_of_large_weights_keeps_its_digits():
     np.testing.assert_array_equal(update(sent, start), np.array([0.125, 0], np.float32))
 
 
-def test_counters_stay_whole_numbers():
-    start = ArrayRecord({"steps": Array(np.array(7, np.int64))})
-    new = with_update(start, np.array([2.6], np.float32))["steps"].numpy()
-    assert new.dtype == np.int64
-    assert new.shape == ()
-    assert int(new) == 10
+def counting(start, steps, add=0.0):
+    """Arrays with a counter before, between and after the weights."""
+    w, b = (Array((start[k].numpy() + np.float32(add)).astype(np.float32)) for k in SHAPES)
+    count = [Array(np.array(steps + i, np.int64)) for i in range(3)]
+    return ArrayRecord({"n0": count[0], "w": w, "n1": count[1], "b": b, "n2": count[2]})
+
+
+def test_rules_see_no_counters_and_these_become_the_median(start):
+    sent = counting(start, 0)
+    replies = [reply(counting(start, steps, 0.1), i) for i, steps in enumerate((3, 7, 7, 7, 10**9))]
+    arrays, _ = strategy_after(sent, MultiKrum(f=1), replies)
+    for i in range(3):
+        new = arrays[f"n{i}"].numpy()
+        assert new.dtype == np.int64
+        assert new.shape == ()
+        assert int(new) == 7 + i
+    np.testing.assert_allclose(arrays["b"].numpy(), start["b"].numpy() + 0.1, atol=1e-6)
+
+
+def test_attackers_send_the_counters_of_honest_training(start):
+    def trained(msg, context):
+        return reply(counting(start, 4, 3.0), 0)
+
+    bad = UpdateAttackMod(SignFlip(), [0], total=10)(asked(counting(start, 0), 7), context(0), trained)
+    arrays = bad.content["arrays"]
+    assert [int(arrays[f"n{i}"].numpy()) for i in range(3)] == [4, 5, 6]
+    np.testing.assert_allclose(arrays["w"].numpy(), start["w"].numpy() - 3, atol=1e-5)
 
 
 def test_other_arrays_are_an_error(start):

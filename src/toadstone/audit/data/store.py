@@ -16,7 +16,7 @@ from toadstone.audit.data.judged_rows import JudgedRows
 from toadstone.audit.data.write import CLEANED, dropped, write_cleaned, write_parquet
 from toadstone.checkpoints import Stages
 from toadstone.errors import ToadstoneError
-from toadstone.files import write_whole
+from toadstone.files import remove_results, write_whole
 from toadstone.findings import Audit
 from toadstone.models.cache import digest_rows
 
@@ -39,6 +39,7 @@ def store(  # noqa: PLR0913 (what is kept, and where)
     if folder is None:
         return replace(audit, facts=facts).without(lost)
     facts["folder"] = str(folder)
+    lost += remove_results(folder)
     writers: dict[str, Callable[[], Path]] = {"findings": lambda: _write_rows(rows, folder / "findings.parquet")}
     if judged.flagged.any() and not judged.flagged.all():
         keep = ~judged.flagged

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from toadstone.core import Data
 from toadstone.errors import ToadstoneError, missing_extra
+from toadstone.federated.flower import vectors
 from toadstone.federated.views import AttackerView, ClientAttack
 
 try:
@@ -20,33 +21,19 @@ except ImportError as error:
 
 
 def update(reply: ArrayRecord, start: ArrayRecord) -> Float[ndarray, " d"]:
-    """What a client added to the arrays that it was sent, entry after entry, as one vector.
-
-    The difference is taken in double precision: that of large weights keeps its digits. Raises ToadstoneError for other
-    names or shapes than those sent.
-    """
-    if list(reply) != list(start):
-        raise ToadstoneError(f"reply holds the arrays {list(reply)}, not {list(start)}: return those that were sent.")
-    parts = []
-    for name, before in start.items():
-        old, new = before.numpy(), reply[name].numpy()
-        if old.shape != new.shape:
-            raise ToadstoneError(f"reply's array {name} has shape {new.shape}, not {old.shape} as it was sent.")
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts.append((new.astype(np.float64) - old).ravel().astype(np.float32))
-    return np.concatenate([np.empty(0, np.float32), *parts])
+    """What a client added to the floating arrays that it was sent, as one vector; see ``vectors.difference``."""
+    return vectors.difference(named(reply), named(start))
 
 
-def with_update(start: ArrayRecord, step: Float[ndarray, " d"]) -> ArrayRecord:
-    """New arrays: those of ``start`` with an update added, each in its own type, whole numbers rounded."""
-    arrays, at = {}, 0
-    for name, before in start.items():
-        old = before.numpy()
-        new = old.astype(np.float64) + step[at : at + old.size].reshape(old.shape)
-        at += old.size
-        with np.errstate(over="ignore", invalid="ignore"):
-            arrays[name] = Array(np.asarray(np.rint(new) if old.dtype.kind in "iu" else new).astype(old.dtype))
-    return ArrayRecord(arrays)
+def with_update(start: ArrayRecord, step: Float[ndarray, " d"], counters: vectors.Arrays) -> ArrayRecord:
+    """New arrays: those of ``start`` with an update added, whole numbers as in ``counters``, each in its own type."""
+    new = vectors.moved(named(start), step, counters)
+    return ArrayRecord({name: Array(array) for name, array in new.items()})
+
+
+def named(arrays: ArrayRecord) -> dict[str, ndarray]:
+    """The arrays of a record, as numpy's."""
+    return {name: array.numpy() for name, array in arrays.items()}
 
 
 def only_arrays(message: Message) -> tuple[str, ArrayRecord]:
@@ -98,5 +85,5 @@ def malicious_updates(attack: ClientAttack, view: AttackerView) -> Float[ndarray
 
 
 def flat(arrays: ArrayRecord) -> Float[ndarray, " d"]:
-    """All entries as one vector."""
-    return np.concatenate([np.empty(0, np.float32), *(a.numpy().ravel().astype(np.float32) for a in arrays.values())])
+    """The entries of the floating arrays as one vector."""
+    return vectors.flat(named(arrays))

@@ -12,6 +12,7 @@ from toadstone.federated.flower.arrays import (
     flat,
     is_training,
     malicious_updates,
+    named,
     only_arrays,
     round_number,
     update,
@@ -81,7 +82,8 @@ class ColludingGrid(Grid):  # type: ignore[misc]
             aggregator=self.aggregator if self.attack.omniscient else None,
         )
         for reply, step in zip(bad, malicious_updates(self.attack, view), strict=True):
-            reply.content[only_arrays(reply)[0]] = with_update(start, step)
+            name, arrays = only_arrays(reply)
+            reply.content[name] = with_update(start, step, named(arrays))
 
     def set_run(self, run: Any) -> None:
         """As ``grid``."""

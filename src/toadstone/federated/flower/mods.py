@@ -10,6 +10,7 @@ from toadstone.federated.flower.arrays import (
     flat,
     is_training,
     malicious_updates,
+    named,
     only_arrays,
     round_number,
     update,
@@ -68,5 +69,5 @@ class UpdateAttackMod:
             gamma=float(self.total),
             local=OutOfReach(),
         )
-        reply.content[name] = with_update(start, malicious_updates(self.attack, view)[0])
+        reply.content[name] = with_update(start, malicious_updates(self.attack, view)[0], named(arrays))
         return reply

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from toadstone.errors import RefusedError
-from toadstone.federated.flower.arrays import update, with_update
+from toadstone.federated.flower.arrays import named, update, with_update
+from toadstone.federated.flower.vectors import middle_counters
 from toadstone.federated.views import Aggregator, ServerView
 from toadstone.rng import child
 
@@ -21,7 +22,8 @@ from flwr.serverapp.strategy import FedAvg, Strategy  # isort: skip
 class ToadstoneStrategy(Strategy):  # type: ignore[misc]
     """Aggregates what clients send by ``aggregator``; ``base`` does all else: who trains, evaluation, metrics.
 
-    The rule sees updates, replies minus the arrays that went out, in the order of the node ids, never raw weights.
+    The rule sees updates, replies minus the arrays that went out, in the order of the node ids, never raw weights, and
+    of floating arrays alone. Whole numbers, such as batch norm's counters of batches, become the clients' median.
     The metrics of a round also hold "rejected", the nodes whose updates got the weight 0, and "refused", 1 when the
     rule rejected all and the model stayed as it was.
 
@@ -31,7 +33,7 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
     - ``aggregator``: any of ``toadstone.defenses.federated``. ``base``: a FedAvg with its settings. ``seed``: for rules
       that draw.
 
-    Raises ToadstoneError when a reply holds other arrays than those sent, and what the rule raises.
+    Raises ToadstoneError when a reply holds other arrays than those sent or no real numbers, and what the rule raises.
     """
 
     def __init__(self, aggregator: Aggregator, base: FedAvg | None = None, *, seed: int = 0) -> None:
@@ -63,7 +65,8 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
         contents = [reply.content for reply in valid]
         metrics: MetricRecord = self.base.train_metrics_aggr_fn(contents, self.base.weighted_by_key)
         counts = [next(iter(content.metric_records.values()))[self.base.weighted_by_key] for content in contents]
-        updates = np.stack([update(next(iter(c.array_records.values())), self.sent) for c in contents])
+        replied = [next(iter(content.array_records.values())) for content in contents]
+        updates = np.stack([update(arrays, self.sent) for arrays in replied])
         view = ServerView(
             number=server_round - 1,
             seed=child(self.seed, "server", str(server_round - 1)),
@@ -81,7 +84,8 @@ class ToadstoneStrategy(Strategy):  # type: ignore[misc]
         if metrics["refused"]:
             return None, metrics
         self.previous = aggregate.update
-        return with_update(self.sent, aggregate.update), metrics
+        counters = middle_counters([named(arrays) for arrays in replied])
+        return with_update(self.sent, aggregate.update, counters), metrics
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

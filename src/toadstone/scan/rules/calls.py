@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from toadstone.scan.rules.names import Names
+from toadstone.scan.rules.names import SHELL, Names
 
 Hit = tuple[str, int, str]  # rule, line, sentence
 
@@ -39,12 +39,19 @@ _HASHED = {  # downloads that can check a hash: the argument that makes them
 }
 _SHELLS = frozenset(
     {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput"}
+    | {f"{SHELL}.{name}" for name in ("system", "system_raw", "system_piped", "getoutput")}
+    | {f"IPython.utils.process.{name}" for name in ("system", "getoutput", "getoutputerror")}
 )
 _RUNS = frozenset(f"subprocess.{name}" for name in ("run", "call", "Popen", "check_call", "check_output"))
 _FETCH = re.compile(r"\b(curl|wget)\b|\bgit\s+clone\b|\bInvoke-WebRequest\b")
+_INTERPRETER = r"(sudo\s+(-\S+\s+)*)?((/usr)?/bin/)?(env\s+)?((ba|z|da|k|fi)?sh|python[\d.]*|perl|ruby|node|php)\b"
 _PIPED = re.compile(
-    r"\b(curl|wget)\b.*(\|\s*(sudo\s+)?(ba|z|da)?sh\b|\|\s*(sudo\s+)?python)|\b(ba)?sh\b.*\$\(\s*(curl|wget)"
+    rf"\b(curl|wget)\b.*\|\s*{_INTERPRETER}|\b((ba|z|da|k)?sh|eval|source|python[\d.]*)\b.*(\$\(|<\(|`)\s*(curl|wget)\b"
 )
+_FED = re.compile(rf"\|\s*{_INTERPRETER}(\s+-)?\s*($|[;&|)])")
+_INSTALL = re.compile(r"\b(pip[\d.]*|uv|conda|mamba|micromamba|easy_install)\b(.*?\b(install|add)\b)?(?P<what>.*)")
+_KNOWN_INDEX = re.compile(r"https://(pypi\.org|download\.pytorch\.org|pypi\.nvidia\.com)(/|\s|$)")
+_COMPUTED = re.compile(r"\s*(\{(?!sys\.executable\})|\$\w)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -64,7 +71,7 @@ def call_hits(nodes: list[ast.AST], names: Names) -> Iterator[Hit]:
 def shell_hits(lines: list[tuple[int, str]]) -> Iterator[Hit]:
     """What the shell lines of a notebook break."""
     for line, text in lines:
-        found = _shell_text(text)
+        found = _shell_text(text) or _computed(text)
         if found:
             yield found[0], line, found[1]
 
@@ -166,12 +173,13 @@ def _shells(name: str, node: ast.Call, given: dict[str, ast.expr], names: Names)
         return
     command = node.args[0] if node.args else given.get("args", given.get("cmd"))
     text = _text(command)
-    found = _shell_text(text or _pieces(command))
+    cell = name.startswith(SHELL)
+    found = _shell_text(text or _pieces(command)) or (_computed(text) if cell else None)
     if found:
         yield found
     elif shelled and not text:
         yield "shell", f"{name} hands a shell a command that is put together while the script runs."
-    elif shelled:
+    elif shelled and not cell:
         yield "fixed-shell", f"{name} hands a shell a fixed command."
 
 
@@ -207,9 +215,40 @@ def _dataset(node: ast.Call, given: dict[str, ast.expr], pinned: bool) -> Iterat
 def _shell_text(text: str) -> tuple[str, str] | None:
     if _PIPED.search(text):
         return "piped-download", "A shell runs what it downloads."
+    install = _INSTALL.search(text)
+    found = _installed(install["what"]) if install else None
+    if found:
+        return found
     if _FETCH.search(text):
         return "download", "A command fetches a file, and nothing here says which content it must have."
+    if _FED.search(text):
+        return "shell", "A shell runs what another command writes."
     return None
+
+
+def _installed(what: str) -> tuple[str, str] | None:
+    """What is installed from elsewhere than the package index."""
+    for source in re.findall(r"(?:git|hg|svn|bzr)\+\S+", what):
+        pinned = bool(_COMMIT.search(source.rpartition("@")[2]))
+        kept = "of one commit" if pinned else "at no fixed commit"
+        return "loader-to-look-at" if pinned else "remote-code", f"A package is installed from a repository {kept}."
+    index = re.search(r"(?:--(?:extra-)?index-url|--find-links|--channel|-i|-f|-c)[=\s]+[\"']?(https?://\S*)", what)
+    if index and not _KNOWN_INDEX.match(index[1]):
+        return "download", "Packages are taken from another index, which may hold others of the same names."
+    if re.search(r"--trusted-host", what):
+        return "download", "Packages are taken from a server whose name is not proved."
+    if re.search(r"https?://", _KNOWN_INDEX.sub("", what)) and not index and "#sha256=" not in what:
+        return "remote-code", "A package is installed from a server, and nothing here says which content it must have."
+    return None
+
+
+def _computed(text: str) -> tuple[str, str] | None:
+    """A notebook's command whose first word stands in a variable."""
+    return (
+        ("shell", "A shell runs a command whose name is put together in the notebook.")
+        if _COMPUTED.match(text)
+        else None
+    )
 
 
 def _elsewhere(test: ast.expr, names: Names) -> str | None:

@@ -20,7 +20,10 @@ _SHORT = {
     "np": "numpy",
     "th": "torch",
 }
-_BUILTINS = ("eval", "exec", "compile", "__import__", "getattr", "open")
+_BUILTINS = ("eval", "exec", "compile", "__import__", "getattr", "open", "get_ipython")
+SHELL = "IPython.shell"
+"""The name given to IPython's running shell, whatever it was asked for by."""
+_ASKS_FOR_IT = ("get_ipython", "InteractiveShell.instance", "InteractiveShell")
 
 
 class Names:
@@ -69,6 +72,8 @@ class Names:
     def _called(self, node: ast.Call) -> str | None:
         """What getattr(module, "name"), import_module("m") or __import__("m") gives."""
         inner = self.of(node.func)
+        if inner and inner.endswith(_ASKS_FOR_IT):
+            return SHELL
         texts = [a.value if isinstance(a, ast.Constant) and isinstance(a.value, str) else None for a in node.args]
         if inner == "getattr" and len(texts) > 1 and texts[1]:
             base = self.of(node.args[0])

@@ -6,7 +6,6 @@ import ast
 import io
 import json
 import os
-import re
 import stat
 import tokenize
 import warnings
@@ -14,6 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from toadstone.scan.rules.cells import run_magics
+from toadstone.scan.rules.ipython import python_of
+from toadstone.scan.rules.magics import is_magic
 
 LARGEST = 4 << 20  # bytes; a script that a person wrote is smaller
 SKIPPED = frozenset({".git", ".hg", ".svn", "venv", ".venv", "site-packages", "dist-packages", "__pycache__"}) | {
@@ -24,17 +27,23 @@ SKIPPED = frozenset({".git", ".hg", ".svn", "venv", ".venv", "site-packages", "d
     ".ruff_cache",
     ".ipynb_checkpoints",
 }
-SOURCES, COMPILED = (".py", ".pyw", ".ipynb"), (".pyc", ".pyo", ".so", ".pyd")
-_MAGIC = re.compile(r"^(\s*)(?:[\w, .()\[\]'\"]+=\s*)?([%!]{1,2}|\?)(.*)$")
+_WORDS = ("markdown", "raw", "heading", "html")  # kinds of cells without code
+SOURCES, COMPILED = (".py", ".pyw", ".ipy", ".ipynb"), (".pyc", ".pyo", ".so", ".pyd")
 
 
 @dataclass
 class Script:
-    """One script: its tree, the shell lines of a notebook, and what could not be read ((place, line, why))."""
+    """One script: its tree, what else it does, and what could not be read ((place, line, why)).
+
+    ``tree`` holds what IPython's magics run as well. ``shell``: (line, command). ``runs``: (line, name of a file that
+    it runs). ``hits``: (rule, line, sentence).
+    """
 
     place: str
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []))
     shell: list[tuple[int, str]] = field(default_factory=list)
+    runs: list[tuple[int, str]] = field(default_factory=list)
+    hits: list[tuple[str, int, str]] = field(default_factory=list)
     unread: list[tuple[str, int | None, str]] = field(default_factory=list)
     cells: list[tuple[int, int]] = field(default_factory=list)  # (number of the cell, lines before it)
 
@@ -92,8 +101,11 @@ def read(path: Path) -> Script:
             raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
         if path.suffix.lower() == ".ipynb":
             _notebook(content, script)
+        elif path.suffix.lower() == ".ipy":
+            script.tree = _parse(python_of(content.decode(), is_magic))
         else:
             script.tree = _parse(content)
+        _with_magics(script, cells=not path.suffix.lower().startswith(".py"))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         script.unread.append((script.place, getattr(error, "lineno", None), _reason(error)))
     return script
@@ -108,59 +120,80 @@ def _parse(source: bytes | str) -> ast.Module:
         return ast.parse(source)
 
 
+def _with_magics(script: Script, *, cells: bool) -> None:
+    """Put into the script what its calls of IPython's shell do."""
+    found = run_magics(script.tree, cells=cells)
+    script.shell, script.runs, script.hits = found.shell, found.runs, found.hits
+    for at, why in found.unread:
+        place, line = script.at(at)
+        script.unread.append((place, line, why))
+
+
 def _notebook(content: bytes, script: Script) -> None:
     book = json.loads(content)
-    if not isinstance(book, dict):
+    if not isinstance(book, dict) or not {"cells", "worksheets"} & set(book):
         raise ValueError("it is not a notebook")
-    sheets = book.get("worksheets") or [book]
+    language = _language(book)
+    if language != "python":
+        raise ValueError(f"it is a notebook of {language}")
     before = 0
-    for number, cell in enumerate(_cells(sheets), start=1):
-        if cell.get("cell_type") != "code":
+    for number, cell in enumerate(_cells(book), start=1):
+        place = f"{script.place}!cell {number}"
+        if cell.get("cell_type") in _WORDS:
             continue
-        text = cell.get("source", cell.get("input", ""))
-        source = "".join(map(str, text)) if isinstance(text, list) else str(text)
         script.cells.append((number, before))
-        source = _without_magic(source, before, script)
         try:
-            tree = _parse(source)
+            source = _source(cell)
+            tree = _parse(python_of(source, is_magic))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = getattr(error, "lineno", None)
-            script.unread.append((f"{script.place}!cell {number}", line, _reason(error)))
+            script.unread.append((place, getattr(error, "lineno", None), _reason(error)))
+            source = ""
         else:
             ast.increment_lineno(tree, before)
             script.tree.body += tree.body
         before += source.count("\n") + 1
 
 
-def _cells(sheets: Any) -> Iterator[dict[str, Any]]:
-    for sheet in sheets:
+def _language(book: dict[str, Any]) -> str:
+    """The language of a notebook's kernel, "python" where none is named."""
+    for part, key in (("kernelspec", "language"), ("language_info", "name")):
+        told = book.get("metadata")
+        told = told.get(part) if isinstance(told, dict) else None
+        named = told.get(key) if isinstance(told, dict) else None
+        if isinstance(named, str) and named and not named.lower().startswith(("python", "ipython")):
+            return named
+    return "python"
+
+
+def _cells(book: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All cells, of a notebook of today and of the worksheets that they lay in once."""
+    sheets = [book] if "cells" in book else []
+    worksheets = book.get("worksheets", [])
+    for sheet in [*sheets, *worksheets] if isinstance(worksheets, list) else [None]:
         cells = sheet.get("cells") if isinstance(sheet, dict) else None
         if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
             raise ValueError("it is not a notebook")
         yield from cells
 
 
-def _without_magic(source: str, before: int, script: Script) -> str:
-    """The cell with IPython's own lines made `pass`; what they hand to a shell is kept."""
-    lines = source.split("\n")
-    first = lines[0].strip()
-    if first.startswith("%%") and not re.match(r"%%(time|timeit|capture|prun)\b", first):
-        script.shell += [(before + i, line) for i, line in enumerate(lines, start=1)]
-        return "\n" * (len(lines) - 1)
-    for i, line in enumerate(lines):
-        magic = _MAGIC.match(line)
-        if magic and not _is_python(line):
-            script.shell.append((before + i + 1, magic[3]))
-            lines[i] = f"{magic[1]}pass"
-    return "\n".join(lines)
-
-
-def _is_python(line: str) -> bool:
-    try:
-        _parse(line.strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+def _source(cell: dict[str, Any]) -> str:
+    """The text of a code cell, under its name of today or its old one. ValueError where it is none."""
+    if cell.get("cell_type") != "code":
+        raise ValueError(f"it is a cell of the kind {str(cell.get('cell_type'))[:40]!r}")
+    language = cell.get("language", "python")
+    if language not in ("python", "ipython"):
+        raise ValueError(f"it is a cell of {str(language)[:40]!r}")
+    texts = []
+    for key in ("source", "input"):
+        text = cell.get(key, [])
+        lines = [text] if isinstance(text, str) else text
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise ValueError("its source is no text")
+        old = key == "input" and lines and not lines[0].endswith(("\n", "\r"))  # line ends were once left out
+        texts += [("\n" if old else "").join(lines)] * bool(lines)
+    if not texts and not {"source", "input"} & set(cell):
+        raise ValueError("it has no source")
+    return "\n".join(texts)
 
 
 def _within(path: Path, top: Path) -> bool:

@@ -59,6 +59,13 @@ RULES = {
             "where the text comes from, and code reached by names that are computed",
         ),
         Rule(
+            "other-script",
+            "warning",
+            "What another file holds runs as part of this one, and it was not among those that were read.",
+            "Audit the folder that has both files.",
+            "what the other file does",
+        ),
+        Rule(
             "computed-name",
             "note",
             "A module or function is looked up by a text, so what is called cannot be read here.",
