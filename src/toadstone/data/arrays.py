@@ -94,8 +94,8 @@ def _labels(arrays: dict[str, ndarray], name: str) -> ndarray:
 
 
 def last_channels(x: ndarray) -> tuple[ndarray, list[tuple[str, str]]]:
-    """Pictures with their 1 or 3 channels last, and what was done; other arrays as they are."""
-    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3, 4):
+    """Pictures with their 1, 3 or 4 channels last, and what was done; other arrays as they are."""
+    if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[3] not in (1, 3, 4):
         return np.ascontiguousarray(np.moveaxis(x, 1, 3)), [
             ("x", "has its channels first: read as (n, height, width, channels)")
         ]
