@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from io import TextIOBase
 from typing import Annotated, TextIO
 
 import typer
@@ -107,7 +108,7 @@ def _run() -> int:
     return status
 
 
-def _flush(stream: TextIO) -> None:
+def _flush(stream: TextIOBase | TextIO) -> None:
     """What is left to write goes out now: at the interpreter's end a closed pipe would be a traceback."""
     try:
         stream.flush()

@@ -80,13 +80,14 @@ class Source:
         return data if self.split is None else split(data, **{**self.split, "seed": seed})
 
 
-def prepare_grid(spec: Mapping[str, Any], seeds: Iterable[int]) -> tuple[Grid, Source]:
+def prepare_grid(spec: object, seeds: Iterable[int]) -> tuple[Grid, Source]:
     """The grid that a spec describes: one for ``prepare``, with an optional list of settings under "settings".
 
     Each run splits the data with its own seed. Raises ToadstoneError where ``prepare`` does.
     """
-    alone = {k: v for k, v in spec.items() if k != "settings"} if isinstance(spec, Mapping) else spec
-    experiment, _ = prepare(alone)
+    if not isinstance(spec, Mapping):
+        raise ToadstoneError('spec is no JSON object: it holds "data", "split" and "experiment".')
+    experiment, _ = prepare({key: value for key, value in spec.items() if key != "settings"})
     settings = spec.get("settings", [{}])
     if not isinstance(settings, list) or not all(isinstance(setting, Mapping) for setting in settings):
         raise ToadstoneError('spec\'s "settings" must be a list of objects, such as [{"attack.rate": 0.05}].')

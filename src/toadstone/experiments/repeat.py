@@ -21,7 +21,7 @@ KINDS = (Experiment, FederatedExperiment, LabelNoise)
 _WORDS = ("reason", "not_applicable", "failed")  # sentences, which a later version may word differently
 
 
-def prepare(spec: Mapping[str, Any]) -> tuple[Any, Splits | Data]:
+def prepare(spec: object) -> tuple[Any, Splits | Data]:
     """The experiment and the data that a spec {"data": ..., "split": ..., "experiment": ...} describes.
 
     "experiment" may also name a "federated-experiment", or a "label-noise", which has no "split". Raises
@@ -40,9 +40,14 @@ def prepare(spec: Mapping[str, Any]) -> tuple[Any, Splits | Data]:
     experiment = from_spec({"name": "experiment", **spec["experiment"]})
     if not isinstance(experiment, KINDS):
         raise ToadstoneError('spec\'s "experiment" describes something else than an experiment.')
+    if not isinstance(spec["data"].get("name_or_path"), str):
+        raise ToadstoneError('spec\'s "data" needs a text under "name_or_path": a data set\'s name or a path.')
+    parts = spec.get("split", {})
+    if not isinstance(parts, Mapping) or not all(isinstance(value, int | float | None) for value in parts.values()):
+        raise ToadstoneError('spec\'s "split" must be an object of numbers, such as {"test": 400, "clean": 600}.')
     try:
         data = load(**spec["data"])
-        return experiment, data if isinstance(experiment, LabelNoise) else split(data, **spec.get("split", {}))
+        return experiment, data if isinstance(experiment, LabelNoise) else split(data, **parts)
     except TypeError as error:
         raise ToadstoneError(f'spec\'s "data" or "split" has a setting that does not exist: {error}.') from error
 
