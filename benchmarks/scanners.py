@@ -8,7 +8,7 @@ through its Python interface at its defaults; a missing one is reported as not i
 
 The last line of --json holds ``hostile`` and ``harmless``, how many there are; ``hostile_clean``, how many of the first
 were passed as clean; ``harmless_runs`` and ``harmless_unknown``, how many of the second were called dangerous, or were
-not decided; and the last three with the name of each other scanner behind them, as ``hostile_clean_picklescan``.
+not decided; and the last three with the name of each other scanner as a suffix, as ``hostile_clean_picklescan``.
 
     pip install fickling modelscan picklescan modelaudit h5py
     python benchmarks/scanners.py --json
@@ -66,7 +66,7 @@ def picklescan(path):
     from picklescan.scanner import SafetyLevel, scan_file_path  # noqa: PLC0415 (may be missing)
 
     result = scan_file_path(str(path))
-    if result.infected_files or any(found.safety == SafetyLevel.Dangerous for found in result.globals):
+    if result.infected_files or any(reference.safety == SafetyLevel.Dangerous for reference in result.globals):
         return "found"
     return "unsure" if result.scan_err or not result.scanned_files else "clean"
 
@@ -88,7 +88,7 @@ def stop(*_):
 
 
 def verdict(scan, path):
-    """What a scanner says of a file; "crashed" where it raises or takes more than 20 seconds."""
+    """A scanner's verdict on a file; "crashed" where it raises or takes more than 20 seconds."""
     signal.alarm(20)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -107,15 +107,15 @@ def version(name):
 
 
 def figures(totals):
-    """The three numbers of each scanner; toadstone's have no name behind them."""
-    found = {}
+    """The three numbers of each scanner; toadstone's have no suffix."""
+    numbers = {}
     for name in totals["hostile"]:
         end = "" if name == "toadstone" else f"_{name}"
-        harmless_told = totals["harmless"][name]
-        found[f"hostile_clean{end}"] = totals["hostile"][name]["clean"]
-        found[f"harmless_runs{end}"] = harmless_told["found"]
-        found[f"harmless_unknown{end}"] = harmless_told["unsure"] + harmless_told["crashed"]
-    return found
+        harmless = totals["harmless"][name]
+        numbers[f"hostile_clean{end}"] = totals["hostile"][name]["clean"]
+        numbers[f"harmless_runs{end}"] = harmless["found"]
+        numbers[f"harmless_unknown{end}"] = harmless["unsure"] + harmless["crashed"]
+    return numbers
 
 
 def main(quick, as_json):
@@ -144,8 +144,8 @@ def main(quick, as_json):
         for table in tables.values():
             print(f"{'':45}" + "".join(f"{name:>12}" for name in scanners))
             for name, row in table.items():
-                print(f"{name:45}" + "".join(f"{told:>12}" for told in row.values()))
-    versions = {name: told or "not installed" for name, told in installed.items()}
+                print(f"{name:45}" + "".join(f"{status:>12}" for status in row.values()))
+    versions = {name: number or "not installed" for name, number in installed.items()}
     counts = {part: len(table) for part, table in tables.items()}
     finish(
         {"versions": versions, **counts, **figures(totals), "totals": totals} | ({"tables": tables} if as_json else {}),
@@ -154,5 +154,5 @@ def main(quick, as_json):
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__)
-    main(given.quick, given.json)
+    args = arguments(__doc__)
+    main(args.quick, args.json)

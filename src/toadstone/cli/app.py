@@ -16,7 +16,6 @@ from toadstone.cli import plan as planning
 from toadstone.cli.verdict import USAGE, Commands, complain
 from toadstone.errors import ToadstoneError
 from toadstone.plugins import PluginWarning, failed
-from toadstone.progress import lines
 
 _STOPPED = 130  # what a shell reports of a command that Ctrl-C ended
 
@@ -41,12 +40,11 @@ def _version(wanted: bool | None) -> None:
 
 @app.callback()
 def _root(
-    context: typer.Context,
     version: Annotated[
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = None,
 ) -> None:
-    context.with_resource(lines())
+    pass
 
 
 for command in (
