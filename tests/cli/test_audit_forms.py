@@ -47,11 +47,11 @@ def test_a_table_with_everything(tmp_path, monkeypatch, name, dialect, said):
     (tmp_path / f"checked{name[5:]}").write_text("\n".join(turned) + "\n")
     result = audit(name, "--label", "income", "--trusted", f"checked{name[5:]}", "--id", "person_id")
     assert result.exit_code == 2, result.output
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.count("Note: ") == 1
     left = "Unnamed: 0: counts the rows: left out"
-    assert result.stderr == f"Note: {name}: {'file: ' * bool(said)}{said}{left}.\n"
+    assert result.stderr.splitlines()[0] == f"Note: {name}: {'file: ' * bool(said)}{said}{left}."
     assert left in result.stdout
-    columns = audit(name, "--label", "income", "--ignore", "", "-o", "again")
+    columns = audit(name, "--label", "income", "--ignore", "nothing", "-o", "again")
     assert columns.exit_code == 3
     assert "is not a column; there are: Unnamed: 0, person_id, age" in columns.stderr.replace("\n", " ")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +68,10 @@ def npz(path: Path) -> Data:
 _NAMES = (("x", "y"), ("X", "Y"), ("X", "y"), ("images", "labels"), ("data", "labels"), ("x", "labels"))
 
 
-def part_keys(arrays: Mapping[str, ndarray]) -> dict[str, tuple[str, str]]:
-    """The names of the arrays of rows and of labels by part; one part "all" where the rows are not parted.
+def part_keys(arrays: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Of the names of arrays, those of rows and of labels by part; one part "all" where the rows are not parted.
 
-    >>> part_keys(dict.fromkeys(["train_images", "train_labels", "test_images", "test_labels"]))
+    >>> part_keys(["train_images", "train_labels", "test_images", "test_labels"])
     {'train': ('train_images', 'train_labels'), 'test': ('test_images', 'test_labels')}
     """
     for x, y in _NAMES:
