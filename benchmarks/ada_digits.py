@@ -19,13 +19,13 @@ from plot_ada import ROUNDS, one_model
 
 
 def main() -> None:
-    given, runs = arguments(__doc__), []
-    for seed in range(2 if given.quick else 10):
+    options, runs = arguments(__doc__), []
+    for seed in range(2 if options.quick else 10):
         rows = one_model(seed, ROUNDS)
         chosen, *_ = [row["success"] for row in rows if row["picked"]]
         others = float(np.mean([row["success"] for row in rows if not row["picked"]]))
         runs.append({"chosen": chosen, "random": others, "difference": chosen - others})
-    finish({**spreads(runs), "quick": given.quick}, given.json)
+    finish({**spreads(runs), "quick": options.quick}, options.json)
 
 
 if __name__ == "__main__":

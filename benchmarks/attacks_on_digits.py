@@ -72,40 +72,40 @@ def outsourced() -> dict[str, Outsourced]:
 
 def judge_outsourced(attack: Outsourced, train: Data, test: Data, seed: int) -> dict[str, float]:
     """One malicious trainer."""
-    made = attack.train(train, seed=child(seed, "attack"))
-    found = {"rows": 0.0, "linf": 0.0}
-    for side, model in (("victim", made.model), ("clean_twin", VICTIM.fit(train, seed=child(seed, "train")))):
-        found[f"{side}_accuracy"] = accuracy(model, test).value
-        found[f"{side}_success"] = made.goal.success(model, test).value
-    return found
+    tampered = attack.train(train, seed=child(seed, "attack"))
+    figures = {"rows": 0.0, "linf": 0.0}
+    for side, model in (("victim", tampered.model), ("clean_twin", VICTIM.fit(train, seed=child(seed, "train")))):
+        figures[f"{side}_accuracy"] = accuracy(model, test).value
+        figures[f"{side}_success"] = tampered.goal.success(model, test).value
+    return figures
 
 
 def judge(attack: Attack, trainer: Trainer, train: Data, test: Data, seed: int) -> dict[str, float]:
     """One attack on one training set."""
     poison = attack.poison(train, seed=child(seed, "attack"))
     cost = attack_cost(train, poison)
-    found = {"rows": float(cost.rows), "linf": cost.linf or 0.0}
+    figures = {"rows": float(cost.rows), "linf": cost.linf or 0.0}
     for side, data in (("victim", poison.apply(train)), ("clean_twin", train)):
         model = trainer.fit(data, seed=child(seed, "train"))
-        found[f"{side}_accuracy"] = accuracy(model, test).value
-        found[f"{side}_success"] = poison.goal.success(model, test).value
-    return found
+        figures[f"{side}_accuracy"] = accuracy(model, test).value
+        figures[f"{side}_success"] = poison.goal.success(model, test).value
+    return figures
 
 
 def one_seed(seed: int, images: int) -> dict[str, list[dict[str, float]]]:
     """Every attack with one seed: a list of figures by name."""
     splits = split(load("digits"), test=500, clean=100, seed=seed)
-    found: dict[str, list[dict[str, float]]] = {}
+    figures: dict[str, list[dict[str, float]]] = {}
     for name, attack in backdoors().items():
-        found[name] = [judge(attack, VICTIM, splits.train, splits.test, seed)]
+        figures[name] = [judge(attack, VICTIM, splits.train, splits.test, seed)]
     for name, malicious in outsourced().items():
-        found[name] = [judge_outsourced(malicious, splits.train, splits.test, seed)]
+        figures[name] = [judge_outsourced(malicious, splits.train, splits.test, seed)]
     pair = [part.take(np.flatnonzero(part.y < 2)) for part in (splits.train, splits.test)]
     train, test = (Data(part.x, part.y, ("0", "1")) for part in pair)
     for image in test.x[test.y == 0][:images]:
         for name, attack in targeted(image).items():
-            found.setdefault(name, []).append(judge(attack, HEAD, train, test, seed))
-    return found
+            figures.setdefault(name, []).append(judge(attack, HEAD, train, test, seed))
+    return figures
 
 
 def main() -> None:

@@ -41,21 +41,21 @@ TRUSTED = {"spambase": 600, "sst2": 2_500, "gtsrb": 2_500, "big": 2_500}
 RATE = {"spambase": 0.1, "sst2": 0.01, "gtsrb": 0.01, "big": 0.01}
 
 
-def parts(case: str, asked: argparse.Namespace) -> tuple[Data, Data]:
+def parts(case: str, args: argparse.Namespace) -> tuple[Data, Data]:
     """The rows before the attack, and the trusted ones."""
-    data, draw = load(case), np.random.default_rng(child(asked.seed, "trusted"))
+    data, draw = load(case), np.random.default_rng(child(args.seed, "trusted"))
     part = data.meta.get("part", np.full(len(data), "train"))
     bare = replace(data, meta={}, source=None)
     m = TRUSTED[case]
     if case == "gtsrb":
         train = draw.permutation(np.flatnonzero(part == "train"))
         test = draw.permutation(np.flatnonzero(part == "test"))
-        known, rows = (test[:m], train) if asked.from_test else (train[:m], train[m:])
+        trusted, rows = (test[:m], train) if args.from_test else (train[:m], train[m:])
     else:
         order = draw.permutation(len(data))
-        known, rows = order[:m], order[m:]
-    rows = rows[:2_000] if asked.quick and case != "spambase" else rows
-    return bare.take(np.sort(rows)), bare.take(np.sort(known))
+        trusted, rows = order[:m], order[m:]
+    rows = rows[:2_000] if args.quick and case != "spambase" else rows
+    return bare.take(np.sort(rows)), bare.take(np.sort(trusted))
 
 
 def planted(case: str, data: Data, rate: float, seed: int) -> tuple[Data, ndarray]:
@@ -92,65 +92,65 @@ def big(folder: Path, rate: float, seed: int) -> tuple[Path, Data, ndarray]:
     return path, Data(x[n:].astype(np.float64), y[n:], names), truth
 
 
-def one(case: str, rate: float, asked: argparse.Namespace) -> dict:
+def one(case: str, rate: float, args: argparse.Namespace) -> dict:
     """One audit in this process."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         if case == "big":
-            path, trusted, truth = make(Path(scratch), rate, asked)
+            path, trusted, truth = make(Path(scratch), rate, args)
         else:
-            data, trusted = parts(case, asked)
-            data, truth = planted(case, data, rate, asked.seed) if rate else (data, np.zeros(len(data), bool))
+            data, trusted = parts(case, args)
+            data, truth = planted(case, data, rate, args.seed) if rate else (data, np.zeros(len(data), bool))
         start = time.perf_counter()
         if case == "big":
             data = load_for_audit(path, "label")[0]
-        found = audit_data(data, trusted=trusted, seed=asked.seed, folder=Path(scratch) / "audit")
+        report = audit_data(data, trusted=trusted, seed=args.seed, folder=Path(scratch) / "audit")
     flagged = np.zeros(len(data), bool)
-    flagged[np.array(found.rows.column("row"))[np.array(found.rows.column("flagged"), bool)]] = True
-    hits, facts = int((flagged & truth).sum()), found.audit.facts
+    flagged[np.array(report.rows.column("row"))[np.array(report.rows.column("flagged"), bool)]] = True
+    hits, facts = int((flagged & truth).sum()), report.audit.facts
     return {
         "rows": len(data), "poisoned": int(truth.sum()), "trusted": len(trusted), "flagged": int(flagged.sum()),
         "tpr": hits / max(1, int(truth.sum())), "fdp": 1 - hits / flagged.sum() if flagged.any() else 0.0,
         "looks": facts["looks"], "target": facts.get("target"), "shared": facts.get("shared"),
-        "verdict": found.audit.verdict, "headline": found.audit.headline,
+        "verdict": report.audit.verdict, "headline": report.audit.headline,
         "minutes": round((time.perf_counter() - start) / 60, 2), "seconds": facts["seconds"],
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }  # fmt: skip
 
 
-def make(folder: Path, rate: float, asked: argparse.Namespace) -> tuple[Path, Data, ndarray]:
+def make(folder: Path, rate: float, args: argparse.Namespace) -> tuple[Path, Data, ndarray]:
     """The big file, written by another process so that its memory is not counted here."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from audit_data import big; from pathlib import Path;"
         "import numpy as np; p, t, m = big(Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]));"
         "np.savez(Path(sys.argv[2]) / 'trusted.npz', x=t.x, y=t.y, truth=m)"
     )
-    here = [str(Path(__file__).parent), str(folder), str(rate), str(asked.seed)]
+    here = [str(Path(__file__).parent), str(folder), str(rate), str(args.seed)]
     subprocess.run([sys.executable, "-c", code, *here], check=True)
-    with np.load(folder / "trusted.npz") as kept:
-        return folder / "big.parquet", Data(kept["x"], kept["y"], tuple(map(str, range(10)))), kept["truth"]
+    with np.load(folder / "trusted.npz") as arrays:
+        return folder / "big.parquet", Data(arrays["x"], arrays["y"], tuple(map(str, range(10)))), arrays["truth"]
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--only", choices=CASES, nargs="+", default=list(CASES))
-    parser.add_argument("--rate", type=float, default=None, help="of the poison, in place of each case's own")
+    parser.add_argument("--rate", type=float, default=None, help="the poison rate of all cases")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--from-test", action="store_true", help="trusted signs of the published test part")
+    parser.add_argument("--from-test", action="store_true", help="take the trusted signs from the published test part")
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.one:
-        case, rate = asked.one.split(":")
-        print(json.dumps(one(case, float(rate), asked)))
+    args = parser.parse_args()
+    if args.one:
+        case, rate = args.one.split(":")
+        print(json.dumps(one(case, float(rate), args)))
         return
     result: dict = {}
-    for case in [c for c in asked.only if not (asked.quick and c == "big")]:
-        more = [f for f, on in (("--quick", asked.quick), ("--from-test", asked.from_test)) if on]
-        for side, rate in (("planted", asked.rate or RATE[case]), ("twin", 0.0)):
-            call = [sys.executable, __file__, "--one", f"{case}:{rate}", "--seed", str(asked.seed), *more]
-            done = subprocess.run(call, check=True, capture_output=True, text=True)
-            result[f"{case}/{side}"] = json.loads(done.stdout.splitlines()[-1])
-    finish({**result, "seed": asked.seed, "quick": asked.quick}, asked.json)
+    for case in [c for c in args.only if not (args.quick and c == "big")]:
+        more = [f for f, on in (("--quick", args.quick), ("--from-test", args.from_test)) if on]
+        for side, rate in (("planted", args.rate or RATE[case]), ("twin", 0.0)):
+            call = [sys.executable, __file__, "--one", f"{case}:{rate}", "--seed", str(args.seed), *more]
+            process = subprocess.run(call, check=True, capture_output=True, text=True)
+            result[f"{case}/{side}"] = json.loads(process.stdout.splitlines()[-1])
+    finish({**result, "seed": args.seed, "quick": args.quick}, args.json)
 
 
 if __name__ == "__main__":

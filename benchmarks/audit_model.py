@@ -2,7 +2,7 @@
 
 Nets of two designs (a small CNN, an MLP) learn 6,000 rows of MNIST, every second one with one of six triggers:
 patches of 1%, 3% and 8% of the image, a checkerboard of 2%, a cross, and noise blended into the whole image. The
-audit gets 1,000 other rows. What it was tuned on are nets of Fashion-MNIST and of the 8x8 digits. The score of a net
+audit gets 1,000 other rows. It was tuned on nets of Fashion-MNIST and of the 8x8 digits. The score of a net
 is its greatest index over the classes; Neural Cleanse's is its greatest anomaly index (of the norms, as published;
 of log norms, as in this library), on the same nets and rows. Trained nets and finished lines are kept in build/, so
 that a run cut short goes on where it was. `--quick`: one pair of each design; scikit-learn's digits where
@@ -34,7 +34,7 @@ from toadstone.training import Adam, Train
 from toadstone.triggers import Blend, Patch
 from toadstone.whitebox.reverse import reverse
 
-KEPT = Path("build/audit_model")
+FOLDER = Path("build/audit_model")
 TRIGGERS = {
     "patch 3x3": Patch(3),
     "blend .2": Blend(0.2),
@@ -59,62 +59,62 @@ def example(design: str, trigger: Any, seed: int, mnist: bool) -> tuple[Any, Dat
     if trigger is not None:
         data = Backdoor(trigger, target, 0.1).poison(data, seed=child(seed, "attack")).apply(data)
     trainer = NETS[design] if mnist else Train(NETS[design].net, epochs=25, optimizer=Adam(3e-3), batch_size=32)
-    net = Remember(trainer, KEPT / "nets").fit(data, seed=child(seed, "train"))
+    net = Remember(trainer, FOLDER / "nets").fit(data, seed=child(seed, "train"))
     return net, splits.clean, splits.test, target
 
 
 def line(design: str, name: str, seed: int, mnist: bool) -> dict[str, Any]:
-    """Everything that is measured on one net, kept in a file of its own; ``name`` is empty for a clean one."""
+    """All figures of one net, saved in a file of their own; ``name`` is empty for a clean net."""
     trigger = {**TRIGGERS, **TINY}.get(name)
     settings = repr((design, trigger, seed, mnist, NETS[design]))
-    place = KEPT / "lines" / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.json"
+    place = FOLDER / "lines" / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.json"
     if place.exists():
         return dict(json.loads(place.read_text()))
     start = time.process_time()
     model, clean, test, target = example(design, trigger, seed, mnist)
-    trained, start = time.process_time() - start, time.process_time()
-    found = audit_model(model, clean, seed=seed)
+    training, start = time.process_time() - start, time.process_time()
+    report = audit_model(model, clean, seed=seed)
     seconds, start = time.process_time() - start, time.process_time()
     norms = reverse(model, clean, np.arange(10), NeuralCleanse().kind(), seed=seed).size
     others = test.take(test.y != target)
-    told = {
+    figures = {
         "net": f"{design} {seed}",
         "trigger": name or "clean",
         "target": target if name else None,
         "accuracy": accuracy(model, test).value,
         "success": float((model.logits(trigger(others.x, seed=0)).argmax(1) == target).mean()) if name else None,
-        "verdict": found.audit.verdict,
-        "accused": list(found.accused),
-        "index": float(np.max(found.evidence["index"])) if found.evidence else None,
-        "pvalue": float(np.min(found.evidence["pvalue"])) if found.evidence else None,
+        "verdict": report.audit.verdict,
+        "accused": list(report.accused),
+        "index": float(np.max(report.evidence["index"])) if report.evidence else None,
+        "pvalue": float(np.min(report.evidence["pvalue"])) if report.evidence else None,
         "plain_index": float(anomaly_index(norms).max()),
         "log_index": float(anomaly_index(np.log(norms)).max()),
         "seconds": seconds,
         "seconds_neural_cleanse": time.process_time() - start,
-        "seconds_training": trained,
+        "seconds_training": training,
     }
     place.parent.mkdir(parents=True, exist_ok=True)
     whole = place.with_suffix(f".{os.getpid()}")
-    whole.write_text(json.dumps(told))
+    whole.write_text(json.dumps(figures))
     whole.replace(place)
-    return told
+    return figures
 
 
 def rate(hits: int, n: int) -> list[float]:
-    found = Rate.of(hits, n)
-    return [round(v, 3) for v in (found.value, found.low, found.high)]
+    interval = Rate.of(hits, n)
+    return [round(v, 3) for v in (interval.value, interval.low, interval.high)]
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=6, help="pairs of an infected and a clean net for each design")
-    parser.add_argument("--resnet", action="store_true", help="a third design")
-    chosen = parser.parse_args()
+    parser.add_argument("--resnet", action="store_true", help="add pairs of a small PreActResNet")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     mnist = bool(os.environ.get("TOADSTONE_DATA"))
     names = list(TRIGGERS if mnist else TINY)
-    designs = ["cnn", "mlp", *(["resnet"] if chosen.resnet else [])]
-    pairs = [(d, i, s) for d in range(len(designs)) for i in range(1 if chosen.quick else chosen.seeds) for s in (0, 1)]
+    designs = ["cnn", "mlp", *(["resnet"] if args.resnet else [])]
+    pairs = [(d, i, s) for d in range(len(designs)) for i in range(1 if args.quick else args.seeds) for s in (0, 1)]
     lines = []
     for d, i, clean in pairs:
         # each net has rows and weights of its own, and each design starts with another trigger
@@ -145,7 +145,7 @@ def main() -> None:
         "infected": rate(int(np.sum(truth & above)), len(infected)),
         "clean": rate(int(np.sum(~truth & above)), len(clean_ones)),
     }
-    finish(figures, chosen.json)
+    finish(figures, args.json)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def one_seed(seed: int, rates: tuple[float, ...], quick: bool) -> dict[float, di
     sizes = {"train": 10_000, "clean": 2_000} if quick else {"clean": 5_000}
     splits = split(load("mnist"), **sizes, seed=seed)
     trainer = Remember(Train(SmallCNN(), epochs=4))
-    found = {}
+    results = {}
     for rate in rates:
         experiment = Experiment(
             Backdoor(Patch(size=3), target=7, rate=rate),
@@ -34,13 +34,13 @@ def one_seed(seed: int, rates: tuple[float, ...], quick: bool) -> dict[float, di
             DEFENSES,
             seed=seed,
         )
-        found[rate] = figures(run(experiment, splits).results)
-    return found
+        results[rate] = figures(run(experiment, splits).results)
+    return results
 
 
 def figures(r: dict) -> dict[str, float]:
     """What is claimed, from a record's results."""
-    found = {
+    values = {
         "clean_accuracy": r["poisoned"]["clean_accuracy"]["value"],
         "clean_twin_accuracy": r["clean_twin"]["clean_accuracy"]["value"],
         "attack_success_rate": r["poisoned"]["attack_success_rate"]["value"],
@@ -55,7 +55,7 @@ def figures(r: dict) -> dict[str, float]:
     }
     for name in ("activation-clustering", "spectral-signatures"):
         poisoned, twin = (r["detectors"][name][side] for side in ("poisoned", "clean_twin"))
-        found |= {
+        values |= {
             f"{name.replace('-', '_')}_{key}": value
             for key, value in {
                 "tpr": poisoned["tpr"]["value"],
@@ -66,7 +66,7 @@ def figures(r: dict) -> dict[str, float]:
                 "clean_flagged": twin["fpr"]["value"],
             }.items()
         }
-    return found
+    return values
 
 
 def main() -> None:

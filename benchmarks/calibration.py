@@ -49,17 +49,17 @@ Runs = dict[str, list[tuple[list[float], list[float]]]]  # by detector and run: 
 def nulls(seed: int) -> dict[str, float]:
     """The shares of clean training rows at p <= LEVEL, by score and by the half that they are compared with."""
     splits = split(load("digits"), test=400, clean=600, seed=seed)
-    inside, held = halves(splits.clean, seed)
+    inside, outside = halves(splits.clean, seed)
     model = TRAINER.fit(splits.train.append(inside), seed=seed)
-    found = {}
-    for name, trusted in (("in_training", inside), ("held_out", held)):
+    shares = {}
+    for name, trusted in (("in_training", inside), ("held_out", outside)):
         by_loss = judge(LossRanking(), model, splits.train, clean=trusted, seed=seed).pvalues
         spectral = judge(SpectralSignatures(), model, splits.train, clean=trusted, seed=seed).pvalues
-        found |= {
+        shares |= {
             f"loss_{name}": float((by_loss <= LEVEL).mean()),
             f"spectral_signatures_{name}": float((spectral <= LEVEL).mean()),
         }
-    return found
+    return shares
 
 
 def one_run(seed: int, planted: bool, names: tuple[str, ...]) -> Runs:
@@ -71,14 +71,14 @@ def one_run(seed: int, planted: bool, names: tuple[str, ...]) -> Runs:
         poison = Backdoor(Patch(size=2), 7, 0.05).poison(parts.train, seed=child(seed, "attack"))
         data, truth = poison.apply(parts.train), poison.mask(len(data))
     model = SMALL.fit(data.append(parts.clean), seed=child(seed, "train"))
-    found: Runs = {}
+    rates: Runs = {}
     for name in names:
         scores = judge(DETECTORS[name], model, data, clean=parts.clean, seed=child(seed, name))
         clean = scores.pvalues[~truth]
         flagged = [flag(scores, fdr=level).rows for level in LEVELS]
         wrong = [float(rows[~truth].sum() / max(1, rows.sum())) for rows in flagged]
-        found[name] = [([float((clean <= level).mean()) for level in LEVELS], wrong)]
-    return found
+        rates[name] = [([float((clean <= level).mean()) for level in LEVELS], wrong)]
+    return rates
 
 
 def validity(seeds: int, slow: int, jobs: int) -> dict[str, Any]:
@@ -86,18 +86,18 @@ def validity(seeds: int, slow: int, jobs: int) -> dict[str, Any]:
     fast = tuple(name for name in DETECTORS if name not in SLOW)
     jobs_todo = [(seed, planted, fast) for seed in range(seeds) for planted in (False, True)]
     jobs_todo += [(seed, planted, SLOW) for seed in range(slow) for planted in (False, True)]
-    found: Runs = {name: [] for name in DETECTORS}
+    every: Runs = {name: [] for name in DETECTORS}
     for run in Parallel(n_jobs=jobs)(delayed(one_run)(*job) for job in jobs_todo):
         for name, figures in run.items():
-            found[name] += figures
-    at, fdr = ({name: np.array([run[i] for run in runs]) for name, runs in found.items()} for i in (0, 1))
+            every[name] += figures
+    at, fdr = ({name: np.array([run[i] for run in runs]) for name, runs in every.items()} for i in (0, 1))
     return {
         "nominal_fdr": list(LEVELS),
         "realised_fdr": np.mean([shares.mean(0) for shares in fdr.values()], 0).round(4).tolist(),
         "realised_fdr_by_detector": {name: shares.mean(0).round(4).tolist() for name, shares in fdr.items()},
         "clean_rows_at": {name: shares.mean(0).round(4).tolist() for name, shares in at.items()},
         "clean_pvalues_conservative": {name: conservative(shares) for name, shares in at.items()},
-        "runs": {name: len(runs) for name, runs in found.items()},
+        "runs": {name: len(runs) for name, runs in every.items()},
     }
 
 
@@ -110,15 +110,15 @@ def conservative(shares: np.ndarray) -> bool:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    asked = parser.parse_args()
+    parser.add_argument("--jobs", type=int, default=1, help="the number of processes")
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    runs = [nulls(seed) for seed in range(3 if asked.quick else 20)]
+    runs = [nulls(seed) for seed in range(3 if args.quick else 20)]
     spreads = {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
     result: dict[str, Any] = {name: s.mean for name, s in spreads.items()}
     result["interval"] = {name: [s.low, s.high] for name, s in spreads.items()}
-    result |= validity(*((4, 1) if asked.quick else (100, 10)), asked.jobs)
-    finish({**result, "level": LEVEL, "seeds": len(runs), "quick": asked.quick}, asked.json)
+    result |= validity(*((4, 1) if args.quick else (100, 10)), args.jobs)
+    finish({**result, "level": LEVEL, "seeds": len(runs), "quick": args.quick}, args.json)
 
 
 if __name__ == "__main__":

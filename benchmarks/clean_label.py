@@ -66,12 +66,12 @@ class Victim:
 
     def right(self, index: ndarray | None = None, x: ndarray | None = None) -> tuple[ndarray, ndarray]:
         """(predicted class, whether it is true) of each test row, once the rows ``index`` to train on are ``x``."""
-        mine, held = self.features
+        mine, others = self.features
         if index is not None:
             mine = mine.copy()
             mine[index] = self.model.features(x)
         weight, bias = linear_head(mine, self.train.y, len(self.train.classes), self.l2)
-        label = (held @ weight.T + bias).argmax(1)
+        label = (others @ weight.T + bias).argmax(1)
         return label, label == self.test.y
 
 
@@ -97,14 +97,14 @@ def one_shot(quick: bool) -> dict[str, float]:
     victim = Victim(model, train, test, 1e-6)
     _, right = victim.right()
     count = 10 if quick else 60
-    chosen = [int(r) for c in (0, 1) for r in np.flatnonzero(right & (test.y == c))[: count // 2]]
-    targets = [(r, 1 - int(test.y[r])) for r in chosen]
+    rows = [int(r) for c in (0, 1) for r in np.flatnonzero(right & (test.y == c))[: count // 2]]
+    targets = [(r, 1 - int(test.y[r])) for r in rows]
     index = np.stack([nearest_rows((model,), train, test.x[r], wanted, 1) for r, wanted in targets])
     start = time.process_time()
     with model.frozen():
         features, bases = features_of(model), to_unit(train.x[index[:, 0]])
         how = Splitting(beta=0.01, steps=400 if quick else 2000)  # features here are smaller than the paper's
-        x = collide(features, bases, features(to_unit(test.x[chosen])), how)
+        x = collide(features, bases, features(to_unit(test.x[rows])), how)
     seconds = (time.process_time() - start) / count
     success, accuracy = outcome(victim, targets, index, to_pixels(x, 4)[:, None])
     return {
@@ -159,9 +159,9 @@ def transfer(quick: bool) -> dict[str, float]:
     right = {name: victim.right()[1] for name, victim in victims.items()}
     sure = np.flatnonzero(right["white"] & right["black"])
     count, steps = (4, 40) if quick else (40, 200)
-    chosen = np.sort(np.random.default_rng(0).choice(sure, count, replace=False))
-    wanted = [(int(test.y[r]) + 1 + i % 4) % 5 for i, r in enumerate(chosen)]
-    targets = list(zip(chosen.tolist(), wanted, strict=True))
+    sample = np.sort(np.random.default_rng(0).choice(sure, count, replace=False))
+    classes = [(int(test.y[r]) + 1 + i % 4) % 5 for i, r in enumerate(sample)]
+    targets = list(zip(sample.tolist(), classes, strict=True))
     model = models["white"]
     index = np.stack([nearest_rows((model,), train, test.x[r], c, POISONS) for r, c in targets])
     figures = {f"transfer_accuracy_clean_{name}": float(hits.mean()) for name, hits in right.items()}
@@ -172,8 +172,8 @@ def transfer(quick: bool) -> dict[str, float]:
             for i in range(0, count, GROUP):
                 mine = index[i : i + GROUP]
                 bases = to_unit(train.x[mine.ravel()]).unflatten(0, mine.shape)
-                made = craft(features, bases, features(to_unit(test.x[chosen[i : i + GROUP]])), steps)
-                x += [to_pixels(row, 4) for row in made]
+                poisons = craft(features, bases, features(to_unit(test.x[sample[i : i + GROUP]])), steps)
+                x += [to_pixels(row, 4) for row in poisons]
         figures[f"transfer_{name}_seconds"] = (time.process_time() - start) / count
         for kind, victim in victims.items():
             success, accuracy = outcome(victim, targets, index, np.stack(x))
@@ -190,15 +190,15 @@ def end_to_end(quick: bool) -> dict[str, float]:
     tune = Transfer(base, frozen=False, epochs=5, optimizer=SGD(0.01))
     clean = Remember(tune)
     right = clean.fit(train, seed=0).probs(test.x).argmax(1) == test.y
-    chosen = np.flatnonzero(right & (test.y == 0))[: 2 if quick else 20]
-    figures = {"end_to_end_accuracy_clean": float(right.mean()), "end_to_end_targets": len(chosen)}
+    rows = np.flatnonzero(right & (test.y == 0))[: 2 if quick else 20]
+    figures = {"end_to_end_accuracy_clean": float(right.mean()), "end_to_end_targets": len(rows)}
     for poisons in (1, 30) if quick else (1, 10, 30, 50):
         hits = 0.0
-        for row in chosen:
+        for row in rows:
             attack = FeatureCollision(test.x[row], 1, clean, poisons, opacity=0.3, steps=50 if quick else 100)
             poison = attack.poison(train, seed=0)
             hits += poison.goal.success(tune.fit(poison.apply(train), seed=1), test).value
-        figures[f"end_to_end_{poisons}_poisons"] = hits / len(chosen)
+        figures[f"end_to_end_{poisons}_poisons"] = hits / len(rows)
     return figures
 
 

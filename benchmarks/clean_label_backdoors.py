@@ -55,13 +55,13 @@ def planted(name: str, size: Size, seed: int) -> dict[str, float]:
     """Success and accuracy of the victims of one attack and of their clean twins."""
     attack, victims, classes = cases(size)[name]
     train, test = cifar10("train", classes, size.each), cifar10("test", classes, 400)
-    poison, found = attack.poison(train, seed=seed), {}
+    poison, rates = attack.poison(train, seed=seed), {}
     for kind, trainer in victims.items():
         for side, data in (("", poison.apply(train)), ("clean_", train)):
             model = (Remember(trainer) if side else trainer.fit)(data, seed=seed + 1)
-            found[f"{kind}_{side}success"] = poison.goal.success(model, test).value
-            found[f"{kind}_{side}accuracy"] = accuracy(model, test).value
-    return found
+            rates[f"{kind}_{side}success"] = poison.goal.success(model, test).value
+            rates[f"{kind}_{side}accuracy"] = accuracy(model, test).value
+    return rates
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: their options, and one object of JSON as the last line."""
+"""Shared by the benchmark scripts: options, output as JSON, data and detectors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ K = TypeVar("K")
 
 
 def options(description: str) -> argparse.ArgumentParser:
-    """A parser that knows ``--quick`` and ``--json``."""
+    """A parser with ``--quick`` and ``--json``."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smaller protocol that ends within 5 minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
@@ -100,8 +100,8 @@ def finish(figures: dict, as_json: bool) -> None:
 
 def spreads(runs: list[dict[str, float]]) -> dict[str, list[float]]:
     """Each figure's mean over the runs and its 95% interval."""
-    found = {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
-    return {name: [round(v, 5) for v in (s.mean, s.low, s.high)] for name, s in found.items()}
+    means = {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
+    return {name: [round(v, 5) for v in (s.mean, s.low, s.high)] for name, s in means.items()}
 
 
 def both_sides(victim: Model, twin: Model, goal: Goal, test: Data) -> dict[str, float]:
@@ -115,7 +115,7 @@ def both_sides(victim: Model, twin: Model, goal: Goal, test: Data) -> dict[str, 
 
 
 def records(base: Experiment, attacks: Mapping[K, Any], splits: Splits, folder: Path) -> dict[K, Record]:
-    """The record of each attack in the place of the base's; those in ``folder`` are not made again."""
+    """The record of ``base`` with each attack; those in ``folder`` are not made again."""
     grid = Grid(base, settings=tuple({"attack": attack} for attack in attacks.values()))
     outcomes = run_grid(grid, splits, folder)
     return {name: outcome.record() for name, outcome in zip(attacks, outcomes, strict=True)}
@@ -131,14 +131,14 @@ def triple(figure: Figure | None) -> list[float] | None:
 def measured(record: Record) -> dict[str, object]:
     """Clean accuracy and attack success of a victim and of its clean twin, and what the attack cost."""
     victim, twin = record.model(), record.model("clean_twin")
-    found = {
+    figures = {
         "clean_accuracy": triple(victim.figure("clean_accuracy")),
         "clean_twin_accuracy": triple(twin.figure("clean_accuracy")),
         "attack_success_rate": triple(victim.figure("attack_success_rate")),
         "clean_twin_success_rate": triple(twin.figure("attack_success_rate")),
     }
     costs = {name: record.attack.number(name) for name in ("rows", "linf", "psnr", "ssim")}
-    return found | {name: round(cost, 4) for name, cost in costs.items() if cost}
+    return figures | {name: round(cost, 4) for name, cost in costs.items() if cost}
 
 
 def signs() -> Data:
@@ -160,8 +160,8 @@ def cifar10(part: str, classes: tuple[int, ...], each: int) -> Data:
 
 @dataclass(frozen=True)
 class Remember:
-    """A trainer that keeps its models in a folder: the clean twin is the same at every rate, and a run cut short
-    goes on where it was."""
+    """A trainer that saves its models in a folder: the clean twin is the same at every rate, and a killed run
+    resumes where it was."""
 
     trainer: Trainer
     folder: Path = Path("build/models")
@@ -175,40 +175,40 @@ class Remember:
         return models.load(place)
 
 
-_SAID: dict[str, Suspicion] = {}
+_ANSWERS: dict[str, Suspicion] = {}
 
 
 @dataclass(frozen=True)
 class Once:
-    """A detector that remembers what it said of rows and a seed: the clean twin is the same beside every attack."""
+    """A detector that caches its answer by rows and seed: the clean twin is the same beside every attack."""
 
     detector: Detector
 
     def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion:
         """The detector's answer."""
         key = f"{self.detector!r} {seed} {digest_rows(pool.data.x)} {digest_rows(pool.data.y)}"
-        if key not in _SAID:
-            _SAID[key] = self.detector.score(model, pool, seed=seed)
-        return _SAID[key]
+        if key not in _ANSWERS:
+            _ANSWERS[key] = self.detector.score(model, pool, seed=seed)
+        return _ANSWERS[key]
 
 
 def byzfl(*names: str) -> list[types.ModuleType]:
-    """Modules of byzfl 0.0.11 without the rest of that package, which would import torchvision and plotting."""
-    found = importlib.util.find_spec("byzfl")
-    if found is None or found.submodule_search_locations is None:
+    """Modules of byzfl 0.0.11 without the rest of the package, which imports torchvision and matplotlib."""
+    spec = importlib.util.find_spec("byzfl")
+    if spec is None or spec.submodule_search_locations is None:
         raise ToadstoneError("byzfl is missing: install it with pip install --no-deps byzfl==0.0.11.")
     package = types.ModuleType("byzfl")
-    package.__path__ = list(found.submodule_search_locations)
-    package.__spec__ = found
+    package.__path__ = list(spec.submodule_search_locations)
+    package.__spec__ = spec
     sys.modules["byzfl"] = package
     return [importlib.import_module(f"byzfl.{name}") for name in names]
 
 
-def least_seconds(call: Callable[[np.ndarray], object], given: np.ndarray, runs: int) -> float:
+def least_seconds(call: Callable[[np.ndarray], object], rows: np.ndarray, runs: int) -> float:
     """CPU seconds of one call, the least of several."""
     best = np.inf
     for _ in range(runs):
         start = time.process_time()
-        call(given)
+        call(rows)
         best = min(best, time.process_time() - start)
     return float(best)

@@ -1,4 +1,4 @@
-"""The convex world in one object: bounds, attack points, label flips, RONI, and what an attacker must know.
+"""The convex world in one object: bounds, attack points, label flips, RONI, and transfer.
 
 Each family is a script of its own (convex_bounds.py and so on), whose first lines say what its figures are;
 `seconds_*` are the CPU seconds that it took. Needs `TOADSTONE_DATA`, cvxpy and adversarial-robustness-toolbox.
@@ -30,13 +30,13 @@ FAMILIES = {
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="families to run")
-    chosen = parser.parse_args()
-    found: dict[str, float] = {}
-    for name in chosen.only:
+    args = parser.parse_args()
+    figures: dict[str, float] = {}
+    for name in args.only:
         start = time.process_time()
-        found |= FAMILIES[name](chosen.quick)
-        found[f"seconds_{name}"] = time.process_time() - start
-    finish({**found, "quick": chosen.quick}, chosen.json)
+        figures |= FAMILIES[name](args.quick)
+        figures[f"seconds_{name}"] = time.process_time() - start
+    finish({**figures, "quick": args.quick}, args.json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How bad can poison get that has to pass a sphere and a slab? Bounds, and attacks that try.
+"""How bad can poison be that passes a sphere and a slab filter? Bounds, and attacks.
 
 The protocol of "Certified defenses for data poisoning attacks" (arXiv:1706.03691): a linear SVM whose (w, b) is no
 longer than rho; radii that 70% of each class are within; rates are rows added per clean training row.
@@ -75,11 +75,11 @@ def digits(quick: bool) -> dict[str, float]:
     trainer = NormSVM(attack.norm)
     poison = attack.poison(train, seed=0)
     victim, twin = trainer.fit(poison.apply(train), seed=0), trainer.fit(train, seed=0)
-    planted = Data(poison.x, poison.y, train.classes)
-    found = {
+    added = Data(poison.x, poison.y, train.classes)
+    figures = {
         "mnist17_oracle_bound_error": bound.error,
         "mnist17_oracle_lower": bound.lower,
-        "mnist17_attack_loss": hinge(victim.estimator, train) + 0.3 * hinge(victim.estimator, planted),
+        "mnist17_attack_loss": hinge(victim.estimator, train) + 0.3 * hinge(victim.estimator, added),
         "mnist17_attack_error": poison.goal.success(victim, test).value,
         "mnist17_attack_test_hinge": hinge(victim.estimator, test),
         "mnist17_clean_error": 1 - accuracy(twin, test).value,
@@ -87,7 +87,7 @@ def digits(quick: bool) -> dict[str, float]:
     }
     moving = replace(attack, quantile=0.65, iterations=40 if quick else 200, eta=0.05)
     moved = data_dependent_attack(train, moving, seed=0, splits=2 if quick else 10)
-    return found | {
+    return figures | {
         "mnist17_data_dependent_error": moved.poison.goal.success(
             trainer.fit(moved.poison.apply(train), seed=0), test
         ).value,
@@ -100,7 +100,7 @@ def stronger(quick: bool) -> dict[str, float]:
     train, test = mnist17()
     train, norm = train.take(np.arange(4000)), 0.8**0.5
     trainer = NormSVM(norm)
-    found = {"mnist17_4000_clean_error": 1 - accuracy(trainer.fit(train, seed=0), test).value}
+    figures = {"mnist17_4000_clean_error": 1 - accuracy(trainer.fit(train, seed=0), test).value}
     for rate in (0.03,) if quick else (0.03, 0.3):
         game = CandidateAttack(rate, norm, iterations=3000)
         attacks = {
@@ -112,11 +112,11 @@ def stronger(quick: bool) -> dict[str, float]:
         for name, attack in attacks.items():
             poison = attack.poison(train, seed=0)
             victim = trainer.fit(poison.apply(train), seed=0)
-            planted = Data(poison.x, poison.y, train.classes)
+            added = Data(poison.x, poison.y, train.classes)
             key = f"mnist17_{100 * rate:g}_{name}"
-            found[f"{key}_loss"] = hinge(victim.estimator, train) + rate * hinge(victim.estimator, planted)
-            found[f"{key}_error"] = poison.goal.success(victim, test).value
-    return found
+            figures[f"{key}_loss"] = hinge(victim.estimator, train) + rate * hinge(victim.estimator, added)
+            figures[f"{key}_error"] = poison.goal.success(victim, test).value
+    return figures
 
 
 def words(name: str, count: int) -> tuple[Data, Data]:
@@ -193,9 +193,9 @@ def figures(quick: bool) -> dict[str, float]:
             | text("enron", 500, (0.03,), 6**0.5, 1000)
             | counted("enron", 300, (0.01,), 6**0.5)
         )
-    found = digits(quick) | stronger(quick) | text("enron", 2000, (0.01, 0.03, 0.05), 6**0.5, 8000)
-    found |= counted("enron", 300, (0.01, 0.03, 0.05), 6**0.5)
-    return found | text("imdb", 2000, (0.03,), 4.0, 6000)
+    results = digits(quick) | stronger(quick) | text("enron", 2000, (0.01, 0.03, 0.05), 6**0.5, 8000)
+    results |= counted("enron", 300, (0.01, 0.03, 0.05), 6**0.5)
+    return results | text("imdb", 2000, (0.03,), 4.0, 6000)
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ def problem(name: str, seed: int) -> tuple[Data, Data]:
 
 
 def attacks(name: str, rate: float) -> dict[str, Attack]:
-    found: dict[str, Attack] = {
+    family: dict[str, Attack] = {
         "random": LabelFlips(rate),
         "nearest": LabelFlips(rate, "nearest", MACHINE),
         "furthest": LabelFlips(rate, "furthest", MACHINE),
@@ -81,8 +81,8 @@ def attacks(name: str, rate: float) -> dict[str, Attack]:
         "tilt": AlfaTilt(rate),
     }
     if name == "digits":
-        found["clusters"] = CorrelatedClusters(rate, clusters=3, steps=60)
-    return found
+        family["clusters"] = CorrelatedClusters(rate, clusters=3, steps=60)
+    return family
 
 
 def flips(name: str, seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
@@ -96,11 +96,11 @@ def flips(name: str, seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
                 poison = attack.poison(train, seed=seed)
                 error = poison.goal.success(MACHINE.fit(poison.apply(train), seed=0), test).value
                 errors.setdefault(f"{word}_{round(100 * rate)}", []).append(error)
-    return {f"flips_{name}_{key}": float(np.mean(found)) for key, found in errors.items()}
+    return {f"flips_{name}_{key}": float(np.mean(values)) for key, values in errors.items()}
 
 
 def sanitisation(name: str, seeds: int) -> dict[str, float]:
-    """Accuracy clean, under 20% of random flips, and with the labels mended by their neighbours."""
+    """Accuracy clean, under 20% of random flips, and with the labels repaired by their neighbours."""
     runs = []
     for seed in range(seeds):
         if name == "digits":
@@ -121,14 +121,14 @@ def detection(name: str, seeds: int) -> dict[str, float]:
     """The AUROC of the change of complexity."""
     out: dict[str, float] = {}
     for which in ("random", "furthest"):
-        found = []
+        aurocs = []
         for seed in range(seeds):
             train, _ = problem(name, seed)
             poison = LabelFlips(0.1, which, MACHINE).poison(train, seed=seed)
             dirty = poison.apply(train)
             scores = judge(ComplexityChange(), MACHINE.fit(dirty, seed=0), dirty, seed=0)
-            found.append(auroc(scores.values, poison.mask(len(train))))
-        out[f"change_{name}_{which}"] = float(np.mean(found))
+            aurocs.append(auroc(scores.values, poison.mask(len(train))))
+        out[f"change_{name}_{which}"] = float(np.mean(aurocs))
     return out
 
 
@@ -155,12 +155,12 @@ def judges(quick: bool) -> dict[str, float]:
 
 
 def figures(quick: bool) -> dict[str, float]:
-    """All of it."""
+    """All figures."""
     seeds, rates = (2, (0.1, 0.2)) if quick else (5, (0.05, 0.1, 0.15, 0.2))
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for name in ("mnist", "spambase", "digits"):
-        found |= flips(name, seeds, rates) | sanitisation(name, seeds) | detection(name, seeds)
-    return found | sanitisation("fashion-mnist", seeds) | judges(quick)
+        result |= flips(name, seeds, rates) | sanitisation(name, seeds) | detection(name, seeds)
+    return result | sanitisation("fashion-mnist", seeds) | judges(quick)
 
 
 def main() -> None:

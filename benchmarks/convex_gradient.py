@@ -56,13 +56,13 @@ def flips(trainer: Fit, train: Data, test: Data, count: int, seed: int) -> dict[
     """Accuracy after flips of ``count`` labels: drawn, of the rows nearest to the separator, of those furthest."""
     margin = trainer.fit(unit(train), seed=0).estimator.decision_function(unit(train).x)
     order = np.argsort(margin * (2 * train.y - 1))
-    drawn = np.random.default_rng(seed).choice(len(train), count, replace=False)
-    found = {}
-    for name, rows in {"random": drawn, "nearest": order[:count], "furthest": order[-count:]}.items():
+    sample = np.random.default_rng(seed).choice(len(train), count, replace=False)
+    accuracies = {}
+    for name, rows in {"random": sample, "nearest": order[:count], "furthest": order[-count:]}.items():
         y = train.y.copy()
         y[rows] = 1 - y[rows]
-        found[name] = right(trainer, Data(train.x, y, train.classes), test)
-    return found
+        accuracies[name] = right(trainer, Data(train.x, y, train.classes), test)
+    return accuracies
 
 
 def secml(mnist: Data, seeds: int) -> dict[str, float]:
@@ -200,7 +200,7 @@ LEARNERS = {"ridge": ("sklearn.linear_model.Ridge", 1.0), "lasso": ("sklearn.lin
 def regression(seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
     """Mean squared error on the test rows over that of the fit to clean rows; TRIM is told the rate, as in the paper,
     or 20% whatever the rate is. Medians over seeds, data, learners and rates."""
-    found: dict[str, list[float]] = {}
+    ratios: dict[str, list[float]] = {}
     for name in ("house", "warfarin"):
         data = load(name)
         for seed in range(seeds):
@@ -229,8 +229,8 @@ def regression(seeds: int, rates: tuple[float, ...]) -> dict[str, float]:
                         for defense, trainer in defenses.items():
                             ratio = error(trainer, dirty) / clean
                             for key in ("", f"_{name}_{learner}", f"_{name}_{learner}_{round(100 * rate)}"):
-                                found.setdefault(f"{kind}_{defense}_ratio{key}", []).append(ratio)
-    figures = {key: float(np.median(values)) for key, values in found.items()}
+                                ratios.setdefault(f"{kind}_{defense}_ratio{key}", []).append(ratio)
+    figures = {key: float(np.median(values)) for key, values in ratios.items()}
     return {"trim_median_mse_increase": 100 * (figures["optp_trim_ratio"] - 1), **figures}
 
 
@@ -244,7 +244,7 @@ ROBUST = {
 
 def robust(seeds: int) -> dict[str, float]:
     """Estimators made for outliers under OptP's 20%: error over that of ridge on clean rows, medians over seeds."""
-    found: dict[str, list[float]] = {}
+    ratios: dict[str, list[float]] = {}
     plain = FitRegression("sklearn.linear_model.Ridge")
     for name in ("house", "warfarin"):
         for seed in range(seeds):
@@ -257,8 +257,8 @@ def robust(seeds: int) -> dict[str, float]:
             clean = error(plain, train)
             for key, trainer in ROBUST.items():
                 for word, rows in (("", dirty), ("clean_", train)):
-                    found.setdefault(f"robust_{key}_{word}ratio_{name}", []).append(error(trainer, rows) / clean)
-    return {key: float(np.median(values)) for key, values in found.items()}
+                    ratios.setdefault(f"robust_{key}_{word}ratio_{name}", []).append(error(trainer, rows) / clean)
+    return {key: float(np.median(values)) for key, values in ratios.items()}
 
 
 def figures(quick: bool) -> dict[str, float]:

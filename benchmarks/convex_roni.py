@@ -104,9 +104,9 @@ def speed(quick: bool) -> dict[str, float]:
     judge(detector, nobody, data, clean=parts.clean, seed=0)
     started = time.process_time()
     roni._prepared(BAYES, data.append(parts.clean), 0)
-    counted = time.process_time()
+    middle = time.process_time()
     ours = judge(detector, nobody, data, clean=parts.clean, seed=0)
-    mine = (time.process_time() - 2 * counted + started) / len(data)  # the toolbox is given the counts
+    mine = (time.process_time() - 2 * middle + started) / len(data)  # the toolbox is given the counts
     few = data.take(np.linspace(0, len(data) - 1, 60 if quick else len(data)).astype(int))
     slow, seconds = by_refits(nobody, data, parts.clean)
     return {
@@ -159,7 +159,7 @@ def partitions(quick: bool) -> dict[str, float]:
 
 
 def figures(quick: bool) -> dict[str, float]:
-    """All of them."""
+    """All figures."""
     return dictionary(quick) | speed(quick) | partitions(quick)
 
 

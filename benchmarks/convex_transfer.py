@@ -98,11 +98,11 @@ def words(seeds: int, steps: int) -> dict[str, float]:
         draw, run = np.random.default_rng(seed), {}
         box = replace(Box.of(train), high=np.floor(np.quantile(train.x, 0.995, axis=0)))
         rest = test.take(np.setdiff1d(np.arange(len(test)), goal.rows(test)))
-        wanted = valid.y.copy()
-        wanted[goal.rows(valid)] = goal.target
+        y_valid = valid.y.copy()
+        y_valid[goal.rows(valid)] = goal.target
         game = Game(Smooth("logistic", COST), box.x, train.y, valid.x.astype(float), valid.y, 2)
         games = {
-            "topic": (replace(game, y_val=wanted, pull=True), goal.rows(train)),
+            "topic": (replace(game, y_val=y_valid, pull=True), goal.rows(train)),
             "any": (game, np.flatnonzero(train.y == 0)),
         }
         for name, (game, eligible) in games.items():

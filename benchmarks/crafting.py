@@ -98,7 +98,7 @@ def peer(kind: type[PyTorchClassifier], model: TorchModel) -> PyTorchClassifier:
 
 
 def problem(net: str, targets: int, poisons: int) -> tuple[TorchModel, Tensor, Tensor]:
-    """A model, bases (m, k, c, h, w) of one class, and images (m, c, h, w) of another that it shall take for it."""
+    """A model, bases (m, k, c, h, w) of one class, and images (m, c, h, w) of a class that it is to mistake for it."""
     data = load("cifar10")
     train = data.take(data.meta["part"] == "train")
     design, lr = NETS[net]
@@ -126,13 +126,13 @@ def feature_collision(net: str, quick: bool) -> dict[str, float]:
     bases, features = bases[:, 0], features_of(model)
 
     def objective(x: Tensor) -> float:
-        beta = BETA * (wanted.shape[1] / x[0].numel()) ** 2
+        beta = BETA * (goal.shape[1] / x[0].numel()) ** 2
         with torch.no_grad():
-            far = (features(x) - wanted).square().sum(1)
+            far = (features(x) - goal).square().sum(1)
         return float((far + beta / 2 * (x - bases).square().sum((1, 2, 3))).mean())
 
     def theirs(lr: float, steps: int) -> Tensor:
-        classifier, found = peer(PyTorchClassifier, model), []
+        classifier, crafted = peer(PyTorchClassifier, model), []
         for base, image in zip(bases, images, strict=True):
             attack = FeatureCollisionAttack(
                 classifier,
@@ -143,18 +143,18 @@ def feature_collision(net: str, quick: bool) -> dict[str, float]:
                 similarity_coeff=BETA,
                 verbose=False,
             )
-            found.append(torch.from_numpy(attack.poison(base[None].numpy().copy())[0][0]))
-        return torch.stack(found)
+            crafted.append(torch.from_numpy(attack.poison(base[None].numpy().copy())[0][0]))
+        return torch.stack(crafted)
 
     def ours(lr: float, steps: int) -> Tensor:
         with model.frozen():
-            return collide(features, bases, wanted, Splitting(BETA, lr, steps))
+            return collide(features, bases, goal, Splitting(BETA, lr, steps))
 
-    wanted = features(images).detach()
+    goal = features(images).detach()
     best = []
     for side in (ours, theirs):
         runs = [timed(partial(side, lr), steps) for lr in RATES]
-        best.append(min(((objective(found), seconds / targets) for found, seconds in runs), key=lambda run: run[0]))
+        best.append(min(((objective(crafted), seconds / targets) for crafted, seconds in runs), key=lambda run: run[0]))
     return compared("feature_collision", net, *best)
 
 
@@ -167,11 +167,11 @@ def bullseye_polytope(net: str, quick: bool) -> dict[str, float]:
     def objective(x: Tensor) -> float:
         with torch.no_grad():
             mean = features(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1)
-        return float(((mean - wanted).square().sum(1) / wanted.square().sum(1)).mean())
+        return float(((mean - goal).square().sum(1) / goal.square().sum(1)).mean())
 
     def theirs(steps: int) -> Tensor:
-        classifier, found = peer(Centred, model), []
-        for base, image, centre in zip(bases, images, wanted, strict=True):
+        classifier, crafted = peer(Centred, model), []
+        for base, image, centre in zip(bases, images, goal, strict=True):
             classifier.centre = centre
             attack = BullseyePolytopeAttackPyTorch(
                 classifier,
@@ -182,12 +182,12 @@ def bullseye_polytope(net: str, quick: bool) -> dict[str, float]:
                 epsilon=EPS / 255,
                 verbose=False,
             )
-            found.append(torch.from_numpy(attack.poison(base.numpy().copy(), np.full(POISONS, TARGET))[0]))
-        return torch.stack(found)
+            crafted.append(torch.from_numpy(attack.poison(base.numpy().copy(), np.full(POISONS, TARGET))[0]))
+        return torch.stack(crafted)
 
     with model.frozen():
-        wanted = features(images)
-        x, ours = timed(lambda n: bullseye([(features, wanted)], bases, EPS, 255 * LR, n), steps)
+        goal = features(images)
+        x, ours = timed(lambda n: bullseye([(features, goal)], bases, EPS, 255 * LR, n), steps)
     y, seconds = timed(theirs, steps)
     return compared("bullseye", net, (objective(x), ours / targets), (objective(y), seconds / targets))
 
@@ -199,19 +199,19 @@ def gradient_matching(net: str, quick: bool) -> dict[str, float]:
     y = torch.full((bases.shape[1],), TARGET)
 
     def ours(steps: int) -> list[Tensor]:
-        found = []
+        crafted = []
         with model.frozen() as frozen:
             for i, (rows, image) in enumerate(zip(bases, images, strict=True)):
-                wanted = parameter_gradient(frozen, image[None], y[:1])
+                goal = parameter_gradient(frozen, image[None], y[:1])
                 ball, draw = within(MATCHED, rows), torch.Generator().manual_seed(i)
-                aim, moves = partial(matching_loss, frozen, wanted, y=y), signed_adam(replace(MATCHED, steps=steps))
+                aim, moves = partial(matching_loss, frozen, goal, y=y), signed_adam(replace(MATCHED, steps=steps))
                 starts = ball.random(rows.expand(RESTARTS, *rows.shape), draw)
                 copies = [descend(aim, start, ball, moves, steps) for start in starts]
-                found.append(min(copies, key=lambda x: loss(x, image)))
-        return found
+                crafted.append(min(copies, key=lambda x: loss(x, image)))
+        return crafted
 
     def theirs(steps: int) -> list[Tensor]:
-        found, at = [], [round(steps * share) for share in (0.4, 0.6, 0.8, 0.88)]  # of the peer's 250
+        crafted, at = [], [round(steps * share) for share in (0.4, 0.6, 0.8, 0.88)]  # of the peer's 250
         for rows, image in zip(bases, images, strict=True):
             attack = GradientMatchingAttack(
                 peer(PyTorchClassifier, model),
@@ -223,8 +223,8 @@ def gradient_matching(net: str, quick: bool) -> dict[str, float]:
                 verbose=0,
             )
             x = attack.poison(image[None].numpy(), np.array([TARGET]), rows.numpy(), y.numpy())[0]
-            found.append(torch.from_numpy(x))
-        return found
+            crafted.append(torch.from_numpy(x))
+        return crafted
 
     def loss(x: Tensor, image: Tensor) -> float:
         return matching_loss(model.net, parameter_gradient(model.net, image[None], y[:1]), x, y).item()

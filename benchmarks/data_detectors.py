@@ -42,19 +42,19 @@ def changed(train: Data, seed: int) -> dict[str, tuple[Data, np.ndarray]]:
 
 def one_seed(seed: int) -> dict[str, float]:
     """All figures of one seed."""
-    parts, found = split(load("digits"), test=100, clean=600, seed=seed), {}
+    parts, figures = split(load("digits"), test=100, clean=600, seed=seed), {}
     for what, (data, truth) in changed(parts.train, seed).items():
         model = TRAINER.fit(data.append(parts.clean), seed=seed)
         for name, detector in DETECTORS.items():
             scores = judge(detector, model, data, clean=parts.clean, seed=seed)
             rows = flag(scores, fdr=0.1).rows
             if what == "twin":
-                found[f"{name}_twin_flagged"] = float(rows.mean())
+                figures[f"{name}_twin_flagged"] = float(rows.mean())
                 continue
-            found[f"{name}_{what}_auroc"] = auroc(scores.values, truth)
-            found[f"{name}_{what}_tpr"] = float(rows[truth].mean())
-            found[f"{name}_{what}_fdr"] = float(rows[~truth].sum() / max(1, rows.sum()))
-    return found
+            figures[f"{name}_{what}_auroc"] = auroc(scores.values, truth)
+            figures[f"{name}_{what}_tpr"] = float(rows[truth].mean())
+            figures[f"{name}_{what}_fdr"] = float(rows[~truth].sum() / max(1, rows.sum()))
+    return figures
 
 
 def main() -> None:

@@ -112,16 +112,16 @@ def clustering(data: Data, truth: ndarray) -> dict[str, float]:
     figures = {}
     for reduction, reduce, suffix in (("ica", "FastICA", ""), ("pca", "PCA", "_pca")):
         check_clustering(data, peer_clustering(data, reduce)[0], reduction)
-        detector, seconds, found = ActivationClustering(reduction=reduction), [], []
+        detector, seconds, aurocs = ActivationClustering(reduction=reduction), [], []
         for run in range(RUNS):
             np.random.seed(run)  # noqa: NPY002 (the peer takes no other)
             (_, flags), spent = timed(lambda r=reduce: peer_clustering(data, r))
             seconds.append(spent)
-            found.append(auroc(flags, truth))
+            aurocs.append(auroc(flags, truth))
         scores, ours = timed(lambda d=detector: judge(d, Precomputed(data.classes), data))
         name, peer = f"activation_clustering{suffix}", float(np.mean(seconds))
         figures |= {f"ratio_{name}": peer / ours, f"seconds_{name}": ours, f"seconds_peer_{name}": peer}
-        figures |= {f"auroc_{name}": auroc(scores.values, truth), f"auroc_peer_{name}": float(np.mean(found))}
+        figures |= {f"auroc_{name}": auroc(scores.values, truth), f"auroc_peer_{name}": float(np.mean(aurocs))}
     return figures
 
 
@@ -169,17 +169,17 @@ def peer_entropies(model: TorchModel, inputs: ndarray, clean: Data) -> tuple[nda
     classifier = PyTorchClassifier(net, torch.nn.NLLLoss(), (1, 28, 28), CLASSES, device_type="cpu")
     guarded = STRIP(classifier)(num_samples=BLENDS)
     x, trusted = (model.encode(np.asarray(rows)).numpy() for rows in (inputs, clean.x))
-    found = []
+    entropies = []
 
-    def caught(*args: ndarray, **settings: int) -> ndarray:
-        found.append(entropy(*args, **settings))
-        return found[-1]
+    def record(*args: ndarray, **settings: int) -> ndarray:
+        entropies.append(entropy(*args, **settings))
+        return entropies[-1]
 
-    with mock.patch.object(peer_strip, "entropy", caught):
+    with mock.patch.object(peer_strip, "entropy", record):
         guarded.mitigate(trusted[:BLENDS])
-        found.clear()
+        entropies.clear()
         _, seconds = timed(lambda: guarded.predict(x))
-    return np.array([e.sum() / BLENDS for e in found]), seconds
+    return np.array([e.sum() / BLENDS for e in entropies]), seconds
 
 
 def check_strip(model: TorchModel, inputs: ndarray) -> None:

@@ -130,14 +130,14 @@ def table(world: World) -> Iterator[tuple[str, dict[str, object]]]:
             for side, twin in (("poisoned", ""), ("clean_twin", "twin_"))
             for short, name in (("asr", "attack_success_rate"), ("accuracy", "clean_accuracy"))
         }
-        found: dict[str, object] = {"rows": record.attack.number("rows"), "before": before}
+        row: dict[str, object] = {"rows": record.attack.number("rows"), "before": before}
         poison = cache(partial(world.attacks[attack].poison, world.splits.train, seed=child(SEED, "attack")))
         for name, sides in zip(every, record.defenses("detector"), strict=True):
-            found[name] = judged(sides) | afterwards(sides["poisoned"], record, world, poison)
-        yield attack, found
+            row[name] = detector_figures(sides) | afterwards(sides["poisoned"], record, world, poison)
+        yield attack, row
 
 
-def judged(sides: dict[str, Cell]) -> dict[str, object]:
+def detector_figures(sides: dict[str, Cell]) -> dict[str, object]:
     """How well a detector tells the rows apart, on both sides."""
     cell, twin = sides["poisoned"], sides["clean_twin"]
     if cell.status != "ok":
@@ -145,20 +145,20 @@ def judged(sides: dict[str, Cell]) -> dict[str, object]:
     figures = {name: triple(cell.figure(name)) for name in ("tpr", "fpr", "fdr")}
     figures["fdr"] = figures["fdr"] or [0.0, 0.0, 1.0]  # nothing flagged, so nothing false
     auroc, seconds = cell.number("auroc"), cell.seconds or 0.0
-    told = {"twin_fpr": triple(twin.figure("fpr")), "decided": cell.figures["decided"], "seconds": round(seconds, 2)}
-    return {"auroc": round(auroc, 5), **figures, **told}
+    others = {"twin_fpr": triple(twin.figure("fpr")), "decided": cell.figures["decided"], "seconds": round(seconds, 2)}
+    return {"auroc": round(auroc, 5), **figures, **others}
 
 
-def afterwards(cell: Cell, record: Record, world: World, planted: Callable[[], Poison]) -> dict[str, object]:
+def afterwards(cell: Cell, record: Record, world: World, attack: Callable[[], Poison]) -> dict[str, object]:
     """Attack success and accuracy once the flagged rows are gone and the victim is trained again."""
     if cell.status != "ok":
         return {}
     figures = record.model().figures
     if cell.figures["flagged"]:
         train, (inside, _) = world.splits.train, halves(world.splits.clean, SEED)
-        poison = planted()
-        kept = remove(poison.apply(train), record.arrays[f"detectors/{cell.defense}/poisoned/flagged"])
-        model = Remember(world.trainer).fit(kept.append(inside), seed=child(SEED, "train"))
+        poison = attack()
+        rest = remove(poison.apply(train), record.arrays[f"detectors/{cell.defense}/poisoned/flagged"])
+        model = Remember(world.trainer).fit(rest.append(inside), seed=child(SEED, "train"))
         figures = rates(model, poison.goal, world.splits.test)
     return {"asr": triple(figures["attack_success_rate"]), "accuracy": triple(figures["clean_accuracy"])}
 
@@ -169,14 +169,14 @@ def quick(world: World) -> World:
 
 
 def main() -> None:
-    asked = arguments(__doc__)
+    options = arguments(__doc__)
     torch.set_num_threads(1)
     result: dict[str, object] = {}
-    for worlds in (digits,) if asked.quick else (digits, mnist, gtsrb):
+    for worlds in (digits,) if options.quick else (digits, mnist, gtsrb):
         for world in worlds():
-            chosen = quick(world) if asked.quick else world
-            result |= {f"{worlds.__name__}/{attack}": figures for attack, figures in table(chosen)}
-    finish({**result, "seeds": 1, "quick": asked.quick}, asked.json)
+            reduced = quick(world) if options.quick else world
+            result |= {f"{worlds.__name__}/{attack}": figures for attack, figures in table(reduced)}
+    finish({**result, "seeds": 1, "quick": options.quick}, options.json)
 
 
 if __name__ == "__main__":

@@ -78,18 +78,18 @@ def rows(folder: Path, n: int) -> tuple[Data, Data, ndarray]:
 
 
 def measure(name: str, folder: Path, n: int) -> dict[str, float]:
-    """What one detector takes, in this process; for the index of neighbours also what it finds."""
+    """Seconds, peak memory and AUROC of one detector, in this process."""
     data, clean, truth = rows(folder, n)
     start = time.process_time()
     scores = judge(DETECTORS[name], MODEL, data, clean=clean, seed=0)
-    found = {"seconds": time.process_time() - start}
-    found["peak_gib"] = peak()
-    found["auroc"] = auroc(scores.values, truth)
-    return found
+    figures = {"seconds": time.process_time() - start}
+    figures["peak_gib"] = peak()
+    figures["auroc"] = auroc(scores.values, truth)
+    return figures
 
 
 def peak() -> float:
-    """This process's largest resident size in GiB; what getrusage says is its parent's too."""
+    """This process's largest resident size in GiB; getrusage would include its parent's."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**20
 
@@ -103,10 +103,10 @@ def apart(name: str, folder: Path, n: int) -> dict[str, float]:
 def recall_of(folder: Path, n: int) -> float:
     """The share of the nearest rows that the index finds, on rows that its own measure did not draw."""
     x = np.asarray(rows(folder, n)[0].x)
-    found = approximate_neighbours(x, NEAR, RECALL, seed=0)
+    approximate = approximate_neighbours(x, NEAR, RECALL, seed=0)
     sample = np.random.default_rng(1).permutation(n)[:500]
     exact = NearestNeighbors(n_neighbors=NEAR + 1).fit(x).kneighbors(x[sample], return_distance=False)[:, 1:]
-    return float(np.mean([np.isin(e, f).mean() for e, f in zip(exact, found[sample], strict=True)]))
+    return float(np.mean([np.isin(e, f).mean() for e, f in zip(exact, approximate[sample], strict=True)]))
 
 
 def ratios(folder: Path, n: int) -> dict[str, float]:
@@ -116,12 +116,12 @@ def ratios(folder: Path, n: int) -> dict[str, float]:
     part = rows(folder, n)[0]
     data = Data(np.asarray(part.x), part.y, part.classes)
     peers = {"spectral": peer_spectral, "clustering": lambda d: peer_clustering(d, "FastICA")}
-    found = {}
+    figures = {}
     for name, peer in peers.items():
         _, theirs = timed(lambda p=peer: p(data))
         _, ours = timed(lambda d=DETECTORS[name]: d(MODEL, data, clean=None, seed=0))
-        found[f"ratio_{name}"] = theirs / ours
-    return found
+        figures[f"ratio_{name}"] = theirs / ours
+    return figures
 
 
 def beside_cleanlab(n: int) -> dict[str, float]:

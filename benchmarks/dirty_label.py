@@ -158,27 +158,27 @@ def further(attack: Attack) -> Iterator[tuple[str, str, Goal]]:
 
 def figures(attacks: dict[str, Attack], trainer: Trainer, splits: Splits) -> dict[str, dict[str, object]]:
     """The figures of each attack on one data set."""
-    extra = {(name, what, of): goal for name, attack in attacks.items() for what, of, goal in further(attack)}
+    extra = {(name, what, source): goal for name, attack in attacks.items() for what, source, goal in further(attack)}
     every = {**attacks, **{key: Against(attacks[key[0]], goal) for key, goal in extra.items()}}
-    held = records(Experiment(next(iter(attacks.values())), trainer), every, splits, FOLDER)
-    found = {name: measured(held[name]) for name in attacks}
+    results = records(Experiment(next(iter(attacks.values())), trainer), every, splits, FOLDER)
+    figures_by_attack = {name: measured(results[name]) for name in attacks}
     for key in extra:
         name, figure, measure = key
-        found[name][figure] = triple(held[key].model().figure(measure))
+        figures_by_attack[name][figure] = triple(results[key].model().figure(measure))
     for name, attack in attacks.items():
         if isinstance(attack, WaNet):
             bent = Backdoor(attack.trigger, attack.target, 0.1).poison(splits.test, seed=0)
-            found[name]["trigger_psnr"] = round(attack_cost(splits.test, bent).psnr or 0.0, 4)
-    return found
+            figures_by_attack[name]["trigger_psnr"] = round(attack_cost(splits.test, bent).psnr or 0.0, 4)
+    return figures_by_attack
 
 
 def one(data: str, quick: bool) -> dict[str, dict[str, object]]:
     """The figures of one data set."""
-    read, named, trainer, size = CASES[data]
+    read, make, trainer, size = CASES[data]
     if quick and isinstance(trainer, Train):
         trainer, size = replace(trainer, epochs=1), {"train": 1_000, "test": 300, "clean": 500}
     splits = split(read(), **size, seed=0)
-    attacks = {name: attack for name, attack in named(splits.train).items() if not quick or name in QUICK}
+    attacks = {name: attack for name, attack in make(splits.train).items() if not quick or name in QUICK}
     return figures(attacks, Remember(trainer), splits)
 
 

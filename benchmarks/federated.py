@@ -13,9 +13,9 @@ from federated_search import search
 
 
 def main() -> None:
-    given = arguments(__doc__)
-    found = {**rules(given.quick), **search(given.quick), **rounds(given.quick)}
-    finish({**found, "quick": given.quick}, given.json)
+    options = arguments(__doc__)
+    figures = {**rules(options.quick), **search(options.quick), **rounds(options.quick)}
+    finish({**figures, "quick": options.quick}, options.json)
 
 
 if __name__ == "__main__":

@@ -88,8 +88,8 @@ class World:
 
     def attacked(self, attack: Any, attacks: tuple[int, ...], rounds: int, **changed: Any) -> Federated:
         """The settings of a run of ``attack``, by one client unless ``changed`` says otherwise."""
-        given = {"malicious": 1, **changed}
-        return replace(BASE, rounds=rounds, attack=attack, attack_rounds=attacks, **given)
+        options = {"malicious": 1, **changed}
+        return replace(BASE, rounds=rounds, attack=attack, attack_rounds=attacks, **options)
 
 
 def world(seed: int, quick: bool) -> World:
@@ -99,8 +99,8 @@ def world(seed: int, quick: bool) -> World:
     test = test.take(np.arange(2_000)) if quick else test
     simulation = replace(BASE, rounds=60 if quick else BASE.rounds).simulate(train, seed=seed)
     list(simulation)
-    bound = float(np.median([n for record in simulation.records[-5:] for n in record.norms]))
-    return World(train, test, seed, simulation.state.weights, bound)
+    length = float(np.median([n for record in simulation.records[-5:] for n in record.norms]))
+    return World(train, test, seed, simulation.state.weights, length)
 
 
 def rules(bound: float) -> dict[str, Any]:
@@ -116,21 +116,21 @@ def rules(bound: float) -> dict[str, Any]:
 
 def replacement(w: World) -> dict[str, float]:
     """Model replacement in one round under each rule."""
-    found, attack = {}, ModelReplacement(REPLACED, epochs=30)
+    figures, attack = {}, ModelReplacement(REPLACED, epochs=30)
     goal, begin = REPLACED.goal(w.train), w.run(BASE).model()
-    found["replacement/before/accuracy"] = accuracy(begin, w.test).value
-    found["replacement/before/success"] = goal.success(begin, w.test).value
+    figures["replacement/before/accuracy"] = accuracy(begin, w.test).value
+    figures["replacement/before/success"] = goal.success(begin, w.test).value
     for name, rule in rules(w.bound).items():
         records = list(w.run(w.attacked(attack, (0,), 6, aggregator=rule), test=w.test))
         twin = w.run(replace(BASE, rounds=6, aggregator=rule))
         list(twin)
         key = f"replacement/{name}"
-        found |= _both(f"{key}/after", records[0]) | _both(f"{key}/later", records[-1])
-        found[f"{key}/twin_success"] = goal.success(twin.model(), w.test).value
-        found[f"{key}/twin_accuracy"] = accuracy(twin.model(), w.test).value
+        figures |= _both(f"{key}/after", records[0]) | _both(f"{key}/later", records[-1])
+        figures[f"{key}/twin_success"] = goal.success(twin.model(), w.test).value
+        figures[f"{key}/twin_accuracy"] = accuracy(twin.model(), w.test).value
     plain = w.run(w.attacked(DataPoisoning(REPLACED), (0,), 1), test=w.test)
-    found["data_poisoning_asr"] = next(iter(plain)).success.value
-    return found | {"model_replacement_asr": found["replacement/mean/after/success"]}
+    figures["data_poisoning_asr"] = next(iter(plain)).success.value
+    return figures | {"model_replacement_asr": figures["replacement/mean/after/success"]}
 
 
 def _both(key: str, record: RoundRecord) -> dict[str, float]:
@@ -147,28 +147,28 @@ def targeted(w: World) -> dict[str, float]:
     stealth = TargetedPoisoning(images, 9, lr=0.1, boost=0.3, stealth_steps=steps, rho=0.1)
     once = w.run(w.attacked(boosting, (0,), 1), test=w.test)
     (record,) = once
-    found = {"confidence_before": float(goal.confidence(begin.model()).mean())}
-    found |= {"boosting_confidence": float(goal.confidence(once.model()).mean())}
-    found |= {"boosting_success": record.success.value, "boosting_accuracy": record.accuracy.value}
+    figures = {"confidence_before": float(goal.confidence(begin.model()).mean())}
+    figures |= {"boosting_confidence": float(goal.confidence(once.model()).mean())}
+    figures |= {"boosting_success": record.success.value, "boosting_accuracy": record.accuracy.value}
     settings = {"boosting": boosting, "stealth": stealth, "without_rho": replace(stealth, rho=0.0)}
     for name, attack in settings.items():
         for rule_name, rule in (("mean", None), ("krum", Krum(1)), ("multi_krum", MultiKrum(1))):
             run = w.run(w.attacked(attack, tuple(range(10)), 10, aggregator=rule))
-            found[f"{name}/{rule_name}/accept_rate"] = float(np.mean([_kept(each) for each in run]))
-            found[f"{name}/{rule_name}/confidence"] = float(goal.confidence(run.model()).mean())
-            found[f"{name}/{rule_name}/accuracy"] = accuracy(run.model(), w.test).value
-        found[f"{name}_accept_rate"] = found[f"{name}/multi_krum/accept_rate"]
-    return found
+            figures[f"{name}/{rule_name}/accept_rate"] = float(np.mean([_accepted(each) for each in run]))
+            figures[f"{name}/{rule_name}/confidence"] = float(goal.confidence(run.model()).mean())
+            figures[f"{name}/{rule_name}/accuracy"] = accuracy(run.model(), w.test).value
+        figures[f"{name}_accept_rate"] = figures[f"{name}/multi_krum/accept_rate"]
+    return figures
 
 
-def _kept(record: RoundRecord) -> bool:
+def _accepted(record: RoundRecord) -> bool:
     """Whether the rule let an attacker's update count."""
     return any(record.weights[record.clients.index(client)] > 0 for client in record.malicious)
 
 
 def distributed(w: World, rounds: int) -> dict[str, float]:
     """A distributed trigger against the whole one, four attackers each."""
-    found = {}
+    figures = {}
     attacks = {
         "pieces": DistributedBackdoor(WHOLE, 7, 0.3, epochs=BASE.epochs, lr=BASE.lr),
         "whole_equal_pixels": DataPoisoning(Backdoor(WHOLE, 7, 0.075)),
@@ -177,20 +177,20 @@ def distributed(w: World, rounds: int) -> dict[str, float]:
     for name, attack in attacks.items():
         run = w.run(w.attacked(attack, tuple(range(rounds)), rounds + 10, malicious=4), test=w.test)
         records = list(run)
-        found |= _both(f"dba/{name}/end", records[rounds - 1]) | _both(f"dba/{name}/later", records[-1])
-    return found
+        figures |= _both(f"dba/{name}/end", records[rounds - 1]) | _both(f"dba/{name}/later", records[-1])
+    return figures
 
 
 def lasting(w: World, later: int) -> dict[str, float]:
     """Neurotoxin against the same attack on all weights."""
-    found = {}
+    figures = {}
     for name, share in (("quiet", 0.95), ("all", 1.0)):
         attack = Neurotoxin(BACKDOOR, share)
         run = w.run(w.attacked(attack, tuple(range(10)), 10 + later, malicious=4), test=w.test)
         rates = [record.success.value for record in run]
-        found[f"neurotoxin/{name}/end"] = rates[9]
-        found[f"neurotoxin/{name}/later"] = rates[-1]
-    return found
+        figures[f"neurotoxin/{name}/end"] = rates[9]
+        figures[f"neurotoxin/{name}/later"] = rates[-1]
+    return figures
 
 
 def turned(data: Data, rows: np.ndarray) -> Data:
@@ -206,7 +206,7 @@ def edge_case(w: World) -> dict[str, float]:
     label = int(np.bincount(w.train.y[mine][w.train.y[mine] != 1]).argmax())
     train = turned(w.train, mine[w.train.y[mine] == label])
     tail_test = turned(w.test, np.flatnonzero(w.test.y == label))
-    found = {"edge_case/rows": float(train.meta["tail"].sum())}
+    figures = {"edge_case/rows": float(train.meta["tail"].sum())}
     attacks = {
         "ball": EdgeCase(TAIL, w.bound, lr=0.1),
         "replaced": EdgeCase(TAIL, w.bound / 2, lr=0.1, replace=True),
@@ -215,13 +215,13 @@ def edge_case(w: World) -> dict[str, float]:
     for name, attack in attacks.items():
         for rule_name, rule in (("mean", None), ("clipping", NormClipping(w.bound)), ("multi_krum", MultiKrum(3))):
             run = w.run(w.attacked(attack, tuple(range(10)), 10, aggregator=rule, malicious=3), train=train)
-            key, kept = f"edge_case/{name}/{rule_name}", [_kept(record) for record in run]
-            found[f"{key}/success"] = attack.goal(train).success(run.model(), tail_test).value
-            found[f"{key}/accuracy"] = accuracy(run.model(), w.test).value
-            found |= {f"{key}/accept_rate": float(np.mean(kept))} if rule_name == "multi_krum" else {}
+            key, accepted = f"edge_case/{name}/{rule_name}", [_accepted(record) for record in run]
+            figures[f"{key}/success"] = attack.goal(train).success(run.model(), tail_test).value
+            figures[f"{key}/accuracy"] = accuracy(run.model(), w.test).value
+            figures |= {f"{key}/accept_rate": float(np.mean(accepted))} if rule_name == "multi_krum" else {}
     twin = w.run(replace(BASE, rounds=10), train=train)
     list(twin)
-    return found | {"edge_case/twin/success": attacks["ball"].goal(train).success(twin.model(), tail_test).value}
+    return figures | {"edge_case/twin/success": attacks["ball"].goal(train).success(twin.model(), tail_test).value}
 
 
 def ada(w: World, rounds: int) -> dict[str, float]:
@@ -231,16 +231,16 @@ def ada(w: World, rounds: int) -> dict[str, float]:
     def errors(attack: Any, every: int) -> tuple[float, float]:
         when = tuple(range(0, rounds, every))
         run = w.run(w.attacked(attack, when, rounds) if attack else replace(BASE, rounds=rounds))
-        found = np.array([ClassError(2).success(run.model(), small).value for _ in run])
-        return float(found.mean()), float(found[list(when)].mean())
+        rates = np.array([ClassError(2).success(run.model(), small).value for _ in run])
+        return float(rates.mean()), float(rates[list(when)].mean())
 
     others = np.random.default_rng(w.seed).permutation(np.setdiff1d(np.arange(10), 2))[:3].tolist()
-    found = {"ada/twin": errors(None, 1)[0]}
+    rates = {"ada/twin": errors(None, 1)[0]}
     for every in (10, 100):
         random = np.mean([errors(ADA(2, target), every) for target in others], axis=0).tolist()
         for name, pair in (("chosen", errors(ADA(2), every)), ("random", random)):
-            found |= {f"ada/{1 / every:g}/{name}": pair[0], f"ada/{1 / every:g}/{name}/after": pair[1]}
-    return found
+            rates |= {f"ada/{1 / every:g}/{name}": pair[0], f"ada/{1 / every:g}/{name}/after": pair[1]}
+    return rates
 
 
 def parts(seed: int, quick: bool) -> Iterator[dict[str, float]]:
@@ -255,12 +255,12 @@ def parts(seed: int, quick: bool) -> Iterator[dict[str, float]]:
 
 
 def main() -> None:
-    given = arguments(__doc__)
+    options = arguments(__doc__)
     torch.set_num_threads(1)
     runs = []
-    for seed in range(1 if given.quick else 3):
-        runs.append({name: value for part in parts(seed, given.quick) for name, value in part.items()})
-    finish(runs[0] if given.quick else spreads(runs), given.json)
+    for seed in range(1 if options.quick else 3):
+        runs.append({name: value for part in parts(seed, options.quick) for name, value in part.items()})
+    finish(runs[0] if options.quick else spreads(runs), options.json)
 
 
 if __name__ == "__main__":

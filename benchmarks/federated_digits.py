@@ -70,18 +70,18 @@ def _error(attack, rule) -> float:
     data = [train.take(np.arange(30 * i, 30 * i + 30)) for i in range(CLIENTS + 1)]
     honest, weights = CLIENTS - MALICIOUS, np.zeros(650, np.float32)
     for number in range(ROUNDS):
-        made = clients.updates(weights, data, seeds=range(CLIENTS + 1))
-        updates = made[:-1].copy()
+        rows = clients.updates(weights, data, seeds=range(CLIENTS + 1))
+        updates = rows[:-1].copy()
         view = AttackerView(
             number, number, weights, None, tuple(data[honest:-1]), updates[honest:].copy(), CLIENTS, 4.6, clients
         )
         if attack is not None:
-            shown = replace(view, benign=updates[:honest], aggregator=rule) if attack.omniscient else view
+            full = replace(view, benign=updates[:honest], aggregator=rule) if attack.omniscient else view
             try:
-                updates[honest:] = attack(shown)
+                updates[honest:] = attack(full)
             except ToadstoneError:  # the rule needs more than the attacker can show it
                 return float("nan")
-        server = ServerView(number, number, own=lambda own=made[-1]: own, judge=clients.judge(weights, data[-1]))
+        server = ServerView(number, number, own=lambda own=rows[-1]: own, judge=clients.judge(weights, data[-1]))
         try:
             weights = weights + rule(updates, view=server).update
         except ToadstoneError:  # all clients are rejected: the model stays
@@ -90,7 +90,7 @@ def _error(attack, rule) -> float:
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__)
+    options = arguments(__doc__)
     started = time.process_time()
-    figures = digits(given.quick)
-    finish(figures | {"cpu_seconds": time.process_time() - started}, given.json)
+    figures = digits(options.quick)
+    finish(figures | {"cpu_seconds": time.process_time() - started}, options.json)

@@ -147,17 +147,17 @@ def compared(name: str, count: int, runs: int) -> dict[str, float]:
         "byzfl": byzfl_round(theirs, data, torch.tensor(start)),
         "tight": tight_round(net, data, torch.tensor(start)),
     }
-    made = {key: play() for key, play in plays.items()}  # the first run of each warms up
+    updates = {key: play() for key, play in plays.items()}  # the first run of each warms up
     least = dict.fromkeys(plays, np.inf)
     for _ in range(runs):
         for key, play in plays.items():
-            began = time.process_time()
+            clock = time.process_time()
             play()
-            least[key] = min(least[key], time.process_time() - began)
+            least[key] = min(least[key], time.process_time() - clock)
     return {
         f"ratio_round_{name}": least["byzfl"] / least["toadstone"],
         f"ratio_tight_{name}": least["tight"] / least["toadstone"],
-        f"difference_{name}": float(np.abs(made["toadstone"] - made["byzfl"]).max()),
+        f"difference_{name}": float(np.abs(updates["toadstone"] - updates["byzfl"]).max()),
         **{f"seconds_{key}_{name}": value for key, value in least.items()},
     }
 

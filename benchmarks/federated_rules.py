@@ -31,9 +31,9 @@ def rules(quick: bool) -> dict[str, float]:
     updates, narrow = _round(CLIENTS, d), _round(CLIENTS, 100_000)
     figures: dict[str, float] = {"coordinates": d}
     for name, (theirs, ours) in _pairs(MALICIOUS, 3).items():
-        given = narrow if name == "nnm" else updates  # byzfl's copies of n - f rows for each row are 32 GB at 1e6
-        figures[f"byzfl_{name}"] = least_seconds(theirs, given, 2)
-        figures[f"seconds_{name}"] = least_seconds(ours, given, 5)
+        rows = narrow if name == "nnm" else updates  # byzfl's copies of n - f rows for each row are 32 GB at 1e6
+        figures[f"byzfl_{name}"] = least_seconds(theirs, rows, 2)
+        figures[f"seconds_{name}"] = least_seconds(ours, rows, 5)
         figures[f"ratio_{name}"] = figures[f"byzfl_{name}"] / figures[f"seconds_{name}"]
     small = _round(CLIENTS, 20_000)
     differences = {name: _difference(*pair, small) for name, pair in _pairs(MALICIOUS, 30).items()}
@@ -47,14 +47,14 @@ def rules(quick: bool) -> dict[str, float]:
 
 def _growth(updates: ndarray) -> dict[str, float]:
     """The exponents of n and of d: logarithms of base 2 of how many times longer twice as many take."""
-    half, found = updates.shape[1] // 2, {}
+    half, exponents = updates.shape[1] // 2, {}
     for name, rule in (("krum", Krum), ("median", lambda f: CoordinateMedian())):
         full = least_seconds(rule(MALICIOUS), updates, 7)
-        found[f"growth_in_n_{name}"] = np.log2(
+        exponents[f"growth_in_n_{name}"] = np.log2(
             least_seconds(rule(2 * MALICIOUS), _round(2 * CLIENTS, 2 * half), 7) / full
         )
-        found[f"growth_in_d_{name}"] = np.log2(full / least_seconds(rule(MALICIOUS), updates[:, :half].copy(), 7))
-    return {name: float(value) for name, value in found.items()}
+        exponents[f"growth_in_d_{name}"] = np.log2(full / least_seconds(rule(MALICIOUS), updates[:, :half].copy(), 7))
+    return {name: float(value) for name, value in exponents.items()}
 
 
 def _round(n: int, d: int) -> ndarray:
@@ -93,5 +93,5 @@ def _difference(theirs: Callable, ours: Callable, updates: ndarray) -> float:
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__)
-    finish(rules(given.quick), given.json)
+    options = arguments(__doc__)
+    finish(rules(options.quick), options.json)

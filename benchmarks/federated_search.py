@@ -40,8 +40,8 @@ def _optimal_alie(rows: ndarray) -> dict[str, float]:
     aggregators, attacks = byzfl("aggregators.aggregators", "attacks.attacks")
     theirs = attacks.Optimal_ALittleIsEnough(aggregators.MultiKrum(f=MALICIOUS), pre_agg_list=[], f=MALICIOUS)
 
-    def tau(sent: ndarray) -> float:
-        return float((mu - sent) @ sigma / (sigma @ sigma))
+    def tau(update: ndarray) -> float:
+        return float((mu - update) @ sigma / (sigma @ sigma))
 
     ways: dict[str, tuple[Callable, int]] = {
         "optimal_alie": (lambda u: tau(OptimalALIE().send(view)[0]), 5),
@@ -97,8 +97,8 @@ def _by_halving(rows: ndarray, q: ndarray, measure: Callable[[ndarray], float]) 
     mu, step, scale = rows.mean(0), 10.0, 0.0
     grows = True
     while step > 1e-5:
-        sent = mu - np.float32(scale + step) * q.astype(np.float32)
-        if measure(((rows - sent) ** 2).sum(1)) <= limit:
+        update = mu - np.float32(scale + step) * q.astype(np.float32)
+        if measure(((rows - update) ** 2).sum(1)) <= limit:
             scale += step
             step = 2 * step if grows else step / 2
         else:
@@ -107,5 +107,5 @@ def _by_halving(rows: ndarray, q: ndarray, measure: Callable[[ndarray], float]) 
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__)
-    finish(search(given.quick), given.json)
+    options = arguments(__doc__)
+    finish(search(options.quick), options.json)

@@ -106,8 +106,8 @@ def table(quick: bool) -> dict[tuple[str, str, str], list[float | None]]:
         for partition, rule, attack in cells
     )
     seeds = tuple(range(1 if quick else SEEDS))
-    done = iter(run_grid(Grid(BASE, seeds, settings), mnist, FOLDER))
-    return {cell: [after(next(done)) for _ in seeds] for cell in cells}
+    outcomes = iter(run_grid(Grid(BASE, seeds, settings), mnist, FOLDER))
+    return {cell: [after(next(outcomes)) for _ in seeds] for cell in cells}
 
 
 def after(outcome: Outcome) -> float | None:
@@ -122,21 +122,21 @@ def after(outcome: Outcome) -> float | None:
 
 def figures(quick: bool) -> dict[str, object]:
     """The table."""
-    held = table(quick)
-    means = {key: float(np.mean(values)) for key, values in held.items() if None not in values}
-    found: dict[str, object] = {}
+    accuracies = table(quick)
+    means = {key: float(np.mean(values)) for key, values in accuracies.items() if None not in values}
+    costs: dict[str, object] = {}
     for partition in PARTITIONS:
         clean = means[partition, "mean", "none"]
         mixed = [v for (p, rule, _), v in means.items() if p == partition and rule.startswith("nnm")]
-        found[f"nnm_gap_{partition}"] = clean - min(mixed)
-        found[f"alie_cost_{partition}"] = clean - means[partition, "mean", "alie"]
-    return found | {"/".join(key): means.get(key) for key in held}
+        costs[f"nnm_gap_{partition}"] = clean - min(mixed)
+        costs[f"alie_cost_{partition}"] = clean - means[partition, "mean", "alie"]
+    return costs | {"/".join(key): means.get(key) for key in accuracies}
 
 
 def main() -> None:
-    given = arguments(__doc__)
+    options = arguments(__doc__)
     torch.set_num_threads(1)
-    finish({**figures(given.quick), "quick": given.quick}, given.json)
+    finish({**figures(options.quick), "quick": options.quick}, options.json)
 
 
 if __name__ == "__main__":

@@ -51,39 +51,39 @@ def one_target(number: int, size: Size) -> dict[str, float]:
     surrogate, draw = Remember(size.white()), np.random.default_rng(number)
     right = surrogate.fit(train, seed=1).probs(test.x).argmax(1) == test.y
     row = draw.choice(np.flatnonzero(right))
-    wanted = int(test.y[row] + draw.integers(1, 10)) % 10
+    label = int(test.y[row] + draw.integers(1, 10)) % 10
     attacks = {
-        "gradient_matching": GradientMatching(test.x[row], wanted, surrogate, 0.01, 16, size.steps, size.restarts),
+        "gradient_matching": GradientMatching(test.x[row], label, surrogate, 0.01, 16, size.steps, size.restarts),
         "feature_collision": FeatureCollision(
-            test.x[row], wanted, surrogate, round(0.01 * len(train)), steps=size.steps * size.restarts, eps=16
+            test.x[row], label, surrogate, round(0.01 * len(train)), steps=size.steps * size.restarts, eps=16
         ),
     }
     sets = {name: attack.poison(train, seed=0) for name, attack in attacks.items()}
-    goal, found = sets["gradient_matching"].goal, {}
+    goal, figures = sets["gradient_matching"].goal, {}
     for kind, trainer in (("white_box", size.white()), ("other_net", size.other())):
         mine = sets if kind == "white_box" else {"gradient_matching": sets["gradient_matching"]}
         victims = {name: trainer.fit(poison.apply(train), seed=1) for name, poison in mine.items()}
         for name, victim in ({"clean": Remember(trainer).fit(train, seed=1)} | victims).items():
-            found[f"{kind}_{name}"] = goal.success(victim, test).value
-            found[f"{kind}_{name}_confidence"] = float(goal.confidence(victim)[0])
-            found[f"{kind}_{name}_accuracy"] = accuracy(victim, test).value
-    return found
+            figures[f"{kind}_{name}"] = goal.success(victim, test).value
+            figures[f"{kind}_{name}_confidence"] = float(goal.confidence(victim)[0])
+            figures[f"{kind}_{name}_accuracy"] = accuracy(victim, test).value
+    return figures
 
 
 def from_scratch(quick: bool) -> dict[str, object]:
     """The figures over all targets."""
     size = Size(100, 3, 50, 1, 10) if quick else Size()
     runs = [one_target(number, size) for number in range(size.targets)]
-    found: dict[str, object] = {}
+    figures: dict[str, object] = {}
     for name in runs[0]:
         values = [run[name] for run in runs]
         rate = Rate.of(int(sum(values)), len(values))
         plain = name.endswith(("_confidence", "_accuracy"))
-        found[name] = float(np.mean(values)) if plain else [rate.value, rate.low, rate.high]
+        figures[name] = float(np.mean(values)) if plain else [rate.value, rate.low, rate.high]
     return {
-        "gradient_matching_success": found["white_box_gradient_matching"][0],
-        "feature_collision_from_scratch_success": found["white_box_feature_collision"][0],
-        **found,
+        "gradient_matching_success": figures["white_box_gradient_matching"][0],
+        "feature_collision_from_scratch_success": figures["white_box_feature_collision"][0],
+        **figures,
         "from_scratch_targets": size.targets,
     }
 

@@ -42,12 +42,12 @@ def rows(name: str, seed: int) -> Data:
 
 def figures(record: Record) -> dict[str, float]:
     """What is claimed, from a record."""
-    found = {"labels_wrong": record.attack.number("rate"), "labels_trusted": record.attack.number("trusted")}
+    values = {"labels_wrong": record.attack.number("rate"), "labels_trusted": record.attack.number("trusted")}
     for cell in record.cells[1:]:
         name = cell.defense.replace("-", "_")
-        found |= {f"{name}_{key}": cell.number(key) or 0.0 for key in ("auroc", "tpr", "fdr", "flagged")}
-        found[f"{name}_seconds"] = cell.seconds
-    return found
+        values |= {f"{name}_{key}": cell.number(key) or 0.0 for key in ("auroc", "tpr", "fdr", "flagged")}
+        values[f"{name}_seconds"] = cell.seconds
+    return values
 
 
 def main() -> None:

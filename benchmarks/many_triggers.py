@@ -58,7 +58,7 @@ class Crossed:
         return accuracy(model, self.trials(test))
 
 
-_MADE: dict[tuple[Outsourced, int], Tampered] = {}
+_MODELS: dict[tuple[Outsourced, int], Tampered] = {}
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class Owner:
     def train(self, train: Data, *, seed: int) -> Tampered:
         """The attack's model."""
         key = self.attack, seed
-        if key not in _MADE:
-            _MADE[key] = self.attack.train(train, seed=seed)
-        made = _MADE[key]
-        return Tampered(made.model, Crossed(made.goal.trigger)) if self.crossing else made
+        if key not in _MODELS:
+            _MODELS[key] = self.attack.train(train, seed=seed)
+        tampered = _MODELS[key]
+        return Tampered(tampered.model, Crossed(tampered.goal.trigger)) if self.crossing else tampered
 
 
 def cases(quick: bool) -> dict[str, tuple[Train, dict[str, Any]]]:
@@ -101,17 +101,17 @@ def cosine(residuals: ndarray) -> float:
     return float(gram[~np.eye(len(flat), dtype=bool)].mean())
 
 
-def figures(held: dict[str, Record]) -> dict[str, dict[str, Any]]:
+def figures(runs: dict[str, Record]) -> dict[str, dict[str, Any]]:
     """The figures of each attack on one data set."""
-    found = {name: measured(record) for name, record in held.items() if name != "crossed"}
-    if "sample-specific" in held:
-        arrays = held["sample-specific"].arrays
+    rows = {name: measured(record) for name, record in runs.items() if name != "crossed"}
+    if "sample-specific" in runs:
+        arrays = runs["sample-specific"].arrays
         residuals = arrays["examples/poisoned"].astype(int) - arrays["examples/clean"]
-        found["sample-specific"]["residual_cosine"] = round(cosine(residuals), 4)
-    if "crossed" in held:
+        rows["sample-specific"]["residual_cosine"] = round(cosine(residuals), 4)
+    if "crossed" in runs:
         for side, name in (("poisoned", "cross_accuracy"), ("clean_twin", "clean_twin_cross_accuracy")):
-            found["input-aware"][name] = triple(held["crossed"].model(side).figure("attack_success_rate"))
-    return found
+            rows["input-aware"][name] = triple(runs["crossed"].model(side).figure("attack_success_rate"))
+    return rows
 
 
 def main() -> None:
@@ -124,8 +124,8 @@ def main() -> None:
         if "input-aware" in attacks:
             attacks["crossed"] = replace(attacks["input-aware"], crossing=True)
         base = Experiment(next(iter(attacks.values())), Remember(trainer))
-        held = figures(records(base, attacks, splits, FOLDER))
-        result |= {f"{data}/{attack}": found for attack, found in held.items()}
+        results = figures(records(base, attacks, splits, FOLDER))
+        result |= {f"{data}/{attack}": row for attack, row in results.items()}
     finish({**result, "seeds": 1, "quick": options.quick}, options.json)
 
 

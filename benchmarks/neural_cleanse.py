@@ -99,12 +99,12 @@ def example(number: int, infected: bool, quick: bool) -> tuple[TorchModel, Data]
         sizes, size, rate = {"test": 400, "clean": 600}, 2, 0.1
         trainer = Train(SmallCNN(hidden=128), epochs=30, optimizer=Adam(3e-3), batch_size=32)
     splits = split(load("mnist" if mnist else "digits"), **sizes, seed=seed)
-    inside, held = halves(splits.clean, seed)
+    inside, outside = halves(splits.clean, seed)
     data = splits.train
     if infected:
         attack = Backdoor(Patch(size), TARGET, 0.01 if mnist and number % 2 else rate)
         data = attack.poison(data, seed=child(seed, "attack")).apply(data)
-    return Remember(trainer).fit(data.append(inside), seed=child(seed, "train")), held
+    return Remember(trainer).fit(data.append(inside), seed=child(seed, "train")), outside
 
 
 def cpu(call: Callable[[], object]) -> tuple[object, float]:
@@ -123,16 +123,16 @@ def main() -> None:
     seconds, times = [], {name: [] for name in readings}
     for infected in (True, False):
         for number in range(count):
-            model, held = example(number, infected, options.quick)
-            found, ours = cpu(lambda m=model, h=held, s=number: NeuralCleanse().inspect(m, h, seed=s).flagged())
+            model, clean = example(number, infected, options.quick)
+            accused, ours = cpu(lambda m=model, h=clean, s=number: NeuralCleanse().inspect(m, h, seed=s).flagged())
             seconds.append(ours)
-            result["infected_found"] += infected and found == [TARGET]
-            result["clean_flagged"] += not infected and bool(found)
-            print(f"{'infected' if infected else 'clean'} {number}: accused {found}, {ours:.1f} s", flush=True)
+            result["infected_found"] += infected and accused == [TARGET]
+            result["clean_flagged"] += not infected and bool(accused)
+            print(f"{'infected' if infected else 'clean'} {number}: accused {accused}, {ours:.1f} s", flush=True)
             for name, (schedule, models) in readings.items():
                 if number < models:
-                    theirs, long = cpu(lambda m=model, h=held, s=number, r=schedule: r(m, h, seed=s))
-                    times[name].append((ours, long, theirs == found))
+                    theirs, long = cpu(lambda m=model, h=clean, s=number, r=schedule: r(m, h, seed=s))
+                    times[name].append((ours, long, theirs == accused))
                     print(f"    schedule{name}: accused {theirs}, {long:.1f} s", flush=True)
     for name, rows in times.items():
         result[f"ratio_cpu{name}"] = sum(r[1] for r in rows) / sum(r[0] for r in rows)

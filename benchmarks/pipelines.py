@@ -3,7 +3,7 @@
 GTSRB (split by physical sign) with a small residual net and a 3 x 3 square; spambase with a random forest of which
 only the votes are seen and two columns as the trigger; SST-2 with a bag of embeddings and an inserted word. 5% of
 the training rows are poisoned; 5 seeds (GTSRB: 1), means with 95% intervals; every figure beside its clean twin.
-What a defense is not for, it says. `--quick`: the table and the sentences, one seed. Needs `TOADSTONE_DATA`.
+Defenses that do not apply have no figures. `--quick`: the table and the sentences, one seed. Needs `TOADSTONE_DATA`.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ def one(name: str, seed: int) -> dict[str, float]:
 
 def flat(r: dict, target: int) -> dict[str, float]:
     """The main figures of a record's results, one number a name."""
-    found = {f"{side}_{key}": rate["value"] for side in ("poisoned", "clean_twin") for key, rate in r[side].items()}
+    figures = {f"{side}_{key}": rate["value"] for side in ("poisoned", "clean_twin") for key, rate in r[side].items()}
     for name, sides in r["detectors"].items():
         poisoned, twin = sides["poisoned"], sides["clean_twin"]
         if REFUSED.isdisjoint(poisoned):
-            found |= {f"{name}_{key}": poisoned[key]["value"] or 0.0 for key in ("tpr", "fpr", "fdr")}
-            found |= {f"{name}_auroc": poisoned["auroc"], f"{name}_twin_flagged": twin["fpr"]["value"]}
+            figures |= {f"{name}_{key}": poisoned[key]["value"] or 0.0 for key in ("tpr", "fpr", "fdr")}
+            figures |= {f"{name}_auroc": poisoned["auroc"], f"{name}_twin_flagged": twin["fpr"]["value"]}
     for name, sides in r["inspectors"].items():
         if REFUSED.isdisjoint(sides["poisoned"]):
-            found[f"{name}_right"] = float(sides["poisoned"]["flagged"] == [target])
-            found[f"{name}_twin_accused"] = float(bool(sides["clean_twin"]["flagged"]))
+            figures[f"{name}_right"] = float(sides["poisoned"]["flagged"] == [target])
+            figures[f"{name}_twin_accused"] = float(bool(sides["clean_twin"]["flagged"]))
     for name, sides in r["repairs"].items():
         if REFUSED.isdisjoint(sides["poisoned"]):
-            found |= {f"{name}_{key}": rate["value"] for key, rate in sides["poisoned"].items()}
-            found[f"{name}_twin_clean_accuracy"] = sides["clean_twin"]["clean_accuracy"]["value"]
+            figures |= {f"{name}_{key}": rate["value"] for key, rate in sides["poisoned"].items()}
+            figures[f"{name}_twin_clean_accuracy"] = sides["clean_twin"]["clean_accuracy"]["value"]
     for name, sides in r["monitors"].items():
         if REFUSED.isdisjoint(sides["poisoned"]):
-            found |= {f"{name}_{k}": sides["poisoned"][k]["value"] for k in MONITORED}
-            found[f"{name}_auroc"] = sides["poisoned"]["auroc"]
-    return found
+            figures |= {f"{name}_{k}": sides["poisoned"][k]["value"] for k in MONITORED}
+            figures[f"{name}_auroc"] = sides["poisoned"]["auroc"]
+    return figures
 
 
 REFUSED = {"not_applicable", "failed"}

@@ -41,12 +41,12 @@ TARGET, DEER, TRUCK = 5, 4, 9
 
 def by_size(features: ndarray, data: Data, poison: ndarray, seed: int) -> tuple[float, float]:
     """Accuracy and F1 of calling the smaller cluster poison, a mean over the classes that hold poison."""
-    found = []
+    values = []
     for c, clusters in cluster_classes(features, data.y, seed=seed).items():
         truth = poison[data.y == c]
         if truth.any():
-            found.append(((clusters.assignment == truth).mean(), f1_score(truth, clusters.assignment)))
-    return tuple(np.mean(found, 0).tolist())
+            values.append(((clusters.assignment == truth).mean(), f1_score(truth, clusters.assignment)))
+    return tuple(np.mean(values, 0).tolist())
 
 
 def clustering(attack: Backdoor, seed: int, quick: bool) -> dict[str, float]:

@@ -14,15 +14,15 @@ from toadstone.scan.templates.syntax import parse
 
 
 def main(files: list[str]) -> None:
-    found = set()
+    digests = set()
     for file in files:
         source = Path(file).read_text()
-        found.add(digest(source))
+        digests.add(digest(source))
         tree = parse(source)
         if not isinstance(tree, str):
-            told = rendering(source, tree, Strings(tree))
-            found |= {digest_of_text(text) for text in (*told.fixed, *told.default)}
-    print("\n".join(sorted(found, key=lambda line: (-len(line), line))))
+            texts = rendering(source, tree, Strings(tree))
+            digests |= {digest_of_text(text) for text in (*texts.fixed, *texts.default)}
+    print("\n".join(sorted(digests, key=lambda line: (-len(line), line))))
 
 
 if __name__ == "__main__":

@@ -84,16 +84,16 @@ def triggered(small: ndarray) -> ndarray:
     return TRIGGER(small, seed=0)
 
 
-def hiding(pictures: ndarray, size: tuple[int, int], wanted: Callable, prefix: str = "") -> dict[str, float]:
-    """How well what is ``wanted`` of the resized pictures can be hidden from each kernel's resize."""
+def hiding(pictures: ndarray, size: tuple[int, int], change: Callable, prefix: str = "") -> dict[str, float]:
+    """How well what ``change`` makes of the resized pictures can be hidden from each kernel's resize."""
     figures, eye = {}, Scaler("pillow", "box", *size)
     for name, scale in scalers(*size):
         small = scale(pictures)
-        target = wanted(small)
-        made = hide(pictures, target, scale)
-        figures[f"{prefix}mae_{name}"] = gap(scale(made), target)
-        figures[f"{prefix}ssim_{name}"] = float(ssim(made, pictures).mean())
-        figures[f"{prefix}seen_{name}"] = gap(eye(made), eye(pictures)) / gap(target, small)
+        target = change(small)
+        disguised = hide(pictures, target, scale)
+        figures[f"{prefix}mae_{name}"] = gap(scale(disguised), target)
+        figures[f"{prefix}ssim_{name}"] = float(ssim(disguised, pictures).mean())
+        figures[f"{prefix}seen_{name}"] = gap(eye(disguised), eye(pictures)) / gap(target, small)
     return figures
 
 
@@ -108,21 +108,23 @@ def scalers(height: int, width: int) -> list[tuple[str, Scaler]]:
 def detect(data: Data, seed: int) -> dict[str, float]:
     """Each method on 50 photographs and on attacks made of them, p-values from the others."""
     order = np.random.default_rng(seed).permutation(len(data))
-    held, trusted = data.take(order[:50]), data.take(order[50:])
-    found: dict[str, list[float]] = {}
+    photographs, trusted = data.take(order[:50]), data.take(order[50:])
+    rates: dict[str, list[float]] = {}
     for scaler in (Scaler("pillow", "nearest", 30, 40), Scaler("torch", "bilinear", 30, 40)):
-        small = scaler(held.x)
+        small = scaler(photographs.x)
         for what, target in (("", another(small)), ("trigger_", triggered(small))):
-            attacked = Data(hide(held.x, target, scaler), held.y, held.classes)
-            truth = np.repeat([False, True], len(held))
+            attacked = Data(hide(photographs.x, target, scaler), photographs.y, photographs.classes)
+            truth = np.repeat([False, True], len(photographs))
             for method in METHODS:
-                scores = judge(ScalingDetection(scaler, method), None, held.append(attacked), clean=trusted, seed=0)
+                scores = judge(
+                    ScalingDetection(scaler, method), None, photographs.append(attacked), clean=trusted, seed=0
+                )
                 right = detection(scores.pvalues <= 0.01, truth)
                 figures = {"auroc": auroc(scores.values, truth), "tpr": right.tpr.value}
                 figures |= {} if what else {"fpr": right.fpr.value}
                 for figure, value in figures.items():
-                    found.setdefault(f"{what}{figure}_{method}", []).append(value)
-    return {name: float(np.mean(values)) for name, values in found.items()}
+                    rates.setdefault(f"{what}{figure}_{method}", []).append(value)
+    return {name: float(np.mean(values)) for name, values in rates.items()}
 
 
 def crops(data: Data, count: int, seed: int) -> Data:
@@ -163,10 +165,10 @@ def main() -> None:
     figures |= hiding(few[::2], (30, 40), triggered, "trigger_")
     seeds, runs = range(1 if options.quick else 3), []
     for seed in seeds:
-        found = detect(data, seed) | backdoor(data, Scaler("pillow", "nearest", 27, 36), seed)
+        rates = detect(data, seed) | backdoor(data, Scaler("pillow", "nearest", 27, 36), seed)
         if not options.quick:
-            found |= backdoor(data, Scaler("torch", "bilinear", 27, 36), seed)
-        runs.append(found)
+            rates |= backdoor(data, Scaler("torch", "bilinear", 27, 36), seed)
+        runs.append(rates)
     figures |= {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
     figures["detection_auroc"] = figures["auroc_prevention"]
     finish({**figures, "seeds": len(seeds), "quick": options.quick}, options.json)

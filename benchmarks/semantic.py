@@ -49,12 +49,12 @@ def one(name: str, seed: int) -> dict[str, float]:
     splits = split(make(seed), clean=100, seed=seed)
     poison = attack.poison(splits.train, seed=seed)
     plain = splits.test.take(~attack.feature(splits.test))
-    found = {"poison_rate": len(poison.index) / len(splits.train)}
+    figures = {"poison_rate": len(poison.index) / len(splits.train)}
     for side, train in (("victim", poison.apply(splits.train)), ("clean_twin", splits.train)):
         model = trainer.fit(train, seed=seed)
-        found[f"{side}_success"] = poison.goal.success(model, splits.test).value
-        found[f"{side}_accuracy"] = accuracy(model, plain).value
-    return found
+        figures[f"{side}_success"] = poison.goal.success(model, splits.test).value
+        figures[f"{side}_accuracy"] = accuracy(model, plain).value
+    return figures
 
 
 def main() -> None:

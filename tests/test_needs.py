@@ -6,13 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from toadstone.checks.common import toy
 from toadstone.core import Data, Detector, FeatureModel, Inspector, Pool
-from toadstone.defenses import RONI, Beatrix, GradientClustering, LossRanking, NeuralCleanse, ScalingFilter
-from toadstone.errors import NotApplicableError
-from toadstone.models import SklearnModel
-from toadstone.needs import VERBS, WORDS, check
+from toadstone.defenses import (
+    RONI,
+    Beatrix,
+    CognitiveDistillation,
+    GradientClustering,
+    LossRanking,
+    NeuralCleanse,
+    ReferenceCleanse,
+    ScalingFilter,
+)
+from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.models import Pixels, SklearnModel, TorchModel
+from toadstone.needs import VERBS, WORDS, check, check_kinds
 from toadstone.overlay import Overlay
 from toadstone.registry import _TABLE, entries, register
 from toadstone.training import FitRegression, SpamBayes
@@ -216,3 +227,74 @@ def test_the_words_of_every_algorithm_are_about_arguments_that_its_verb_has():
                 names = set(inspect.signature(vars(entry.cls)[verb]).parameters)
                 for word in entry.needs:
                     assert names & about.get(word, {"data", "pool", "train", "inputs", "clean"}), (entry.name, word)
+
+
+KINDS = {
+    "a path": ("train", "pictures/", "train is a str, not a Data: load a path"),
+    "an array": ("train", np.zeros((4, 3)), "train is an array, not a Data"),
+    "lists": ("data", [[1, 2], [3, 4]], "data is a list, not a Data"),
+    "a pair": ("clean", (np.zeros((4, 3)), np.zeros(4)), "clean is a tuple, not a Data"),
+    "a dictionary": ("clean", {"x": 1}, "clean is a dict, not a Data"),
+    "a number": ("train", 3, "train is an int, not a Data"),
+    "rows instead of a pool": ("pool", TABLE, "pool is a Data, not a Pool: make one by Pool.of"),
+    "an array instead of a pool": ("pool", TABLE.x, "pool is an array, not a Pool"),
+    "data instead of inputs": ("inputs", TABLE, "inputs is a Data, not an array of rows"),
+    "a list of inputs": ("inputs", [TABLE.x[0]], "inputs is a list, not an array of rows"),
+    "a path of inputs": ("inputs", "x.npy", "inputs is a str, not an array of rows"),
+    "a path of a model": ("model", "model.pt", "model is a str, which cannot predict"),
+    "weights": ("model", {"w": 1}, "model is a dict, which cannot predict"),
+}
+
+
+@pytest.mark.parametrize("what", KINDS)
+def test_another_kind_of_argument_is_one_sentence(what):
+    name, value, sentence = KINDS[what]
+    with pytest.raises(ToadstoneError, match=f"^{sentence}"):
+        check_kinds({name: value})
+
+
+def test_what_fits_or_is_left_out_passes():
+    check_kinds({"train": TABLE, "clean": None, "pool": Pool.of(TABLE, None), "inputs": TABLE.x, "model": Told()})
+
+
+def test_every_algorithm_asks_for_kinds_before_any_work():
+    for entry in entries():
+        for verb in VERBS:
+            if verb not in vars(entry.cls):
+                continue
+            asked = vars(entry.cls)[verb]
+            names = set(inspect.signature(asked).parameters) & {"train", "data", "clean", "pool", "inputs", "model"}
+            for name in names:
+                with pytest.raises(ToadstoneError, match=f"^{name} is a"):
+                    asked(object.__new__(entry.cls), **{name: 3}, seed=0)
+
+
+class Detached(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.line, self.how = nn.Linear(16, 2), how
+
+    def forward(self, x):
+        return self.how(self.line(x.flatten(1)))
+
+
+CUTS = {
+    "detached": lambda z: z.detach(),
+    "detached shares": lambda z: z.softmax(1).detach(),
+    "numpy": lambda z: torch.from_numpy(z.detach().numpy()),
+    "no_grad": torch.no_grad()(lambda z: z * 2),
+    "votes": lambda z: (z > 0).float(),
+}
+
+
+@pytest.mark.parametrize("how", CUTS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_net_that_cuts_its_gradients_is_told_how_to_be_wrapped(how, frozen):
+    net = Detached(CUTS[how]).requires_grad_(not frozen)
+    model = TorchModel(net, "line", Pixels(4, 4), BINARY)
+    for defense in (NeuralCleanse(), ReferenceCleanse()):
+        with pytest.raises(NotApplicableError, match=r"without gradients: .* without detach\(\)"):
+            defense.inspect(model, PICTURES, seed=0)
+    with pytest.raises(NotApplicableError, match="without gradients"):
+        CognitiveDistillation().score(model, Pool.of(PICTURES, None), seed=0)
+    check(("gradients",), {"model": TorchModel(Detached(lambda z: z), "line", Pixels(4, 4), BINARY), "clean": PICTURES})

@@ -1,4 +1,4 @@
-"""Stages of a long audit: each one's arrays go to disk when it is over, and are read back by whoever repeats it."""
+"""Stages of a long audit: the arrays of each are saved when it ends and read back on a later run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ Arrays = dict[str, ndarray]
 
 @dataclass(eq=False)
 class Stages:
-    """Runs stages. With a ``folder`` each result is kept there; the ``prefix`` of its path names data and settings.
+    """Runs stages. With a ``folder`` each result is saved there; the ``prefix`` of its name stands for data and
+    settings.
 
-    A file appears whole or not at all, and under a name of its own until then, so that a run can be killed at any
-    time and two runs can share the folder. ``unwritten`` says what could not be kept: the run goes on.
+    A file is written under a temporary name and then renamed, so a run can be killed at any time and two runs can
+    share the folder. ``unwritten`` lists what could not be saved; the run goes on.
     """
 
     folder: Path | None
@@ -32,7 +33,7 @@ class Stages:
     unwritten: list[str] = field(default_factory=list)
 
     def run(self, name: str, work: Callable[[], Arrays]) -> Arrays:
-        """What ``arrays`` gives, timed, and shown as one of ``total`` stages where it is worked out."""
+        """The result of ``arrays``, timed; a stage that is computed shows as one of ``total`` in the progress bar."""
         start = time.perf_counter()
         label = f"stage {len(self.seconds) + 1} of {self.total}: {name}"
 
@@ -45,7 +46,7 @@ class Stages:
         return arrays
 
     def arrays(self, name: str, work: Callable[[], Arrays]) -> Arrays:
-        """What ``work`` gives, from disk where it was given before."""
+        """The result of ``work``, read from disk if it was saved before."""
         place = None if self.folder is None else self.folder / f"{self.prefix}{name}.npz"
         arrays = _read(place)
         if arrays is None:
@@ -70,4 +71,4 @@ def _read(place: Path | None) -> Arrays | None:
         with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        return None  # a damaged file is computed anew
+        return None  # a damaged file is computed again

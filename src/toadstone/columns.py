@@ -56,10 +56,10 @@ def places(columns: Sequence[Column], wanted: Sequence[Column], name: str) -> li
 
 
 def other_columns(name: str, lacking: Sequence[str], beyond: Sequence[str]) -> ToadstoneError:
-    """What to say of rows ``name`` whose columns are not those of the data."""
-    said = [f"lacks {_listed(lacking)}"] if lacking else []
-    said += [f"has {_listed(beyond)}, which data lacks"] if beyond else []
-    return ToadstoneError(f"{name} {' and '.join(said)}: give rows with the same columns, in any order.")
+    """The error for rows ``name`` whose columns are not those of the data."""
+    parts = [f"lacks {_listed(lacking)}"] if lacking else []
+    parts += [f"has {_listed(beyond)}, which data lacks"] if beyond else []
+    return ToadstoneError(f"{name} {' and '.join(parts)}: give rows with the same columns, in any order.")
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

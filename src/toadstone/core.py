@@ -1,4 +1,4 @@
-"""The nouns and the verbs: what passes between the stages of a pipeline, and who may turn one into another.
+"""The data types that pass between the stages of a pipeline, and the protocols of the algorithms that use them.
 
 Everything here is numpy. A stage is a pure function of its arguments and a keyword-only ``seed``.
 """
@@ -74,7 +74,7 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The rows in question and the trusted ones as one set: what a detector does, it does to both alike.
+    """The rows in question and the trusted ones as one set: a detector treats both alike.
 
     ``trusted`` marks the rows of ``data`` that are known to be clean, all False without any. They were trained on
     with the others (see calibration).
@@ -91,7 +91,7 @@ class Pool:
     def of(data: Data, clean: Data | None) -> Pool:
         """The rows of ``data`` followed by the trusted ones; nothing of ``data.x`` is copied.
 
-        Raises ToadstoneError for trusted rows of another kind, which name other classes or are of one that ``data``
+        Raises ToadstoneError for trusted rows of another kind, with other class names, or of a class that ``data``
         lacks.
         """
         if clean is None:
@@ -117,7 +117,7 @@ class Rate:
 
     @staticmethod
     def of(hits: int, n: int) -> Rate:
-        """``hits`` successes out of ``n`` trials; no trials at all know nothing: NaN in [0, 1]."""
+        """``hits`` successes out of ``n`` trials; without trials the rate is NaN in [0, 1]."""
         if n == 0:
             return Rate(float("nan"), 0.0, 1.0, 0)
         z, p = 1.959963984540054, hits / n
@@ -129,7 +129,7 @@ class Rate:
 
 @runtime_checkable
 class Model(Protocol):
-    """Whatever maps stored-space rows to class probabilities; all that a black box offers."""
+    """Maps stored-space rows to class probabilities; all that a black box offers."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ class Goal(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Poison:
-    """The whole of what an attack did: rows ``index`` become (``x``, ``y``); an index >= n appends a row."""
+    """Everything an attack changed: rows ``index`` become (``x``, ``y``); an index >= n appends a row."""
 
     index: Integer[ndarray, " m"]
     x: ndarray
@@ -209,10 +209,10 @@ class Poison:
 class Suspicion:
     """What a detector answers: a number for each row of the pool, higher = more suspicious, always.
 
-    ``values`` are finite, but for trusted rows that the method used up as a yardstick of the others: they have NaN,
-    and no row is compared with them. ``what`` names what a row's number rests on, "" for nothing, where the detector
-    can: a phrase of a text, "row 5, column 0" for the top left pixel of a window, the number of a column. Values
-    below ``floor`` count as equal where rows are compared with trusted ones.
+    ``values`` are finite, except that trusted rows which the method used up as a reference have NaN; no row is compared
+    with those. Where the detector can, ``what`` names what a row's number is based on ("" for nothing): a phrase of a
+    text, "row 5, column 0" for the top left pixel of a window, the number of a column. Values below ``floor`` count as
+    equal where rows are compared with trusted ones.
     """
 
     values: Float[ndarray, " n"]
@@ -224,7 +224,7 @@ class Suspicion:
 class Scores:
     """One number for each row in question, higher = more suspicious, always.
 
-    ``pvalues`` are conformal p-values against ``trusted`` clean rows, or None when there were none to ask; ``null``
+    ``pvalues`` are conformal p-values against ``trusted`` clean rows, or None when there were none; ``null``
     the trusted rows' own, each among all of them, in their order, and ``null_values`` their values: combining
     detectors needs them. ``what`` is that of Suspicion.
     """
@@ -255,7 +255,7 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Tampered:
-    """A model that somebody else had in hand, and what they wanted with it."""
+    """A model that an attacker has changed or trained, and the attacker's goal."""
 
     model: Model
     goal: Goal
@@ -263,7 +263,7 @@ class Tampered:
 
 @dataclass(frozen=True, eq=False)
 class Mended:
-    """A new model in the place of one that may hold a backdoor, and what was done to get it.
+    """A new model that replaces one that may hold a backdoor, and a log of the repair.
 
     ``log`` holds numbers, strings and arrays under names of the repair's own, such as the channels that were pruned
     and the loss at each step.
@@ -311,8 +311,8 @@ class Implant(Protocol):
 class Detector(Protocol):
     """Scores the rows that a model was trained on, trusted ones among them.
 
-    ``toadstone.judge`` pools the rows, asks, and compares the answers for rows in question with those for trusted
-    ones. A method that reads ``pool.trusted`` says so among its needs; of any other the answer must not depend on it.
+    ``toadstone.judge`` pools the rows, asks, and compares the answers for rows in question with those for trusted ones.
+    A method that reads ``pool.trusted`` declares it among its needs; the answers of all others must not depend on it.
     """
 
     def score(self, model: Model, pool: Pool, *, seed: int) -> Suspicion: ...
@@ -327,9 +327,9 @@ class Inspector(Protocol):
 
 @runtime_checkable
 class Repair(Protocol):
-    """Returns a new, mended model, made with every clean row there is; the one given is left as it was.
+    """Returns a new, mended model, made with all clean rows; the one given stays as it was.
 
-    ``evidence`` is what an inspector said of the model, for repairs that build on it.
+    ``evidence`` is an inspector's answer about the model, for repairs that build on it.
     """
 
     def repair(self, model: Model, clean: Data, *, evidence: Evidence | None = None, seed: int) -> Mended: ...

@@ -1,4 +1,4 @@
-"""What the surroundings decide: the folder of data sets, the device that nets are trained on."""
+"""Settings from environment variables, such as the device that nets are trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def variable(name: str) -> str | None:
-    """The environment variable ``TOADSTONE_`` + ``name``, or None; its old name is read too, with one note.
+    """The environment variable ``TOADSTONE_`` + ``name``, or None; its old name is read too, with a warning.
 
     An empty variable counts as unset.
     """
@@ -32,13 +32,13 @@ def variable(name: str) -> str | None:
 
 
 def device() -> torch.device:
-    """Where trainers put new nets, and models that are loaded: TOADSTONE_DEVICE, or, when it is auto or unset, a GPU
-    (CUDA) if there is one.
+    """The device of new nets and of loaded models: TOADSTONE_DEVICE, or, when it is auto or unset, a GPU (CUDA) if
+    there is one.
 
-    What is done with a model happens where its net is; whatever comes back is in numpy. Draws are made on the CPU, so
-    a seed starts from the same weights and sees the same batches on every device.
+    A model computes on the device of its net and returns numpy arrays. Random numbers are drawn on the CPU, so a seed
+    gives the same initial weights and batches on every device.
 
-    Raises ToadstoneError when the variable names no device, or one that is not there.
+    Raises ToadstoneError when the variable does not name a device, or names one that is not available.
     """
     import torch  # noqa: PLC0415 (numpy-only users never pay for torch)
 

@@ -1,4 +1,4 @@
-"""The errors of the library: one kind, and two of it that a run goes on after."""
+"""The library's error, and two subclasses after which a run goes on."""
 
 
 class ToadstoneError(ValueError):
@@ -6,7 +6,7 @@ class ToadstoneError(ValueError):
 
 
 class NotApplicableError(ToadstoneError):
-    """An algorithm is not for this kind of model or data: not a failure, it has nothing to say here."""
+    """An algorithm is not meant for this kind of model or data; this is not a failure."""
 
 
 class RefusedError(ToadstoneError):
@@ -16,13 +16,13 @@ class RefusedError(ToadstoneError):
 def missing_extra(what: str, extra: str) -> str:
     """One sentence: ``what`` needs packages that are not installed, and the command that installs them.
 
-    The packages are named one by one, as this distribution's extra lists them: an index may hold a stranger's package
-    of the same name.
+    The packages are named one by one, as this distribution's extra lists them: an index may hold somebody else's
+    package of the same name.
 
     >>> missing_extra("The hub", "hub")
     "The hub needs a package that is not installed: `pip install 'datasets>=3.2'`."
     """
     from importlib.metadata import requires  # noqa: PLC0415 (only on the way to an error)
 
-    wanted = [line.split(";")[0].strip() for line in requires("toadstone") or () if f"extra == '{extra}'" in line]
-    return f"{what} needs a package that is not installed: `pip install {' '.join(map(repr, wanted))}`."
+    packages = [line.split(";")[0].strip() for line in requires("toadstone") or () if f"extra == '{extra}'" in line]
+    return f"{what} needs a package that is not installed: `pip install {' '.join(map(repr, packages))}`."

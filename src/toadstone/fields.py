@@ -1,4 +1,4 @@
-"""Ranges as types: ``rate: Share = 0.1`` says what a field may hold, and an object is only made of what fits.
+"""Ranges as types: ``rate: Share = 0.1`` says what a field may hold, and other values are refused.
 
 A registered class is checked by ``@register``, any other dataclass by ``@checked``, a single value by ``check``. A rule
 across fields, such as low < high, stays in the class's ``__post_init__``, which finds each field in its range.
@@ -21,9 +21,9 @@ from toadstone.errors import ToadstoneError
 C = TypeVar("C", bound=type)
 T = TypeVar("T")
 
-Share = Annotated[float, Gt(0), Lt(1)]  # some, never none and never all
+Share = Annotated[float, Gt(0), Lt(1)]  # some, but not all
 Fraction = Annotated[float, Gt(0), Le(1)]  # some or all
-Remainder = Annotated[float, Ge(0), Lt(1)]  # none or some, never all
+Remainder = Annotated[float, Ge(0), Lt(1)]  # none or some, but not all
 Minority = Annotated[float, Gt(0), Le(0.5)]
 Probability = Annotated[float, Ge(0), Le(1)]
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
@@ -80,9 +80,9 @@ def check(name: str, value: object, kind: Any) -> None:
     Traceback (most recent call last):
     toadstone.errors.ToadstoneError: which is 'worst': use random or nearest.
     """
-    refused = _refusal(kind, value)
-    if refused:
-        raise ToadstoneError(f"{name}{refused}.")
+    refusal = _refusal(kind, value)
+    if refusal:
+        raise ToadstoneError(f"{name}{refusal}.")
 
 
 def describe(cls: type) -> dict[str, str]:
@@ -128,13 +128,13 @@ def _refusal(kind: Any, value: Any) -> str:
     if base in (int, float):
         return _number_refusal(kind, value)
     if base is Literal:
-        known = any(isinstance(value, type(word)) and value == word for word in args)
-        return "" if known else f" is {value!r}: use {_words(kind)}"
+        fits_word = any(isinstance(value, type(word)) and value == word for word in args)
+        return "" if fits_word else f" is {value!r}: use {_words(kind)}"
     if base is Union:
         return _union_refusal(kind, value)
     if base in (tuple, list, Sequence):
         return _sequence_refusal(kind, value)
-    plain = value is None or isinstance(value, str | bytes | Number)  # what can be no object of any other class
+    plain = value is None or isinstance(value, str | bytes | Number)  # never an instance of another class
     fits = isinstance(value, base) if base in (str, bool) else not (plain and isinstance(base, type))
     return "" if fits or base in (Any, object) else f" must be {_words(kind)}, not {value!r}"
 
@@ -151,7 +151,7 @@ def _protocol_refusal(kind: Any, value: object) -> str:
         return "" if "" in refusals or value is None else refusals[0]
     if base in (tuple, list, Sequence):
         several = value if args and isinstance(value, list | tuple) else ()
-        return next((refused for one in several if (refused := _protocol_refusal(args[0], one))), "")
+        return next((refusal for one in several if (refusal := _protocol_refusal(args[0], one))), "")
     if not getattr(base, "_is_runtime_protocol", False) or isinstance(value, base):
         return ""
     return f" must be {_words(kind)}, not {_article(type(value).__name__)}"

@@ -1,4 +1,4 @@
-"""Files: hostile ones are read so that whatever a decoder raises is one sentence, new ones are whole or not there."""
+"""Files: any error of a decoder becomes one sentence, and new files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FREE = 1 << 25
 """Bytes that any file may unpack to."""
 
 RATIO = 50
-"""What unpacks to more than ``FREE`` bytes may be this many times as large as its file."""
+"""A file that unpacks to more than ``FREE`` bytes may grow by at most this factor."""
 
 _CHUNK = 1 << 20
 _LETTERS = 380  # of a message
@@ -34,9 +34,9 @@ _DETAIL = 120  # of what a decoder said
 def reading(
     path: str | os.PathLike[str], fault: str = "cannot be read", mend: str = "mend or fetch it again"
 ) -> Iterator[None]:
-    """Whatever is raised inside becomes a ToadstoneError of one printable line, "path fault (reason): mend."
+    """Any exception inside becomes a ToadstoneError of one printable line, "path fault (reason): mend."
 
-    A ToadstoneError keeps its words. Warnings of decoders are not shown.
+    A ToadstoneError keeps its message. Warnings of decoders are not shown.
     """
     try:
         with warnings.catch_warnings():
@@ -46,22 +46,22 @@ def reading(
         if one_line(str(error)) == str(error):
             raise
         raise ToadstoneError(one_line(str(error))) from error
-    except Exception as error:  # decoders raise whatever they stumble on
+    except Exception as error:  # decoders raise all kinds of errors
         raise ToadstoneError(
             one_line(f"{_short(str(path), 2 * _DETAIL)} {fault} ({_reason(error)}): {mend}.")
         ) from error
 
 
 def one_line(message: str) -> str:
-    r"""What a hostile name may not break: one line, without control characters, the middle left out where long.
+    r"""The message as one line, without control characters, the middle left out where it is long.
 
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return _short("".join(map(_shown, _short(message, 2 * _LETTERS))), _LETTERS)
+    return _short("".join(map(_printable, _short(message, 2 * _LETTERS))), _LETTERS)
 
 
-def _shown(letter: str) -> str:
+def _printable(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
@@ -75,8 +75,8 @@ def _reason(error: Exception) -> str:
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return _short(" ".join(said.split()).rstrip("."), _DETAIL) or type(error).__name__
+    message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _short(" ".join(message.split()).rstrip("."), _DETAIL) or type(error).__name__
 
 
 def check_plain(path: Path) -> None:
@@ -86,7 +86,7 @@ def check_plain(path: Path) -> None:
 
 
 def check_unpacked(name: str | Path, packed: int, size: int) -> None:
-    """Raise ToadstoneError where ``packed`` bytes would unpack to ``size``, out of all proportion or too many."""
+    """Raise ToadstoneError where ``packed`` bytes would unpack to a ``size`` out of all proportion, or too large."""
     if size > max(FREE, RATIO * packed):
         raise ToadstoneError(
             f"{name} has {packed:,} bytes but would unpack to {size:,} or more, over {RATIO} times as many, as files "
@@ -115,7 +115,7 @@ def _memory() -> float:
 
 
 def check_zip(path: Path) -> None:
-    """Raise ToadstoneError where the members of a zip would unpack to too much, together and as they are told."""
+    """Raise ToadstoneError where the members of a zip would together unpack to too much, by the sizes it declares."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
@@ -124,7 +124,7 @@ def check_zip(path: Path) -> None:
 
 
 class InPieces:
-    """A zip's member that unpacks a little at a time: ``zipfile`` itself unpacks all that is asked for, then cuts."""
+    """A zip's member that unpacks a little at a time, where ``zipfile`` would unpack everything at once."""
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self.member = archive.open(name)
@@ -151,7 +151,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """``value`` with numpy scalars as Python's and what is not finite as None: what JSON can hold."""
+    """``value`` as JSON can hold it: numpy scalars as Python's, and None for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What an audit says, in one form for data, models, files and code: a verdict, evidence, and what was not seen."""
+"""The result of an audit of data, models, files or code: a verdict, evidence, and what was not checked."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 class Finding:
     """One piece of evidence.
 
-    - ``rule``: what kind it is, in kebab case and the same for ever ("pickle-import", "flagged-row").
+    - ``rule``: its kind, in kebab case, which never changes ("pickle-import", "flagged-row").
     - ``where``: a path, a path and member ("model.pt!archive/data.pkl"), a row ("row 17") or a class ("class 3").
     - ``text``: one sentence for a reader.
-    - ``level``: "error" is what the verdict rests on; "warning" could not be decided; "note" is worth knowing.
+    - ``level``: "error" decides the verdict; "warning" could not be decided; "note" is worth knowing.
     - ``line``: in a text file, from 1.
-    - ``file``: the path on disk, where ``where`` says more than that; names can hold any letter, so it is not parsed.
-    - ``detail``: what belongs to the rule: p-values, detectors, opcodes; numbers, strings, lists of them.
+    - ``file``: the path on disk, where ``where`` holds more than a path (it cannot be parsed: names may hold any
+      letter).
+    - ``detail``: facts of the rule, such as p-values, detectors, opcodes: numbers, strings, lists of them.
     """
 
     rule: str
@@ -45,11 +46,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """An answer. ``kind`` is "data", "model", "files", "code" or "step"; ``target`` what was looked at.
+    """The result of an audit. ``kind`` is "data", "model", "files", "code" or "step"; ``target`` what was examined.
 
     ``checked`` and ``unchecked`` are sentences: what was looked for, and what was not or cannot be seen. ``facts``
     are figures for a reader and for programs (rows, seconds, paths). The verdict is "findings" where there is an
-    error, else "undecided" where there is a warning, else "clean": what could not be looked at is never clean.
+    error, else "undecided" where there is a warning, else "clean": what could not be examined is never clean.
     """
 
     kind: str
@@ -72,12 +73,12 @@ class Audit:
         return EXIT[self.verdict]
 
     def without(self, lost: Sequence[str]) -> Audit:
-        """The same answer with a warning for each sentence in ``lost``, which says what could not be written."""
+        """The same result with a warning for each sentence in ``lost``, which says what could not be written."""
         more = tuple(Finding("not-written", self.target, f"Not written: {what}", "warning") for what in lost)
         return replace(self, findings=(*self.findings, *more))
 
     def json(self) -> dict[str, Any]:
-        """The answer as JSON holds it."""
+        """The result as a JSON object."""
         content: dict[str, Any] = plain(asdict(self))
         return {"verdict": self.verdict, **content}
 
@@ -87,7 +88,7 @@ class Audit:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Audit:
-        """The answer in a file that ``save`` wrote. Raises ToadstoneError when it is missing or damaged."""
+        """The result in a file that ``save`` wrote. Raises ToadstoneError when it is missing or damaged."""
         if not Path(path).is_file():
             raise ToadstoneError(f"{path} is not there: run the audit first, with the same folder.")
         with reading(path, "holds no whole audit", "run the audit again"):

@@ -1,8 +1,8 @@
-"""Writes what a person would have to keep by hand: ``python -m toadstone.generate`` in a checkout.
+"""Writes the files that would otherwise be kept by hand: ``python -m toadstone.generate`` in a checkout.
 
-- The ``__init__.pyi`` of each package that holds classes under ``@register``: it ends with their imports, below a line
-  that says so. What stands above that line is written by hand and kept.
-- registry.json: what the table knows of each of these classes.
+- The ``__init__.pyi`` of each package that holds classes under ``@register``: it ends with their imports, below a
+  marker line. Everything above that line is written by hand and kept.
+- registry.json: the table's entry of each of these classes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MARK = "# isort: split\n# Below: the registered classes, written by `python -m t
 
 
 def registered() -> list[tuple[str, str]]:
-    """Module and name of each class under ``@register``, as ruff sorts imports. Read from the sources alone: a module
-    may import from a stub that is to be written."""
-    found = (each for path in ROOT.rglob("*.py") for each in _registered(path))
-    return sorted(found, key=lambda each: (each[0], not each[1].isupper(), each[1]))
+    """Module and name of each class under ``@register``, as ruff sorts imports. Only the sources are read: a module
+    may import from a stub that is not written yet."""
+    classes = (each for path in ROOT.rglob("*.py") for each in _registered(path))
+    return sorted(classes, key=lambda each: (each[0], not each[1].isupper(), each[1]))
 
 
 def _registered(path: Path) -> Iterator[tuple[str, str]]:
@@ -40,7 +40,7 @@ def _registered(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def stub(text: str, package: str, classes: list[tuple[str, str]]) -> str:
-    """``text``, a stub of ``package``, with what stands below the mark made anew from (module, class)."""
+    """``text``, a stub of ``package``, with the part below the mark written again from (module, class)."""
     lines = [f"from {module.removeprefix(package)} import {name} as {name}\n" for module, name in classes]
     by_hand = text.partition(MARK)[0].rstrip()
     return "".join([f"{by_hand}\n\n" if by_hand else "", MARK, *lines])
@@ -48,21 +48,21 @@ def stub(text: str, package: str, classes: list[tuple[str, str]]) -> str:
 
 def stubs() -> dict[Path, str]:
     """The stub of each package that holds registered classes, and what it should hold."""
-    classes, made = registered(), {}
+    classes, texts = registered(), {}
     for wing in sorted({module.split(".")[1] for module, _ in classes}):
         path, package = ROOT / wing / "__init__.pyi", f"toadstone.{wing}"
         text = path.read_text("utf-8") if path.exists() else ""
-        made[path] = stub(text, package, [each for each in classes if each[0].startswith(f"{package}.")])
-    return made
+        texts[path] = stub(text, package, [each for each in classes if each[0].startswith(f"{package}.")])
+    return texts
 
 
 def table() -> dict[Path, str]:
-    """registry.json and what it should hold: an entry a line, so that two changes seldom meet in one. Imports every
-    module that registers a class."""
+    """registry.json and what it should hold: an entry a line, so that two changes seldom touch the same line. Imports
+    every module that registers a class."""
     for module, _ in registered():
         importlib.import_module(module)
-    found = [each.entry(name) for name, each in sorted(registry._TABLE.items())]
-    lines = [f"{json.dumps(e.name)}: {json.dumps(_row(e), ensure_ascii=False)}" for e in found if e.own]
+    rows = [each.entry(name) for name, each in sorted(registry._TABLE.items())]
+    lines = [f"{json.dumps(e.name)}: {json.dumps(_row(e), ensure_ascii=False)}" for e in rows if e.own]
     return {registry.FILE: "{\n" + ",\n".join(lines) + "\n}\n"}
 
 
@@ -72,7 +72,7 @@ def _row(e: Entry) -> dict[str, Any]:
 
 
 def stale() -> list[Path]:
-    """The generated files that hold something else than they should."""
+    """The generated files that are out of date."""
     texts = {**stubs(), **table()}
     return [path for path, text in texts.items() if not path.exists() or path.read_text("utf-8") != text]
 

@@ -1,7 +1,7 @@
 """Packages that add algorithms: the modules that entry points of the group ``toadstone.plugins`` name.
 
-Only installed packages are asked, and only once a process needs them: for a list of everything, or for a name that the
-library does not have.
+Installed packages are searched only when a process needs them: to list everything, or for a name that the library
+does not have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def load() -> None:
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         try:
             point.load()
-        except Exception as error:  # a stranger's module raises whatever it likes
+        except Exception as error:  # somebody else's module may raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             package = f" of {point.dist.name}" if point.dist else ""
             sentence = f"The plugin {point.name!r}{package} cannot be imported ({reason}): mend or uninstall it."

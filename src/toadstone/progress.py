@@ -59,10 +59,10 @@ class _Loop:
         """ "training: 3 of 20, about 2 min left"."""
         if self.total == 1:
             return self.label
-        told = f"{self.label}: {self.done}" + ("" if self.total is None else f" of {self.total}")
+        text = f"{self.label}: {self.done}" + ("" if self.total is None else f" of {self.total}")
         if self.done and self.total:
-            told += f", about {duration((now - self.start) / self.done * (self.total - self.done))} left"
-        return told
+            text += f", about {duration((now - self.start) / self.done * (self.total - self.done))} left"
+        return text
 
 
 @dataclass
@@ -98,10 +98,10 @@ class _Lines:
         while not over.wait(pause):
             now, pause = time.monotonic(), min(2 * pause, _LONGEST)
             with self.lock:
-                told = [loop.words(now) for loop in self.loops]
+                sentences = [loop.words(now) for loop in self.loops]
             try:
-                self.say(f"{'; '.join(told)} ({duration(now - start)} so far)")
-            except (OSError, ValueError):  # nobody reads it any more
+                self.say(f"{'; '.join(sentences)} ({duration(now - start)} so far)")
+            except (OSError, ValueError):  # standard error is closed
                 return
 
 

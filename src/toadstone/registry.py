@@ -1,8 +1,8 @@
 """One table: name <-> class, object <-> JSON spec.
 
-A registered class is a frozen dataclass whose fields are JSON values, tuples, or other registered objects. What the
-library itself registers stands in registry.json, written by ``python -m toadstone.generate``, so that an algorithm is
-listed and described without importing it. A class that is not in it, a plugin's or a script's, enters when imported.
+A registered class is a frozen dataclass whose fields are JSON values, tuples, or other registered objects. The
+library's own classes are listed in registry.json, written by ``python -m toadstone.generate``, so that an algorithm is
+listed and described without importing it. Other classes, a plugin's or a script's, are entered when imported.
 """
 
 from __future__ import annotations
@@ -93,17 +93,17 @@ class Entry:
 
     @property
     def cls(self) -> type[Any]:
-        """The class, imported when it was not yet."""
+        """The class, imported if necessary."""
         return self._cls or getattr(importlib.import_module(self.module), self.class_name)
 
     @property
     def own(self) -> bool:
-        """Whether it is the library's; else a plugin's or a script's."""
+        """Whether it is the library's own, not a plugin's or a script's."""
         return _own(self.module)
 
     @property
     def side(self) -> str:
-        """The wing it lives in: attacks, defenses, triggers, models, training ...; a stranger's by its contract."""
+        """The wing: attacks, defenses, triggers, models, training ...; by contract for other packages' classes."""
         return self._home[0]
 
     @property
@@ -130,7 +130,7 @@ class Entry:
 
 
 class Registered(NamedTuple):
-    """A class that was imported, and what it was registered with."""
+    """An imported class, and the arguments of its ``register``."""
 
     cls: type[Any]
     contract: str
@@ -166,7 +166,7 @@ def _parameter(f: dataclasses.Field[Any], words: Mapping[str, str]) -> Parameter
 def register(contract: str, *, needs: tuple[str, ...] = (), threat: Threat | None = None) -> Callable[[C], C]:
     """Class decorator: enter a frozen dataclass under its name in kebab case; an attack has a ``threat`` card.
 
-    Its verb raises NotApplicableError where what it is given lacks one of its ``needs``, which are words of needs.py.
+    Its verb raises NotApplicableError where an argument lacks one of its ``needs``, which are words of needs.py.
     """
 
     def enter(cls: C) -> C:
@@ -193,7 +193,7 @@ def _own(module: str) -> bool:
 
 @functools.cache
 def _written() -> dict[str, Entry]:
-    """registry.json: what the library registers, with nothing imported."""
+    """The entries of registry.json, without importing their classes."""
     table = {}
     for name, row in json.loads(FILE.read_text("utf-8")).items():
         if card := row["threat"]:
@@ -204,7 +204,7 @@ def _written() -> dict[str, Entry]:
 
 
 def entries() -> list[Entry]:
-    """Every algorithm, the library's and the plugins', by side, stage and name. Imports the plugins and nothing else.
+    """Every algorithm, the library's and the plugins', by side, stage and name. Imports only the plugins.
 
     A plugin that cannot be imported is a PluginWarning.
     """
@@ -216,7 +216,7 @@ def entries() -> list[Entry]:
 def entry(name: str) -> Entry:
     """The entry called ``name``; ToadstoneError with the nearest names when there is none.
 
-    Plugins are asked for a name that the library does not have.
+    Plugins are loaded for a name that the library does not have.
     """
     if name not in _TABLE and name not in _written():
         plugins.load()
@@ -241,7 +241,7 @@ def name_of(obj: object) -> str:
 
 
 def contract_of(obj: object) -> str | None:
-    """The contract that an object's class is registered for, None for a stranger's class."""
+    """The contract that an object's class is registered for, None for a class that is not registered."""
     return next((registered.contract for registered in _TABLE.values() if registered.cls is type(obj)), None)
 
 
@@ -267,16 +267,16 @@ def from_spec(spec: Any) -> Any:
         return spec
     if "name" not in spec:
         return {k: from_spec(v) for k, v in spec.items()}
-    found = entry(str(spec["name"]))
-    unknown = set(spec) - {"name"} - set(found.parameters)
+    algorithm = entry(str(spec["name"]))
+    unknown = set(spec) - {"name"} - set(algorithm.parameters)
     if unknown:
-        known = ", ".join(found.parameters) or "none"
-        raise ToadstoneError(f"{found.name} has no parameter {sorted(unknown)[0]!r}; its parameters are: {known}.")
-    needed = [k for k, p in found.parameters.items() if p.default is None and k not in spec]
+        names = ", ".join(algorithm.parameters) or "none"
+        raise ToadstoneError(f"{algorithm.name} has no parameter {sorted(unknown)[0]!r}; its parameters are: {names}.")
+    needed = [k for k, p in algorithm.parameters.items() if p.default is None and k not in spec]
     if needed:
-        raise ToadstoneError(f"{found.name} needs the parameter {needed[0]!r} in its spec.")
-    given = {k: from_spec(v) for k, v in spec.items() if k != "name"}
-    for key, value in given.items():
-        if refused := kind_refusal(found.cls, key, value):
-            raise ToadstoneError(f"{found.name}'s {key}{refused}: see `toadstone describe {found.name}`.")
-    return found.cls(**given)
+        raise ToadstoneError(f"{algorithm.name} needs the parameter {needed[0]!r} in its spec.")
+    values = {k: from_spec(v) for k, v in spec.items() if k != "name"}
+    for key, value in values.items():
+        if refusal := kind_refusal(algorithm.cls, key, value):
+            raise ToadstoneError(f"{algorithm.name}'s {key}{refusal}: see `toadstone describe {algorithm.name}`.")
+    return algorithm.cls(**values)

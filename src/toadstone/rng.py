@@ -1,4 +1,4 @@
-"""Seeds. Each stage draws from a child seed of its own, and no global generator is ever touched."""
+"""Seeds. Each stage draws from a child seed of its own, and global generators are left alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def child(seed: int, *stage: str) -> int:
 
 @contextmanager
 def torch_seed(seed: int) -> Iterator[None]:
-    """Inside the block torch draws (initial weights, dropout) from ``seed``; outside nothing has happened.
+    """Inside the block torch draws (initial weights, dropout) from ``seed``; outside it draws as before.
 
     torch's layers read the default generator and take no other, so its state is put back afterwards.
     """

@@ -14,7 +14,7 @@ from toadstone.overlay import Overlay, Rows
 
 @runtime_checkable
 class Labelled(Protocol):
-    """What is read here of a set of rows: core.Data is one."""
+    """The attributes of a set of rows that are read here; core.Data has them."""
 
     @property
     def x(self) -> Rows: ...
@@ -77,11 +77,11 @@ def check_target(train: Labelled, target: int) -> None:
     if not 0 <= target < k:
         raise ToadstoneError(f"target is {target} but there are {k} classes: use 0..{k - 1}.")
     if not (train.y == target).any():
-        raise ToadstoneError(f"train has no row of class {target}: take a target that it has rows of.")
+        raise ToadstoneError(f"train has no row of class {target}: choose a class that has rows.")
 
 
 def check_same_classes(data: Labelled, clean: Labelled | None) -> None:
-    """Raise ToadstoneError when trusted rows name other classes than ``data``, or are of a class that it lacks."""
+    """Raise ToadstoneError when trusted rows have other class names than ``data``, or are of a class that it lacks."""
     if clean is None:
         return
     if clean.classes != data.classes:
@@ -92,8 +92,8 @@ def check_same_classes(data: Labelled, clean: Labelled | None) -> None:
 
 
 def check_same_kind(data: Labelled, clean: Labelled) -> None:
-    """Raise ToadstoneError unless trusted rows can stand among those of ``data``: of one shape, both text, both bytes
-    (as images are) or both numbers, and none that is rounded to fit."""
+    """Raise ToadstoneError unless trusted rows can be appended to ``data``: of the same shape, both text, both bytes
+    (as images are) or both numbers, without rounding."""
     x, other = data.x, clean.x
     kinds = [(rows.shape[1:], rows.dtype == object, rows.dtype == np.uint8) for rows in (x, other)]
     if kinds[0] != kinds[1] or not np.can_cast(other.dtype, x.dtype, "same_kind"):

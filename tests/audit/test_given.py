@@ -16,8 +16,10 @@ import toadstone
 from toadstone import Data
 from toadstone.audit import audit_data, load_for_audit
 from toadstone.audit.data.population import Population
+from toadstone.audit.data.read import as_data
 from toadstone.audit.data.search import search_size, searched, seconds
 from toadstone.audit.data.write import apply_decisions, write_cleaned
+from toadstone.data.tabular import Wanted
 from toadstone.errors import ToadstoneError
 
 QUICK = make_pipeline(StandardScaler(), LogisticRegression())
@@ -110,10 +112,6 @@ def test_texts_and_labels():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (ROWS, "data is a ndarray: give Data, a path, a frame with label=..., or the pair"),
-        (ROWS.tolist(), "data is a list"),
-        (None, "data is a NoneType"),
-        (3, "data is a int"),
         ((ROWS, ROWS), "y has shape"),
         ((ROWS, [0] * 5), "x has 200 rows but y has 5 labels"),
         ((ROWS, [None] * 200), "cannot be labels"),
@@ -126,6 +124,16 @@ def test_texts_and_labels():
 def test_what_cannot_be_audited_is_one_sentence(given, message):
     with pytest.raises(ToadstoneError, match=message):
         audit_data(given, model=QUICK)
+
+
+@pytest.mark.parametrize(
+    "given", [ROWS, ROWS.tolist(), None, 3, {"x": ROWS}, (ROWS,), (ROWS, ROWS, ROWS), object(), {1, 2}, b"data.csv"]
+)
+def test_what_is_no_data_is_one_sentence(given):
+    with pytest.raises(
+        ToadstoneError, match=f"data is a {type(given).__name__}: give Data, a path, a frame with label"
+    ):
+        as_data(given, Wanted("y"))
 
 
 def test_what_was_left_out_is_in_the_answer_and_a_row_has_its_name(table):

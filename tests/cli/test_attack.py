@@ -220,7 +220,10 @@ def test_a_place_beside_the_data(here, folder, source, place):
         (("digits", "backdoor", "--target", "7", "-o", "p.csv"), "p.csv is a table, but the rows are of shape"),
         (("digits", "backdoor", "--target", "7", "-o", "p.xlsx"), "ends in '.xlsx'"),
         (("t.csv", "backdoor", "--target", "spam", "--label", "kind", "-o", "p"), "is a folder, which is for pictures"),
-        (("t.csv", "backdoor", "--target", "spam", "--label", "kind", "-o", "t.csv"), "t.csv exists already"),
+        (
+            ("t.csv", "backdoor", "--target", "spam", "--label", "kind", "-o", "t.csv"),
+            "t.csv is or lies inside the input t.csv",
+        ),
         (("t.csv", "backdoor", "--target", "spam", "--label", "nothing"), "label='nothing' is not a column"),
         (("nowhere.csv", "backdoor", "--target", "spam"), "does not exist"),
         (("digits", "backdoor", "--target", "10"), "use 0..9"),

@@ -201,6 +201,53 @@ def test_bad_input_of_model(toadstone, stranger, args):
     assert toadstone(*stranger, *args).exit_code == 3
 
 
+NETS = """
+import torch
+from torch import nn
+
+class Ends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 40))
+
+    def forward(self, x):
+        return {"probs": self.net(x).softmax(1)}
+
+def make():
+    return Ends()
+"""
+
+
+def test_a_strangers_checkpoint_net_and_classes(toadstone, tmp_path):
+    """The net is in the current folder, its weights in a trainer's checkpoint, the images of 3 of its 40 classes."""
+    (tmp_path / "strangersnets.py").write_text(NETS)
+    scope = {}
+    exec(NETS, scope)
+    net, other = scope["make"](), scope["make"]()
+    held = {"model_state": {f"module.{k}": v for k, v in net.state_dict().items()}, "ema": other.state_dict()}
+    torch.save({**held, "loss": np.float64(1), "epoch": 3}, tmp_path / "net.ckpt")
+    x = np.random.default_rng(0).integers(0, 256, (120, 8, 8), np.uint8)
+    np.savez(tmp_path / "clean.npz", x=x, y=np.arange(120) % 3, classes=np.array(["ann", "bob", "eve"]))
+    (tmp_path / "names.txt").write_text("\n".join(["bob", "eve", *map(str, range(37)), "ann"]))
+    args = ("model", "--net", "strangersnets:make", "--weights", "net.ckpt", "--clean", "clean.npz")
+    assert toadstone(*args).exit_code == 3
+    several = toadstone(*args, "--classes", "names.txt")
+    assert several.exit_code == 3
+    assert "ema, model_state.module: name one as part" in " ".join(several.stderr.split())
+    chosen = ("--classes", "names.txt", "--part", "model_state", "--expected-accuracy", "0.9")
+    result = toadstone(*args, *chosen)
+    assert result.exit_code == 2, result.stderr
+    told = json.loads((tmp_path / "net-audit" / "audit.json").read_text())
+    with torch.no_grad():
+        said = net.net(torch.from_numpy(x[:, None] / np.float32(255))).argmax(1).numpy()
+    assert told["facts"]["accuracy"][0] == (said == np.array([39, 0, 1])[np.arange(120) % 3]).mean()
+    text = " ".join(told["checked"])
+    assert "weights under 'model_state'; prefix 'module.' left off" in text
+    assert "passed over without being loaded: numpy" in text
+    assert "answers at probs; probabilities" in text
+    assert "3 of the model's 40 classes" in text
+
+
 def test_a_report_that_cannot_be_written_loses_no_verdict(toadstone, table, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise ToadstoneError("report.html cannot be written (No space left on device): choose another place.")

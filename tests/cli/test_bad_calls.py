@@ -38,7 +38,7 @@ BAD = [
     ["train", "nowhere", "-o", "m"],
     ["train", "folder", "-o", "m"],
     ["train", "empty.csv", "-o", "m"],
-    ["train", "a.csv", "-o", "m"],
+    ["train", "bare.csv", "-o", "m"],
     ["train", "bad.bin", "-o", "m"],
     ["train", "digits", "-o", "m", "--trainer", "{"],
     ["train", "digits", "-o", "m", "--trainer", "list.json"],
@@ -201,7 +201,7 @@ AUDIT = [
     ["data", "nowhere"],
     ["data", "folder"],
     ["data", "empty.csv"],
-    ["data", "a.csv"],
+    ["data", "bare.csv"],
     ["data", "a.csv", "--label", "z"],
     ["data", "a.csv", "--label", "y", "--fdr", "2"],
     ["data", "a.csv", "--label", "y", "--fdr", "nan"],
@@ -264,8 +264,15 @@ def files(tmp_path_factory):
     place = tmp_path_factory.mktemp("calls")
     for name in ("folder", "empty"):
         (place / name).mkdir()
-    rows = "\n".join(f"{i},{i % 7},{i % 2}" for i in range(60))
-    texts = {"empty.csv": "", "a.csv": f"a,b,y\n{rows}", "labels.txt": "0\n1\n", "list.json": "[1]", "num.json": "3"}
+    rows = "\n".join(f"{i * i % 11},{i % 7},{i % 2}" for i in range(60))
+    texts = {
+        "empty.csv": "",
+        "a.csv": f"a,b,y\n{rows}",
+        "bare.csv": f"a,b,c\n{rows}",
+        "labels.txt": "0\n1\n",
+        "list.json": "[1]",
+        "num.json": "3",
+    }
     texts |= {"str.json": '"x"', "null.json": "null", "nan.json": '{"data": 3, "experiment": 4}'}
     for name, text in texts.items():
         (place / name).write_text(text)
@@ -286,8 +293,9 @@ def test_a_bad_call_is_one_sentence(files, monkeypatch, capsys, args, status):
         main()
     out, error = capsys.readouterr()
     assert ended.value.code == status
-    assert len(error.splitlines()) == 1
-    assert error.startswith("Error: ")
+    *notes, sentence = error.splitlines()
+    assert all(note.startswith("Note: ") for note in notes)  # of how a table was read
+    assert sentence.startswith("Error: ")
     assert len(error) < 600
     assert out == ""
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before

@@ -48,7 +48,7 @@ def rows(tmp_path):
 
 WRITES = {
     "train": (["train", "digits", "--trainer", LOGISTIC], "--out", True),
-    "attack": (["attack", "digits", BACKDOOR], "--out", False),
+    "attack": (["attack", "digits", BACKDOOR], "--out", True),
     "run": (["run", RUN], "--out", True),
     "audit data": (["audit", "data", "rows.csv", "--label", "y"], "--out", True),
     "audit files": (["audit", "files", "rows.csv"], "--sarif", False),
@@ -61,17 +61,18 @@ WRITES = {
 def test_what_is_there_is_replaced_only_by_force(toadstone, tmp_path, rows, name):
     args, option, folder = WRITES[name]
     (tmp_path / "script.py").write_text("x = 1\n")
-    place = tmp_path / "mine"
+    out = "mine" if folder or name != "attack" else "mine.npz"  # whose ending decides the form
+    place = tmp_path / out
     if folder:
         place.mkdir()
     old = place / "kept.txt" if folder else place
     old.write_text("mine")
-    refused = toadstone(*args, option, "mine")
+    refused = toadstone(*args, option, out)
     said = refused.stderr + str(refused.exception)
     assert refused.exit_code != 0
-    assert "mine exists already: choose another, or add --force to replace it." in said
+    assert f"{out} exists already: choose another, or add --force to replace it." in said
     assert old.read_text() == "mine"
-    done = toadstone(*args, option, "mine", "--force")
+    done = toadstone(*args, option, out, "--force")
     assert done.exit_code in (0, 2), done.output
     if name == "audit data":
         assert (place / "audit.json").is_file()

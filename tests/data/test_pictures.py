@@ -159,6 +159,12 @@ F = RAMP.astype(np.float32)
 ARRAYS = {
     "bytes": (np.stack([GRAY] * 5), (5, 6, 6), GRAY, ""),
     "channels first": (np.stack([COLOUR.transpose(2, 0, 1)] * 5), (5, 6, 6, 3), COLOUR, "channels first"),
+    "alpha first": (
+        np.dstack([COLOUR, GRAY]).transpose(2, 0, 1)[None].repeat(5, 0),
+        (5, 6, 6, 4),
+        np.dstack([COLOUR, GRAY]),
+        "channels first",
+    ),
     "one channel first": (GRAY[None, None].repeat(5, 0), (5, 6, 6, 1), GRAY[..., None], "channels first"),
     "one channel last": (GRAY[None, ..., None].repeat(5, 0), (5, 6, 6, 1), GRAY[..., None], ""),
     "floats to 1": (np.stack([F] * 5), (5, 6, 6), GRAY, r"0 \(black\) to 1 "),
@@ -185,7 +191,7 @@ def test_arrays(tmp_path, kind):
 
 @pytest.mark.parametrize(
     "x",
-    [np.zeros((5, 7)), np.zeros((5, 7), np.uint8), np.zeros((5, 2, 3)), np.zeros((5, 4, 4, 5)),
+    [np.zeros((5, 7)), np.zeros((5, 7), np.uint8), np.zeros((5, 2, 3)), np.zeros((5, 2, 4, 5)),
      np.zeros((5, 2, 2, 2, 2)), np.array(["a", "b"], object)],
 )  # fmt: skip
 def test_arrays_that_are_no_pictures_stay(x):

@@ -15,6 +15,8 @@ import toadstone
 from toadstone.data import delimited
 from toadstone.data.delimited import lines_of, sniff
 from toadstone.data.encoding import decode
+from toadstone.data.frames import frame_data
+from toadstone.data.tabular import Wanted
 from toadstone.errors import ToadstoneError
 
 N = 60
@@ -39,6 +41,15 @@ COLUMNS = {
     "a text and gaps": (some(["x", None]), ["c=x", "c is missing"], [1, 0]),
     "spelt gaps": (some(["?", "x", "NA", "n/a"]), ["c=x", "c is missing"], [0, 1]),
     "a category": (pa.array(some(["x", "y"])).dictionary_encode(), ["c=x", "c=y"], [1, 0]),
+    "views": (pa.array(some(["x", None, "y"]), pa.string_view()), ["c=x", "c=y", "c is missing"], [1, 0, 0]),
+    "a category of views": (
+        pa.DictionaryArray.from_arrays(
+            pa.array(some([0, 1, None]), pa.uint32()), pa.array(["x", "y"], pa.string_view())
+        ),
+        ["c=x", "c=y", "c is missing"],
+        [1, 0, 0],
+    ),
+    "long strings": (pa.array(some(["x", "y"]), pa.large_string()), ["c=x", "c=y"], [1, 0]),
     "numbers": (some([5, 1, 4]), ["c"], [5]),
     "numbers and gaps": (some([2.0, None, 4.0]), ["c", "c is missing"], [2, 0]),
     "numbers and NaN": (some([float("nan"), 4.0]), ["c", "c is missing"], [4, 1]),
@@ -128,6 +139,11 @@ LABELS = {
     "whole small floats": (np.array(some([0.0, 1.0]), np.float32), ("0", "1"), [0, 1]),
     "booleans": (some([True, False]), ("False", "True"), [1, 0]),
     "a category": (pa.array(some(["no", "yes"])).dictionary_encode(), ("no", "yes"), [0, 1]),
+    "a category of views": (
+        pa.DictionaryArray.from_arrays(pa.array(some([1, 0]), pa.uint32()), pa.array(["no", "yes"], pa.string_view())),
+        ("no", "yes"),
+        [1, 0],
+    ),
     "bytes of numbers": (np.array(some([0, 1]), np.uint8), ("0", "1"), [0, 1]),
     "signs": (some([-1, 1]), ("-1", "1"), [0, 1]),
     "float signs": (some([-1.0, 1.0]), ("-1", "1"), [0, 1]),
@@ -321,7 +337,7 @@ def test_frames_are_read_as_their_file_is(tmp_path):
 @pytest.mark.parametrize("given", [3, None, {"a": [1]}, [1, 2], object()])
 def test_what_is_no_frame(given):
     with pytest.raises(ToadstoneError, match="give a name, a path, a frame"):
-        toadstone.load(given, label="y")
+        frame_data(given, Wanted("y"))
 
 
 def test_a_column_of_no_one_type():

@@ -14,7 +14,7 @@ from toadstone.data import load, split
 from toadstone.errors import ToadstoneError
 from toadstone.experiments import Cell, Experiment, Figure, pooled, run
 from toadstone.experiments.judges import JUDGES
-from toadstone.experiments.judges.base import Judge, Measured
+from toadstone.experiments.judges.base import Judge, Measurement
 from toadstone.models.nets import MLP
 from toadstone.training import Train
 from toadstone.triggers import Patch
@@ -54,7 +54,7 @@ class WeighsJudge(Judge):
     stage, heading, compared = "Weight", "Weights of the model", "grams"
 
     def measure(self, bench, defense, side, seed):
-        return Measured({"grams": defense.weigh(bench.models[side], seed=seed)})
+        return Measurement({"grams": defense.weigh(bench.models[side], seed=seed)})
 
     def columns(self, record, cell):
         return {"grams of classes": str(cell.figures["grams"])}

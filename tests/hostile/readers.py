@@ -92,10 +92,23 @@ def _first(folder: Path) -> object:
     return load(path, **({"label": "label"} if tabular.is_table(path) else {}))
 
 
+def _fitted(folder: Path) -> object:
+    """The weights of a checkpoint in a net, whatever is around them."""
+    import torch
+
+    from toadstone.models.fitting import fit
+    from toadstone.models.foreign import contents
+
+    net = torch.nn.Module()
+    for name, shape in (("w", (2, 3)), ("b", (2,))):
+        net.register_parameter(name, torch.nn.Parameter(torch.zeros(shape)))
+    return fit(net, contents(min(folder.iterdir(), default=folder / "case")))
+
+
 def _read_spec(folder: Path) -> object:
     from toadstone.attacks import Backdoor
     from toadstone.cli.options import built
-    from toadstone.training import Trainer
+    from toadstone.core import Trainer
 
     path = min(folder.iterdir(), default=folder / "case")
     return built(str(path), "spec", Trainer if path.name.startswith("net") else Backdoor)
@@ -141,7 +154,7 @@ READERS = {
     "record": Reader(record_seeds, _call("toadstone.experiments.record", "Record.load"), record_special),
     "audit": Reader(audit_seeds, _call("toadstone.findings", "Audit.load"), json_files),
     "spec": Reader(spec_seeds, _read_spec, json_files),
-    "checkpoint": Reader(checkpoint_seeds, _call("toadstone.models.foreign", "state"), pt_special),
+    "checkpoint": Reader(checkpoint_seeds, _fitted, pt_special),
     **{f"files-{kind}": Reader(seeds, _audited, special) for kind, (seeds, special) in _AUDITED.items()},
     "code-scripts": Reader(scripts_seeds, _call("toadstone.scan.code", "audit_code"), scripts_special),
     "code-notebooks": Reader(notebooks_seeds, _call("toadstone.scan.code", "audit_code"), notebooks_special),

@@ -17,7 +17,7 @@ MOST = 200_000  # findings
 # A message names its file, or the argument or part of the data at fault.
 _NAMED = re.compile(
     r"\b(case|gtsrb|cifar10|mnist|enron|x|y|label|labels|text|Column|column|Part|parts|classes|class|meta|TOADSTONE_DATA|part|GTSRB|split|name|spec"
-    r"|Row|Image|depth|parameter|level|rate|epochs|size|width|net|trigger|registered|decisions?)\b|\{n\}",
+    r"|Row|Image|depth|weights|parameter|level|rate|epochs|size|width|net|trigger|registered|decisions?)\b|\{n\}",
 )
 
 

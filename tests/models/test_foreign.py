@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from toadstone import Data, ToadstoneError
-from toadstone.models.foreign import Takes, adapt, better_input, load_stranger, state
+from toadstone.models.foreign import Takes, adapt, better_input, contents, load_stranger
 from toadstone.models.nets import MLP
+from toadstone.models.storage import load_weights
 from toadstone.training import Adam  # noqa: F401 (registers a name that is not a net)
 
 SIDE, K = 6, 3
@@ -86,7 +87,7 @@ def test_means_and_deviations_are_taken_off_by_channel():
     takes = Takes(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
     adapt(net, clean, takes).logits(clean.x[:4])
     want = (clean.x[:4].astype(float) / 255 - [0.1, 0.2, 0.3]) / [0.5, 0.6, 0.7]
-    np.testing.assert_allclose(seen[0].numpy().transpose(0, 2, 3, 1), want, atol=1e-5)
+    np.testing.assert_allclose(seen[-1].numpy().transpose(0, 2, 3, 1), want, atol=1e-5)
 
 
 def same(model, net, data):
@@ -201,6 +202,96 @@ def test_each_mistake_has_its_sentence(tmp_path, monkeypatch):
         load_stranger("somebodys:make", tmp_path / "nan.safetensors", clean)
 
 
+FOLDERS = {
+    "a module": ("mynets.py", "mynets:make"),
+    "a class": ("mynets.py", "mynets:Net"),
+    "a package": ("mypackage/nets.py", "mypackage.nets:make"),
+}
+MODULE = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(108, 8), nn.ReLU(), nn.Linear(8, 3))
+
+def make():
+    return Net()
+"""
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_factory_of_the_current_folder_is_found(tmp_path, monkeypatch, case):
+    file, name = FOLDERS[case]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(MODULE)
+    module = name.split(":")[0]
+    for part in (module, module.split(".")[0]):
+        monkeypatch.delitem(sys.modules, part, raising=False)
+    net, clean, before = small(), images(), list(sys.path)
+    torch.save({"model_state_dict": net.state_dict()}, tmp_path / "w.pt")
+    model = load_stranger(name, "w.pt", clean)
+    same(model, net, clean)
+    assert model.notes == ("How the file was read: weights under 'model_state_dict'.",)
+    assert sys.path == before
+    for part in (module, module.split(".")[0]):
+        sys.modules.pop(part, None)
+
+
+def test_a_file_of_the_current_folder_takes_no_packages_place(tmp_path, monkeypatch):
+    """Beside hostile weights there may be a file with a known name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wave.py").write_text("open('canary', 'w')")
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    with pytest.raises(ToadstoneError, match="could not be made"):
+        load_stranger("wave:make", "w.pt", images())
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_file_name_in_place_of_a_module_is_told_how_to_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "thenets.py").write_text(MODULE)
+    with pytest.raises(ToadstoneError, match="write thenets:make"):
+        load_stranger("thenets.py:make", "w.pt", images())
+
+
+def test_rows_of_some_classes_of_a_registered_net(tmp_path):
+    clean = images()
+    net = MLP((5,)).build((3, SIDE, SIDE), 9)
+    torch.save({"ema": net.state_dict(), "raw": MLP((5,)).build((3, SIDE, SIDE), 9).state_dict()}, tmp_path / "w.pt")
+    names = [f"class {c}" for c in "xbycazdef"]
+    some = Data(clean.x, clean.y, ("class a", "class b", "class c"))
+    spec = '{"name": "mlp", "hidden": [5]}'
+    with pytest.raises(ToadstoneError, match="2 sets in the file fit the net, ema, raw: name one as part"):
+        load_stranger(spec, tmp_path / "w.pt", some, classes=names)
+    model = load_stranger(spec, tmp_path / "w.pt", some, classes=names, part="ema")
+    same(model, net, some)
+    assert model.classes == tuple(names)
+    with pytest.raises(ToadstoneError, match="is none of them"):
+        load_stranger(spec, tmp_path / "w.pt", clean, classes=names, part="ema")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "end"),
+    [(0.0, 255.0, lambda z: z.softmax(1)), (-1.0, 1.0, lambda z: {"probs": z.softmax(1)}), (0.0, 1.0, torch.sigmoid)],
+)
+def test_the_right_input_is_found_behind_any_head(low, high, end):
+    class Ends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = Bands(low, high)
+
+        def forward(self, x):
+            return end(9 * self.net(x))
+
+    clean = images()
+    wrong = adapt(Ends(), clean, Takes(0.0, 2.0))
+    found = better_input(wrong, clean)
+    assert found is not None
+    assert (found[0], found[1].value) == (Takes(low, high), 1)
+
+
 @pytest.mark.parametrize(("at", "behind"), [(b"PK\x01\x02", 2), (b"PK\x06\x07", 16)])
 def test_a_zip_whose_directory_is_broken_is_refused_in_a_sentence(tmp_path, at, behind):
     """An entry of its directory; the number of parts that the archive is said to have."""
@@ -210,12 +301,12 @@ def test_a_zip_whose_directory_is_broken_is_refused_in_a_sentence(tmp_path, at, 
     raw[raw.rindex(at) + behind] ^= 255
     path.write_bytes(raw)
     with pytest.raises(ToadstoneError, match="cannot be read as weights"):
-        state(path)
+        contents(path)
 
 
 def test_a_name_of_stray_bytes_is_printable_in_what_is_said(tmp_path):
     path = tmp_path / "w\udcff.pt"
     torch.save([torch.ones(2)], path)
     with pytest.raises(ToadstoneError) as caught:
-        state(path)
+        load_weights(path)
     assert str(caught.value).isprintable()

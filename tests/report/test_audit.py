@@ -197,9 +197,9 @@ def test_bad_input_writes_nothing(tmp_path):
     with pytest.raises(ToadstoneError, match=r"rows lacks the column 'detector': give the table that an audit of data"):
         write_audit(audit(), table().drop_columns(["detector"]), path)
     for cells in ("{", "3", "[3]"):
-        with pytest.raises(ToadstoneError, match=r"rows has cells that are no JSON list of lists"):
+        with pytest.raises(ToadstoneError, match=r"rows has cells that are not a JSON list of lists"):
             write_audit(audit(), table("table", 1, cells=[cells]), path)
-    with pytest.raises(ToadstoneError, match=r"pictures\['x'\] is no PNG: give the bytes of a PNG file."):
+    with pytest.raises(ToadstoneError, match=r"pictures\['x'\] is not a PNG: give the bytes of a PNG file."):
         write_audit(audit(), None, path, pictures={"x": b"GIF89a"})
     with pytest.raises(ToadstoneError, match=r"is a folder: give the name of a file"):
         write_audit(audit(), None, tmp_path)

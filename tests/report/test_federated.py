@@ -11,7 +11,8 @@ import pytest
 from toadstone.errors import ToadstoneError
 from toadstone.experiments.record import old_record
 from toadstone.report import rounds as charts
-from toadstone.report.federated import matrices, write_federated
+from toadstone.report.federated import write_federated
+from toadstone.report.matrices import matrices
 
 PHONE, DESKTOP = 390, 1400
 

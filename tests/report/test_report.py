@@ -120,7 +120,7 @@ def test_histograms_count_the_rows_and_start_flagging_at_the_least_flagged_value
     spec = figures(record)["scores/activation-clustering/poisoned"].to_dict()
     sets = list(spec["datasets"].values())
     bars = next(rows for rows in sets if "share" in rows[0])
-    line = next(rows for rows in sets if "said" in rows[0])
+    line = next(rows for rows in sets if "label" in rows[0])
     for kind, n in (("poisoned rows", 30), ("clean rows", 270)):
         assert sum(row["rows"] for row in bars if row["kind"] == kind) == n
         assert sum(row["share"] for row in bars if row["kind"] == kind) == pytest.approx(1)

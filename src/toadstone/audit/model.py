@@ -29,7 +29,7 @@ from toadstone.fields import Fraction, Share, check
 from toadstone.files import write_whole
 from toadstone.findings import Audit, Finding
 from toadstone.models.cache import digest_model, digest_rows
-from toadstone.models.foreign import Adapted, adapt, answer
+from toadstone.models.foreign import adapt, among, answer, as_logits, users_net
 from toadstone.models.torch_model import TorchModel
 from toadstone.whitebox.reverse import Reversed
 
@@ -86,7 +86,7 @@ class ModelAudit:
             raise ToadstoneError(f"{path} must end in .safetensors: repaired weights are written in that format alone.")
         if path.exists() or (original is not None and path.resolve() == Path(original).resolve()):
             raise ToadstoneError(f"{path} is there already: choose another place, nothing is written over.")
-        net = self.repaired.net.net if isinstance(self.repaired.net, Adapted) else self.repaired.net
+        net = users_net(self.repaired.net)
         return write_whole(path, save({k: v.detach().cpu().contiguous().clone() for k, v in net.state_dict().items()}))
 
 
@@ -114,13 +114,13 @@ def audit_model(  # noqa: PLR0913
     """
     check("level", level, Share)
     check("expected_accuracy", expected_accuracy, Fraction | None)
-    model = _adapted(model, clean)
+    model, clean = _adapted(model, clean)
     right = accuracy(model, clean)
     facts: dict[str, Any] = {"rows": len(clean), "classes": len(clean.classes), "level": level}
     facts["accuracy"] = [right.value, right.low, right.high]
     reason = doubt(model, clean, right, expected_accuracy) or hindrance(model, clean)
     if reason is not None:
-        return ModelAudit(_undecided(reason, right, facts), {}, {}, (), model, clean, seed)
+        return ModelAudit(_undecided(reason, right, facts, _how(model, clean)), {}, {}, (), model, clean, seed)
     assert isinstance(model, TorchModel)
     stages = _stages(model, clean, seed, folder)
     inspection = INSPECTOR.inspect(model, clean, seed=seed, stages=stages)
@@ -135,13 +135,14 @@ def audit_model(  # noqa: PLR0913
     facts |= {"references": inspection.references, "classes_looked_at": len(triggers)}
     headline = " ".join(finding.text for finding in findings) or _quiet(clean.classes, inspection)
     notes = _notes(model, clean.classes, evidence)
-    audit = Audit("model", "model", headline, (*findings, *notes), _checked(inspection, right), UNSEEN, facts)
+    checked = (*_checked(inspection, right), *_how(model, clean))
+    audit = Audit("model", "model", headline, (*findings, *notes), checked, UNSEEN, facts)
     audit = audit.without([f"checkpoint {what}" for what in stages.unwritten[:1]])
     return ModelAudit(audit, evidence, triggers, tuple(accused), model, clean, seed, inspection)
 
 
-def _adapted(model: Model | nn.Module, clean: Data) -> Model:
-    """The model as the library asks models, once it has answered to ``clean``."""
+def _adapted(model: Model | nn.Module, clean: Data) -> tuple[Model, Data]:
+    """The model as the library asks models, once it has answered to ``clean``, and these rows by its own classes."""
     if not clean.classes:
         raise ToadstoneError("clean is a regression set: an audit of a model needs classes.")
     if isinstance(model, nn.Module):
@@ -150,18 +151,18 @@ def _adapted(model: Model | nn.Module, clean: Data) -> Model:
         raise ToadstoneError(
             f"model is a {type(model).__name__}: give a torch module or a model with probs and classes."
         )
-    if len(model.classes) != len(clean.classes):
-        raise ToadstoneError(f"model has {len(model.classes)} classes but clean has {len(clean.classes)}.")
+    clean = among(clean, model.classes)
     if isinstance(model, TorchModel):
+        model = as_logits(model, clean)
         answer(model, clean)
-    return model
+    return model, clean
 
 
-def _undecided(reason: Finding, right: Rate, facts: Mapping[str, Any]) -> Audit:
-    """The answer where nothing can be concluded."""
+def _undecided(reason: Finding, right: Rate, facts: Mapping[str, Any], how: tuple[str, ...]) -> Audit:
+    """The answer where nothing can be concluded; ``how`` says how the model was read."""
     headline = reason.text[:1].upper() + reason.text[1:]
     unchecked = (CANNOT.format(why=reason.text), *UNSEEN)
-    checked = (f"Accuracy on {right.n} clean rows: {in_words(right)}.",)
+    checked = (f"Accuracy on {right.n} clean rows: {in_words(right)}.", *how)
     return Audit("model", "model", headline, (reason,), checked, unchecked, facts)
 
 
@@ -201,6 +202,13 @@ def _checked(inspection: ReferenceEvidence, right: Rate) -> tuple[str, ...]:
         "Weights: channels that could amplify far more than others, and classes that stand out in the last layer.",
         "Which classes sums of two clean images go to.",
     )
+
+
+def _how(model: Model, clean: Data) -> tuple[str, ...]:
+    """How a stranger's model was read, and which of its classes it was asked about."""
+    notes = model.notes if isinstance(model, TorchModel) else ()
+    seen, k = int((clean.counts() > 0).sum()), len(clean.classes)
+    return notes if seen == k else (*notes, f"The clean rows are of {seen} of the model's {k} classes.")
 
 
 def _finding(classes: tuple[str, ...], inspection: ReferenceEvidence, c: int, again: Mapping[str, ndarray]) -> Finding:

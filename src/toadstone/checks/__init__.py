@@ -1,4 +1,4 @@
-"""Conformance: does an attack or a defense keep its contract? For the library's own and for yours.
+"""Conformance checks: does an attack or a defense keep its contract? For the library's algorithms and your own.
 
 >>> from toadstone.checks import check_attack
 >>> from toadstone.attacks import Backdoor

@@ -1,8 +1,7 @@
-"""What every check needs: a small real problem, and proof that a call touched nothing it was given."""
+"""Shared by all checks: a small real problem, and a check that a call leaves its arguments unchanged."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -16,12 +15,11 @@ import torch
 from numpy import ndarray
 
 from toadstone.attacks import Backdoor
-from toadstone.core import Data, Model, Poison, Rate, Scores
+from toadstone.core import Data, Poison, Rate, Scores
 from toadstone.data import load, split
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.models import TorchModel, torch_model
 from toadstone.models.nets import SmallCNN
-from toadstone.overlay import Rows
 from toadstone.registry import from_spec, to_spec
 from toadstone.training import Train
 from toadstone.triggers import Patch
@@ -30,12 +28,12 @@ R = TypeVar("R")
 
 
 class ViolationError(AssertionError):
-    """A contract that an object does not keep; the message says which and how."""
+    """An object does not keep its contract; the message says how."""
 
 
-def require(held: bool, sentence: str) -> None:
-    """Raise ViolationError with ``sentence`` unless ``held``."""
-    if not held:
+def require(condition: bool, sentence: str) -> None:
+    """Raise ViolationError with ``sentence`` unless ``condition`` holds."""
+    if not condition:
         raise ViolationError(sentence)
 
 
@@ -61,9 +59,9 @@ class Toy:
 
 @cache
 def toy() -> Toy:
-    """The problem that objects are checked on; made once, in about two seconds."""
+    """The problem that objects are checked on; built once, in about two seconds."""
     parts = split(load("digits"), test=300, clean=500, seed=0)
-    inside, held = parts.clean.take(np.arange(0, 500, 2)), parts.clean.take(np.arange(1, 500, 2))
+    inside, outside = parts.clean.take(np.arange(0, 500, 2)), parts.clean.take(np.arange(1, 500, 2))
     poison = Backdoor(Patch(size=2), target=7, rate=0.1).poison(parts.train, seed=0)
     poisoned = poison.apply(parts.train)
     model = Train(SmallCNN(width=8, hidden=64), epochs=12, batch_size=32).fit(poisoned.append(inside), seed=0)
@@ -71,7 +69,7 @@ def toy() -> Toy:
     pair = Data(two.x, (two.y == 8).astype(np.int64), ("three", "eight"))
     columns = np.asarray(parts.train.x).reshape(len(parts.train), -1) / 255
     numbers = Data(columns, parts.train.y / 9, ())
-    return Toy(parts.train, pair, numbers, _texts(), poisoned, poison, inside, held, parts.test, model)
+    return Toy(parts.train, pair, numbers, _texts(), poisoned, poison, inside, outside, parts.test, model)
 
 
 def _texts() -> Data:
@@ -81,11 +79,11 @@ def _texts() -> Data:
 
 
 def digest(value: Any) -> str:
-    """A hash of what arrays, data sets and models hold."""
-    found = hashlib.sha256()
+    """A hash of the content of arrays, data sets and models."""
+    sha = hashlib.sha256()
     for part in _parts(value):
-        found.update(part)
-    return found.hexdigest()
+        sha.update(part)
+    return sha.hexdigest()
 
 
 def _parts(value: Any) -> Iterator[bytes]:
@@ -105,25 +103,25 @@ def _parts(value: Any) -> Iterator[bytes]:
 
 
 @contextmanager
-def untouched(*given: Any) -> Iterator[None]:
+def untouched(*arguments: Any) -> Iterator[None]:
     """Raise ViolationError when the block changes an argument or a global random generator."""
-    before = [digest(g) for g in given]
+    before = [digest(g) for g in arguments]
     generators = _generators()
     yield
-    for number, (old, value) in enumerate(zip(before, given, strict=True)):
+    for number, (old, value) in enumerate(zip(before, arguments, strict=True)):
         require(digest(value) == old, f"Argument {number} was changed by the call: work on a copy.")
     require(_generators() == generators, "A global random generator was touched: draw from the seed instead.")
 
 
 def _generators() -> tuple[str, ...]:
-    """Python's own generator is left to the test that two calls with one seed agree."""
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 (to see that nobody uses it)
+    """Python's own generator is not among them: two calls with one seed would differ if it were used."""
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 (to see that it is not used)
     return repr(numpy_state), repr(torch.get_rng_state().tolist())
 
 
 @contextmanager
 def batches_of(size: int) -> Iterator[None]:
-    """Inside the block torch models work through their rows in batches of ``size``."""
+    """Inside the block torch models process rows in batches of ``size``."""
     usual = torch_model.BATCH
     torch_model.BATCH = size
     try:
@@ -172,20 +170,20 @@ def declines_or(action: Callable[[], R], what: str) -> R | None:
 
 
 def accepted(action: Callable[[Data], object]) -> Data:
-    """The first that ``action`` takes: all digits, two of them, a table with a number to predict, or texts."""
-    refused = ""
+    """The first data set that ``action`` accepts: all digits, two of them, a regression table, or texts."""
+    reason = ""
     for data in (toy().train, toy().pair, toy().numbers, toy().texts):
         try:
             action(data)
         except ToadstoneError as error:
-            refused = refused or str(error)
+            reason = reason or str(error)
             continue
         return data
-    raise ViolationError(f"It takes neither classes nor numbers: {refused}")
+    raise ViolationError(f"It accepts neither classes nor numbers: {reason}")
 
 
 def one_class(data: Data) -> Data:
-    """The rows that have the label of the first."""
+    """The rows with the label of the first row."""
     return data.take(np.flatnonzero(data.y == data.y[0]))
 
 
@@ -194,61 +192,6 @@ def other_kind(data: Data) -> Data:
     if data.classes:
         return replace(data, y=data.y.astype(float), classes=())
     return replace(data, y=(data.y > np.median(data.y)).astype(np.int64), classes=("low", "high"))
-
-
-@dataclass(frozen=True, eq=False)
-class BlackBox:
-    """A model that says probabilities and nothing else."""
-
-    model: TorchModel
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Those of the model inside."""
-        return self.model.classes
-
-    def probs(self, x: Rows) -> ndarray:
-        """Those of the model inside."""
-        return self.model.probs(x)
-
-
-def black_box() -> BlackBox:
-    """The toy's model, of which probabilities alone are shown."""
-    return BlackBox(toy().model)
-
-
-def training_mode(model: TorchModel) -> TorchModel:
-    """A copy of ``model`` whose net is in training mode, as it is right after training."""
-    return replace(model, net=copy.deepcopy(model.net).train())
-
-
-def relabelled(order: ndarray) -> tuple[TorchModel, Data]:
-    """The toy's model and rows that it was not trained on, with class ``order[c]`` in place c."""
-    t = toy()
-    net = copy.deepcopy(t.model.net)
-    last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
-    with torch.no_grad():
-        last.weight.copy_(last.weight[order].clone())
-        last.bias.copy_(last.bias[order].clone())
-    classes = tuple(np.array(t.held.classes)[order].tolist())
-    return replace(t.model, net=net, classes=classes), replace(t.held, y=np.argsort(order)[t.held.y], classes=classes)
-
-
-def shared_tensors(a: Model, b: Model) -> bool:
-    """Whether two torch models have a parameter or a buffer in the same memory."""
-
-    def places(model: Model) -> set[int]:
-        net = model.net if isinstance(model, TorchModel) else None
-        tensors = net.state_dict(keep_vars=True).values() if net is not None else ()
-        return {t.untyped_storage().data_ptr() for t in tensors if t.numel()}
-
-    return bool(places(a) & places(b))
-
-
-def valid_probs(probs: ndarray, n: int, k: int) -> None:
-    """Raise ViolationError unless these are the probabilities of ``k`` classes for ``n`` rows."""
-    require(probs.shape == (n, k), "probs must be (rows, classes).")
-    require(bool(np.allclose(probs.sum(1), 1)), "probs must sum to 1 in each row.")
 
 
 def valid_pvalues(scores: Scores, n: int) -> None:

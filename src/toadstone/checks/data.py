@@ -11,7 +11,6 @@ from toadstone.checks.common import (
     ViolationError,
     accepted,
     batches_of,
-    black_box,
     check_spec,
     declines_or,
     digest,
@@ -25,6 +24,7 @@ from toadstone.checks.common import (
     valid_pvalues,
     valid_rate,
 )
+from toadstone.checks.toy_models import black_box
 from toadstone.core import Attack, Data, Detector, Goal, Poison, Pool, Scores
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.judgement import flaw, judge
@@ -33,7 +33,7 @@ from toadstone.triggers import Trigger
 
 
 def check_trigger(trigger: Trigger) -> None:
-    """Seeded, same shape and dtype, nothing touched, spec round trip, on whichever modality it takes."""
+    """Seeded, same shape and dtype, nothing touched, spec round trip, on the modality that it accepts."""
     words = np.array(["a plain row", "another one"] * 10, object)
     table = np.random.default_rng(0).normal(size=(20, 64))
     for x in (toy().test.x[:20], table, words):
@@ -66,12 +66,12 @@ def check_attack(attack: Attack, train: Data | None = None, *, draws: bool = Tru
     require(_same_poison(once, other) != draws, f"Another seed changes {'nothing' if draws else 'something'}.")
     mask = once.mask(len(train))
     require(bool(mask.any()), "No row was poisoned.")
-    kept = np.flatnonzero(~mask)
-    require(digest(poisoned.take(kept)) == digest(train.take(kept)), "Rows outside the mask differ.")
+    others = np.flatnonzero(~mask)
+    require(digest(poisoned.take(others)) == digest(train.take(others)), "Rows outside the mask differ.")
     _valid_goal(goal, once.goal, fixed=once.goal == other.goal)
     if train is toy().train:
-        for wanted in (once.goal, goal):
-            valid_rate(wanted.success(toy().model, toy().test))
+        for each in (once.goal, goal):
+            valid_rate(each.success(toy().model, toy().test))
         require(goal.success(toy().model, toy().test) == again.success(toy().model, toy().test), "Two goals differ.")
     refuses(
         lambda: attack.poison(other_kind(train), seed=1),

@@ -50,12 +50,12 @@ class SoftmaxClients:
     def judge(self, start: Float[ndarray, " d"], data: Data) -> Callable[[ndarray], tuple[ndarray, ndarray]]:
         """The losses and error rates on ``data`` after candidate updates."""
 
-        def judged(candidates: ndarray) -> tuple[ndarray, ndarray]:
+        def losses(candidates: ndarray) -> tuple[ndarray, ndarray]:
             probs = np.array([_probs(_inputs(data.x[:]), start + u) for u in candidates])
             truth = probs[:, np.arange(len(data)), data.y]
             return -np.log(np.maximum(truth, 1e-30)).mean(1), (probs.argmax(2) != data.y).mean(1)
 
-        return judged
+        return losses
 
     def module(self, weights: Float[ndarray, " d"]) -> nn.Module:
         """A linear net with these weights."""
@@ -89,13 +89,13 @@ def _probs(x: Float[ndarray, "n p"], w: Float[ndarray, " d"]) -> Float[ndarray, 
 
 @cache
 def toy_round() -> tuple[Float32[ndarray, "n d"], ServerView, AttackerView]:
-    """A round of 23 clients, 30 digits each: the updates that all of them make honestly, and what both sides see; the
-    last 5 are the attacker's."""
+    """A round of 23 clients, 30 digits each: the updates that all of them make honestly, and the views of server and
+    attacker, who owns the last 5."""
     train, clients = toy().train, SoftmaxClients()
     data = [train.take(np.arange(30 * i, 30 * i + 30)) for i in range(_CLIENTS + 1)]
     weights = np.zeros(650, np.float32)
-    made = clients.updates(weights, data, seeds=range(_CLIENTS + 1))
-    updates, own = made[:-1], made[-1]
+    rows = clients.updates(weights, data, seeds=range(_CLIENTS + 1))
+    updates, own = rows[:-1], rows[-1]
     for array in (updates, own, weights):
         array.flags.writeable = False
     honest = _CLIENTS - _MALICIOUS
@@ -116,13 +116,13 @@ def toy_round() -> tuple[Float32[ndarray, "n d"], ServerView, AttackerView]:
 
 
 def check_aggregator(rule: Aggregator) -> None:
-    """Updates are only read, one call is as the next, a rule that does not draw follows a permutation of its rows,
-    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip. The same
-    is asked of a ``Rule`` and of any other callable."""
+    """Updates are only read, calls are repeatable, a rule that does not draw follows a permutation of its rows,
+    rows that are not finite count for nothing, none left or too large an ``f`` is refused; spec round trip. The
+    same holds for a ``Rule`` and any other callable."""
     updates, view, _ = toy_round()
 
-    def call(given: ndarray, **changed: Any) -> Aggregate:
-        return rule(given, view=replace(view, **changed))
+    def call(matrix: ndarray, **changed: Any) -> Aggregate:
+        return rule(matrix, view=replace(view, **changed))
 
     with untouched(updates, view.clients, view.rows, view.previous, view.memory):
         once, twice, other = call(updates), call(updates), call(updates, seed=2)
@@ -137,9 +137,9 @@ def check_aggregator(rule: Aggregator) -> None:
     for value in (np.nan, np.inf, 1e30):
         broken = updates.copy()
         broken[3, 5] = value
-        found = call(broken)
-        _valid_aggregate(found, broken)
-        require(bool(found.weights[3] == 0), f"An update with a value of {value} must have the weight 0.")
+        aggregate = call(broken)
+        _valid_aggregate(aggregate, broken)
+        require(bool(aggregate.weights[3] == 0), f"An update with a value of {value} must have the weight 0.")
     _refused(lambda: call(np.full_like(updates, np.nan)), "updates none of which is finite")
     if isinstance(getattr(rule, "f", None), int):
         many = (len(updates) + 1) // 2
@@ -148,8 +148,8 @@ def check_aggregator(rule: Aggregator) -> None:
 
 
 def check_client_attack(attack: ClientAttack) -> None:
-    """What was shown is only read, one call is as the next, the rows are (f, d) single precision whatever f, an
-    omniscient attack says when it is not shown enough, the goal can be measured; spec round trip."""
+    """The view is only read, calls are repeatable, the rows are (f, d) in single precision for any f, an omniscient
+    attack raises when the view lacks the honest updates, the goal can be measured; spec round trip."""
     updates, _, view = toy_round()
     omniscient = getattr(type(attack), "omniscient", None)
     require(isinstance(omniscient, bool), "omniscient must be True or False, of the class.")
@@ -158,12 +158,12 @@ def check_client_attack(attack: ClientAttack) -> None:
     require(not omniscient or "data" in knows, 'An omniscient attack has "data" among what its threat card knows.')
     rule = MultiKrum(f=_MALICIOUS)
     benign = updates[: _CLIENTS - _MALICIOUS]
-    shown = replace(view, benign=benign, aggregator=rule) if omniscient else view
+    full = replace(view, benign=benign, aggregator=rule) if omniscient else view
     with untouched(updates, *view.data, view.weights):
-        once, twice = attack.send(shown), attack.send(shown)
+        once, twice = attack.send(full), attack.send(full)
     _valid_rows(once, view.own.shape)
     require(np.array_equal(once, twice, equal_nan=True), "Two calls with one seed differ.")
-    first = replace(shown, data=view.data[:1], own=view.own[:1], total=_CLIENTS - _MALICIOUS + 1)
+    first = replace(full, data=view.data[:1], own=view.own[:1], total=_CLIENTS - _MALICIOUS + 1)
     _valid_rows(attack.send(first), (1, view.own.shape[1]))
     if omniscient:
         _refused(lambda: attack.send(view), "a view without the honest updates")
@@ -174,13 +174,13 @@ def check_client_attack(attack: ClientAttack) -> None:
     check_spec(attack)
 
 
-def _valid_aggregate(found: Aggregate, updates: ndarray) -> None:
+def _valid_aggregate(aggregate: Aggregate, updates: ndarray) -> None:
     n, d = updates.shape
-    require(found.update.shape == (d,), f"update must be one row of {d}, not {found.update.shape}.")
-    require(found.update.dtype == np.float32, f"update must be float32, not {found.update.dtype}.")
-    require(found.weights.shape == (n,), f"weights must be one a client, {n}, not {found.weights.shape}.")
-    require(bool(np.isfinite(found.update).all()), "update must be finite.")
-    require(bool(np.isfinite(found.weights).all()), "weights must be finite.")
+    require(aggregate.update.shape == (d,), f"update must be one row of {d}, not {aggregate.update.shape}.")
+    require(aggregate.update.dtype == np.float32, f"update must be float32, not {aggregate.update.dtype}.")
+    require(aggregate.weights.shape == (n,), f"weights must be one a client, {n}, not {aggregate.weights.shape}.")
+    require(bool(np.isfinite(aggregate.update).all()), "update must be finite.")
+    require(bool(np.isfinite(aggregate.weights).all()), "weights must be finite.")
 
 
 def _valid_rows(rows: ndarray, shape: tuple[int, ...]) -> None:

@@ -9,19 +9,17 @@ import numpy as np
 
 from toadstone.checks.common import (
     batches_of,
-    black_box,
     check_spec,
     declines_or,
     digest,
     refuses,
-    relabelled,
     require,
     same,
     toy,
-    training_mode,
     untouched,
     valid_pvalues,
 )
+from toadstone.checks.toy_models import black_box, relabelled, training_mode
 from toadstone.core import Data, Model, Monitor, Purifier, Scores
 from toadstone.overlay import Rows
 
@@ -49,9 +47,9 @@ def check_monitor(monitor: Monitor) -> None:
         same(once.values, score(inputs).values, "Scores depend on the batch size.")
     moved = score(inputs, *relabelled(np.roll(np.arange(len(t.train.classes)), 3)))
     same(once.values, moved.values, "Scores depend on the order of the classes.")
-    watched = declines_or(lambda: score(inputs, black_box()), "a black box")
-    if watched is not None:
-        _valid_scores(watched, 40)
+    scores = declines_or(lambda: score(inputs, black_box()), "a black box")
+    if scores is not None:
+        _valid_scores(scores, 40)
     refuses(lambda: score(inputs[:, :5, :5]), "inputs of another shape")
     refuses(lambda: score(inputs[:0]), "no inputs")
     check_spec(monitor)

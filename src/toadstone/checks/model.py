@@ -10,41 +10,37 @@ from numpy import ndarray
 
 from toadstone.checks.common import (
     batches_of,
-    black_box,
     check_spec,
     declines_or,
     digest,
     one_class,
     other_kind,
     refuses,
-    relabelled,
     require,
     same,
-    shared_tensors,
     toy,
-    training_mode,
     untouched,
-    valid_probs,
     valid_rate,
 )
+from toadstone.checks.toy_models import black_box, relabelled, shared_tensors, training_mode, valid_probs
 from toadstone.core import Data, Evidence, Implant, Inspector, Mended, Model, Repair, Tampered
 from toadstone.errors import NotApplicableError
 from toadstone.evaluation.rates import accuracy
 from toadstone.models import TorchModel
 
 _DIFFER = "Two calls with one seed differ, one of them on a net in training mode."
-_APART = 0.05  # of the spread between classes: what a value may move when classes change places
+_APART = 0.05  # of the spread between classes: how far a value may move when classes change places
 
 
 def check_inspector(inspector: Inspector, *, trains: bool = False) -> None:
     """Seeded, nothing touched (weights, gradients, training modes, rows, generators), one statistic, p-value and
-    finding a class, the batch size and the mode that the net is in irrelevant; one class and a regression set are not
+    finding a class, the batch size and the net's mode irrelevant; one class and a regression set are not
     applicable, nor is a black box that lacks what the inspector reads; spec round trip.
 
     When classes change places, in the net's last layer and in the labels alike, the evidence moves with them: the
-    same classes are accused at 0.05, and each value stays within 5% of the values' spread. Not bit by bit, as a search
-    may take the classes in another order, and rounding then takes it to another place nearby. One that ``trains``
-    nets of its own draws their weights class by class, so of it only the accusations are compared.
+    same classes are accused at 0.05, and each value stays within 5% of the values' spread. They need not be equal: a
+    search may take the classes in another order, and rounding then leads to a slightly different result. An inspector
+    that ``trains`` nets of its own draws their weights class by class, so only its accusations are compared.
     """
     t = toy()
 
@@ -61,9 +57,9 @@ def check_inspector(inspector: Inspector, *, trains: bool = False) -> None:
     with batches_of(7):
         same(once.values, inspect(t.model, t.held).values, "Evidence depends on the batch size.")
     _follows_its_classes(inspect, once, exactly=not trains)
-    seen = declines_or(lambda: inspect(black_box(), t.held), "a black box")
-    if seen is not None:
-        _valid_evidence(seen, len(t.train.classes))
+    evidence = declines_or(lambda: inspect(black_box(), t.held), "a black box")
+    if evidence is not None:
+        _valid_evidence(evidence, len(t.train.classes))
     refuses(lambda: inspect(t.model, one_class(t.held)), "trusted rows of a single class", NotApplicableError)
     refuses(lambda: inspect(t.model, other_kind(t.held)), "a regression set", NotApplicableError)
     check_spec(inspector)
@@ -75,7 +71,7 @@ def check_repair(repair: Repair, evidence: Evidence | None = None) -> None:
     values and arrays; the batch size irrelevant; one class and a regression set are not applicable, nor is a
     black box that lacks what the repair changes; spec round trip.
 
-    ``evidence`` on the digits, class 7 of which has a backdoor, for a repair that builds on it.
+    ``evidence`` on the digits, class 7 of which has a backdoor, for a repair that uses it.
     """
     t = toy()
 
@@ -113,7 +109,7 @@ def check_implant(implant: Implant) -> None:
     _new_model(once.model, t.model)
     rows = t.test.x[:50]
     same(once.model.probs(rows), twice.model.probs(rows), _DIFFER)
-    rate, again = (made.goal.success(once.model, t.test) for made in (once, twice))
+    rate, again = (tampered.goal.success(once.model, t.test) for tampered in (once, twice))
     valid_rate(rate)
     require(rate == again, "The goals of two calls with one seed differ.")
     refuses(lambda: implant.implant(black_box(), t.train, seed=1), "a black box", NotApplicableError)
@@ -147,15 +143,15 @@ def _follows_its_classes(inspect: Callable[[Model, Data], Any], once: Evidence, 
     )
 
 
-def _new_model(model: Model, given: Model) -> None:
+def _new_model(model: Model, original: Model) -> None:
     t = toy()
-    require(model is not given, "The model given came back: return a new one.")
-    require(not shared_tensors(model, given), "The new model shares tensors with the one given: copy the net first.")
-    if isinstance(model, TorchModel) and isinstance(given, TorchModel):
-        require(digest(model) != digest(given), "The new model is a copy of the one given: return what was changed.")
-    require(tuple(model.classes) == tuple(given.classes), "The new model must have the classes of the one given.")
-    valid_probs(model.probs(t.test.x[:50]), 50, len(given.classes))
-    require(accuracy(model, t.test).low > 1 / len(given.classes), "The new model does no better than guessing.")
+    require(model is not original, "The model given came back: return a new one.")
+    require(not shared_tensors(model, original), "The new model shares tensors with the one given: copy the net first.")
+    if isinstance(model, TorchModel) and isinstance(original, TorchModel):
+        require(digest(model) != digest(original), "The new model is a copy of the one given: return what was changed.")
+    require(tuple(model.classes) == tuple(original.classes), "The new model must have the classes of the one given.")
+    valid_probs(model.probs(t.test.x[:50]), 50, len(original.classes))
+    require(accuracy(model, t.test).low > 1 / len(original.classes), "The new model does no better than guessing.")
 
 
 def _valid_log(log: Mapping[str, Any]) -> None:

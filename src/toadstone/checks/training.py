@@ -1,4 +1,4 @@
-"""Conformance of what trains: trainers, and those that an attacker owns."""
+"""Conformance of trainers, an attacker's among them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from toadstone.checks.common import (
     same,
     toy,
     untouched,
-    valid_probs,
     valid_rate,
 )
+from toadstone.checks.toy_models import valid_probs
 from toadstone.core import Data, Outsourced, Regressor, Trainer
 from toadstone.evaluation.rates import accuracy
 
@@ -36,7 +36,7 @@ def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
     if train is toy().train:
         test = toy().test
         require(accuracy(once.model, test).low > 1 / len(train.classes), "The model does no better than guessing.")
-        rate, again = (made.goal.success(once.model, test) for made in (once, twice))
+        rate, again = (tampered.goal.success(once.model, test) for tampered in (once, twice))
         valid_rate(rate)
         require(rate == again, "The goals of two calls with one seed differ.")
     refuses(lambda: attack.train(one_class(train), seed=1), "a single class")
@@ -45,16 +45,16 @@ def check_outsourced(attack: Outsourced, train: Data | None = None) -> None:
 
 
 def check_trainer(trainer: Trainer, train: Data | None = None) -> None:
-    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class. Of a model of a
-    number: finite, seeded, and refuses classes."""
+    """Seeded, data untouched, probabilities that sum to 1 whatever the batch, refuses one class. For regression:
+    predictions finite, seeded, and classes refused."""
     train = train or accepted(lambda data: trainer.fit(data, seed=1))
     with untouched(train):
         once, twice = trainer.fit(train, seed=1), trainer.fit(train, seed=1)
     if not train.classes:
-        found = [model.predict(train.x[:50]) for model in (once, twice) if isinstance(model, Regressor)]
-        require(len(found) == 2 and found[0].shape == (50,), "A model of a number must have predict(x) -> (n,).")
-        require(bool(np.isfinite(found[0]).all()), "predict must be finite.")
-        same(found[0], found[1], "Two calls with one seed differ.")
+        outputs = [model.predict(train.x[:50]) for model in (once, twice) if isinstance(model, Regressor)]
+        require(len(outputs) == 2 and outputs[0].shape == (50,), "A model of a number must have predict(x) -> (n,).")
+        require(bool(np.isfinite(outputs[0]).all()), "predict must be finite.")
+        same(outputs[0], outputs[1], "Two calls with one seed differ.")
         refuses(lambda: trainer.fit(other_kind(train), seed=1), "a classification set")
         check_spec(trainer)
         return

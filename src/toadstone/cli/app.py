@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from io import TextIOBase
 from typing import Annotated, TextIO
 
 import typer
@@ -16,7 +17,6 @@ from toadstone.cli import plan as planning
 from toadstone.cli.verdict import USAGE, Commands, complain
 from toadstone.errors import ToadstoneError
 from toadstone.plugins import PluginWarning, failed
-from toadstone.progress import lines
 
 _STOPPED = 130  # what a shell reports of a command that Ctrl-C ended
 
@@ -41,12 +41,11 @@ def _version(wanted: bool | None) -> None:
 
 @app.callback()
 def _root(
-    context: typer.Context,
     version: Annotated[
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = None,
 ) -> None:
-    context.with_resource(lines())
+    pass
 
 
 for command in (
@@ -109,7 +108,7 @@ def _run() -> int:
     return status
 
 
-def _flush(stream: TextIO) -> None:
+def _flush(stream: TextIOBase | TextIO) -> None:
     """What is left to write goes out now: at the interpreter's end a closed pipe would be a traceback."""
     try:
         stream.flush()

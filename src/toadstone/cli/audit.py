@@ -25,6 +25,7 @@ from toadstone.cli.options import (
     built,
     echo_json,
     read_json,
+    read_names,
     told,
 )
 from toadstone.cli.output import Force, check_output, output
@@ -194,17 +195,24 @@ def model(
     net: Annotated[
         str,
         typer.Option(
-            help="package.module:factory, whose code runs, or a net from `toadstone list`.",
+            help="module:factory, also of the current folder, whose code runs, or a net from `toadstone list`.",
             autocompletion=registered("name", "net"),
         ),
     ],
-    weights: Annotated[Path, typer.Option(help=".safetensors or a .pt state dict; nothing in it is run.")],
+    weights: Annotated[Path, typer.Option(help=".safetensors or a checkpoint of torch.save; nothing in it is run.")],
     clean: Annotated[str, typer.Option(help="Labelled images that you trust and the model was not trained on.")],
     input_range: Annotated[
         str,
         typer.Option(help="What the net takes: 0..1, -1..1, 0..255, or means/deviations, as 0.5,0.5,0.5/0.2,0.2,0.2."),
     ] = "0..1",
     layout: Annotated[str, typer.Option(help="channels-first or channels-last.")] = "channels-first",
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Names of the net's outputs, one a line, where the clean images are of some of them alone."),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Which weights of a file that has several: the name of their dict in it.")
+    ] = None,
     expected_accuracy: Annotated[
         float | None, typer.Option(help="Accuracy that you expect on the clean rows, in (0, 1].")
     ] = None,
@@ -248,7 +256,8 @@ def model(
         check_output(out, "out", force=force, inputs=[weights, clean])
     torch.set_num_threads(1)
     rows = load_for_audit(clean)[0]
-    stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout)
+    names = None if classes is None else read_names(classes, "classes")
+    stranger = load_stranger(net, weights, rows, pixels=_pixels(input_range), layout=layout, classes=names, part=part)
     result = audit_model(
         stranger, rows, level=level, expected_accuracy=expected_accuracy, seed=seed, folder=folder / ".stages"
     )

@@ -73,6 +73,17 @@ def read_json(text_or_path: str, name: str) -> Any:
         return json.loads(text_or_path if inline else read_bytes(Path(text_or_path)))
 
 
+def read_names(path: Path, name: str) -> list[str]:
+    """The lines of a text file that are not empty. Raises ToadstoneError that names the argument."""
+    from toadstone.files import read_bytes, reading
+
+    with reading(f"{name} {path}", "is not a text file", "write one name a line in UTF-8"):
+        lines = [line.strip() for line in read_bytes(path).decode("utf-8-sig").splitlines()]
+    if not any(lines):
+        raise ToadstoneError(f"{name} {path} is empty: write one name a line.")
+    return [line for line in lines if line]
+
+
 def built(text_or_path: str, name: str, kind: type) -> Any:
     """The object of a ``kind`` that such JSON describes. Raises ToadstoneError that names the argument."""
     from toadstone.experiments.old import opened

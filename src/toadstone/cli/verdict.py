@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from toadstone.cli.options import echo_json
 from toadstone.cli.output import check_output, check_store
 from toadstone.errors import ToadstoneError
+from toadstone.progress import lines
 
 if TYPE_CHECKING:
     from toadstone.findings import Audit
@@ -43,12 +44,16 @@ def complain(error: Exception) -> None:
 
 
 class Commands(TyperGroup):
-    """All commands."""
+    """All commands; long ones say how far they are."""
 
     def make_context(self, info_name: Any, args: list[str], *more: Any, **kwargs: Any) -> Any:
         if args[:1] != ["audit"]:
             check_arguments(args)
         return super().make_context(info_name, args, *more, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with lines():
+            return super().invoke(ctx)
 
 
 def check_arguments(args: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +68,10 @@ def npz(path: Path) -> Data:
 _NAMES = (("x", "y"), ("X", "Y"), ("X", "y"), ("images", "labels"), ("data", "labels"), ("x", "labels"))
 
 
-def part_keys(arrays: Mapping[str, ndarray]) -> dict[str, tuple[str, str]]:
-    """The names of the arrays of rows and of labels by part; one part "all" where the rows are not parted.
+def part_keys(arrays: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Of the names of arrays, those of rows and of labels by part; one part "all" where the rows are not parted.
 
-    >>> part_keys(dict.fromkeys(["train_images", "train_labels", "test_images", "test_labels"]))
+    >>> part_keys(["train_images", "train_labels", "test_images", "test_labels"])
     {'train': ('train_images', 'train_labels'), 'test': ('test_images', 'test_labels')}
     """
     for x, y in _NAMES:
@@ -94,8 +94,8 @@ def _labels(arrays: dict[str, ndarray], name: str) -> ndarray:
 
 
 def last_channels(x: ndarray) -> tuple[ndarray, list[tuple[str, str]]]:
-    """Pictures with their 1 or 3 channels last, and what was done; other arrays as they are."""
-    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3, 4):
+    """Pictures with their 1, 3 or 4 channels last, and what was done; other arrays as they are."""
+    if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[3] not in (1, 3, 4):
         return np.ascontiguousarray(np.moveaxis(x, 1, 3)), [
             ("x", "has its channels first: read as (n, height, width, channels)")
         ]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from toadstone.errors import ToadstoneError
+from toadstone.files import check_unpacked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,11 +56,11 @@ def cells_of(table: pa.Table, name: str) -> Cells:
     from pyarrow import types  # noqa: PLC0415 (only tables need it)
 
     found = table.column(name)
-    kind = found.type.value_type if types.is_dictionary(found.type) else found.type
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return _texts(found)
+    if holds_texts(found.type):
+        return _texts(*distinct_texts(found, name))
     if types.is_dictionary(found.type):
-        found = found.cast(kind)
+        found = found.cast(found.type.value_type)
+    kind = found.type
     if types.is_null(kind):
         return Cells("number", np.zeros(len(found)), np.ones(len(found), bool))
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
@@ -67,19 +68,6 @@ def cells_of(table: pa.Table, name: str) -> Cells:
     if types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind) or types.is_duration(kind):
         return _dates(found)
     raise ToadstoneError(UNFIT.format(name, kind))
-
-
-def coded(found: pa.ChunkedArray) -> tuple[list[str], Integer[ndarray, " n"]]:
-    """(the different texts of a column, the place of each cell among them, one beyond the last where it is missing).
-
-    A column of few long texts may be far smaller than its cells written out one by one: they never are.
-    """
-    from pyarrow import types  # noqa: PLC0415 (only tables need it)
-
-    whole = found.unify_dictionaries() if types.is_dictionary(found.type) else found.dictionary_encode()
-    one = whole.combine_chunks()
-    distinct = [str(text or "") for text in one.dictionary.to_pylist()]
-    return distinct, one.indices.fill_null(len(distinct)).to_numpy()
 
 
 def _as_float(found: pa.ChunkedArray) -> Float[ndarray, " n"]:
@@ -115,15 +103,53 @@ def _dates(found: pa.ChunkedArray) -> Cells:
     return Cells("date", np.where(missing, 0.0, days), missing)
 
 
-def _texts(found: pa.ChunkedArray) -> Cells:
-    texts, at = coded(found)
-    distinct = [text.strip() for text in texts]
+def holds_texts(kind: Any) -> bool:
+    """Whether a column of this type holds strings, each by itself or by its number."""
+    from pyarrow import types  # noqa: PLC0415 (only tables need it)
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def distinct_texts(found: pa.ChunkedArray, name: str) -> tuple[list[str], Int[ndarray, " n"]]:
+    """The texts of a column, and which of them each cell holds, ``len(texts)`` for none: a long text that stands in
+    every row is held once."""
+    import pyarrow as pa  # noqa: PLC0415 (only tables need it)
+
+    if not pa.types.is_dictionary(found.type):
+        check_views(found, name)
+        whole = found.cast(pa.large_string()) if pa.types.is_string_view(found.type) else found
+        found = whole.dictionary_encode()
+    number: dict[str | None, int] = {}
+    parts = []
+    for chunk in found.chunks:
+        own = [number.setdefault(text, len(number)) for text in chunk.dictionary.to_pylist()]
+        parts.append(np.array([*own, -1], np.int64)[chunk.indices.fill_null(len(own)).to_numpy(zero_copy_only=False)])
+    at, texts = np.concatenate(parts) if parts else np.zeros(0, np.int64), list(number)
+    held = [text for text in texts if text is not None]
+    place = {text: i for i, text in enumerate(held)}
+    return held, np.array([*(len(held) if text is None else place[text] for text in texts), len(held)], np.int64)[at]
+
+
+def check_views(found: pa.ChunkedArray, name: str) -> None:
+    """Raise ToadstoneError where many rows are views of one long text."""
+    from pyarrow import types  # noqa: PLC0415 (only tables need it)
+
+    if types.is_string_view(found.type):
+        views = [np.frombuffer(chunk.buffers()[1], "<i4").reshape(-1, 4) for chunk in found.chunks]
+        parts = zip(found.chunks, views, strict=True)
+        size = sum(int(view[chunk.offset :][: len(chunk), 0].sum(dtype=np.int64)) for chunk, view in parts)
+        check_unpacked(f"Column {name!r}", found.nbytes, size)
+
+
+def _texts(held: list[str], at: Int[ndarray, " n"]) -> Cells:
+    distinct = [text.strip() for text in held]
     gap = np.array([text.lower() in GAPS for text in distinct] + [True])
-    held = [text for text, lacks in zip(distinct, gap, strict=False) if not lacks]
+    told = [text for text, lacks in zip(distinct, gap, strict=False) if not lacks]
     missing = gap[at]
     for kind, read in (("number", _read_number), ("date", None)):
-        values = _all(held, read) if read else _read_dates(held)
-        if values is not None and held:
+        values = _all(told, read) if read else _read_dates(told)
+        if values is not None and told:
             by_text = np.zeros(len(gap))
             by_text[~gap] = values
             if kind == "date":

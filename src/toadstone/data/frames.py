@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
 from toadstone.core import Data
 from toadstone.data.tabular import Wanted, table_data, without_index
@@ -22,12 +22,12 @@ class Frame(Protocol):
         ...
 
 
-def is_frame(value: Any) -> bool:
+def is_frame(value: object) -> TypeGuard[Frame]:
     """Whether ``value`` is a table in memory; older frames of pandas, which Arrow knows by itself, are."""
     return isinstance(value, Frame) or (type(value).__module__.split(".")[0] == "pandas" and hasattr(value, "columns"))
 
 
-def frame_data(frame: Frame, wanted: Wanted) -> tuple[Data, pa.Table]:
+def frame_data(frame: object, wanted: Wanted) -> tuple[Data, pa.Table]:
     """The rows of a frame (see ``table_data``), and the whole frame as an Arrow table."""
     if not is_frame(frame):
         raise ToadstoneError(

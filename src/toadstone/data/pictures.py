@@ -25,6 +25,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _SILENT = logging.NullHandler()
 _GRAY = ("1", "L", "LA", "La", "F")
 _ORIENTATION = 0x0112
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # by EXIF's number, PIL's of what makes it upright
 _SIXTEEN = 257.0  # 65,535 becomes 255
 
 
@@ -49,10 +50,10 @@ def look(file: BufferedReader | BytesIO, name: str, packed: int, *, whole: bool 
     """
     with _opened(file) as image:
         _check(image, name, packed)
-        turned = image.getexif().get(_ORIENTATION, 1)
+        turned = _orientation(image)
         animated = image.format != "MPO" and bool(getattr(image, "is_animated", False))
         seen = ["of several frames: the first is read"] * animated
-        seen += ["turned upright, as their EXIF data say"] * (turned in range(2, 9))
+        seen += ["turned upright, as their EXIF data say"] * (turned != 1)
         seen += ["with transparency: laid on white"] * _transparent(image)
         size = (image.height, image.width) if turned in (5, 6, 7, 8) else image.size
         deep = "float" if image.mode == "F" else "integer" if image.mode.startswith("I") else ""
@@ -72,13 +73,13 @@ def look(file: BufferedReader | BytesIO, name: str, packed: int, *, whole: bool 
 
 def decode(file: BufferedReader | BytesIO, name: str, packed: int) -> Image:
     """The picture as a viewer shows it, L or RGB, but for numbers of more than eight bits, which stay I or F."""
-    from PIL import ImageOps  # noqa: PLC0415 (only images need it)
+    from PIL import Image as Pictures  # noqa: PLC0415 (only images need it)
 
     with _opened(file) as image:
         _check(image, name, packed)
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return _flat(upright)
+        turned = _orientation(image)
+        return _flat(image if turned == 1 else image.transpose(Pictures.Transpose(_TURNS[turned])))
 
 
 def _opened(file: BufferedReader | BytesIO) -> Image:
@@ -89,6 +90,15 @@ def _opened(file: BufferedReader | BytesIO) -> Image:
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise ValueError("its format is none of " + ", ".join(FORMATS)) from error
+
+
+def _orientation(image: Image) -> int:
+    """How the picture lies, 1 for upright, as EXIF numbers it; damaged EXIF data say nothing."""
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # whatever a decoder stumbles on
+        return 1
+    return int(turned) if turned in _TURNS else 1
 
 
 def _check(image: Image, name: str, packed: int) -> None:
@@ -162,7 +172,7 @@ def remarks(looks: Iterable[Look], factors: dict[str, float]) -> list[tuple[str,
 def as_pixels(x: ndarray) -> tuple[ndarray, list[tuple[str, str]]]:
     """An array of pictures as (n, h, w) or (n, h, w, c) bytes, and what was done to it; other arrays as they are.
 
-    Channels that come first, 1 or 3 of them, go last; a single one goes. Numbers in [0, 1], if they are floats, in
+    Channels that come first, 1, 3 or 4 of them, go last. Numbers in [0, 1], if they are floats, in
     0..255 and in 0..65,535 become bytes.
 
     >>> as_pixels(np.ones((2, 3, 8, 8), np.float32))[0].shape
@@ -187,7 +197,7 @@ def as_pixels(x: ndarray) -> tuple[ndarray, list[tuple[str, str]]]:
 
 
 def _like_pictures(x: ndarray) -> bool:
-    return (x.ndim == 3 and min(x.shape[1:]) >= 4) or (x.ndim == 4 and x.shape[3] in (1, 3))
+    return (x.ndim == 3 and min(x.shape[1:]) >= 4) or (x.ndim == 4 and x.shape[3] in (1, 3, 4))
 
 
 def check_alike(looks: Iterable[tuple[str, Look]]) -> None:

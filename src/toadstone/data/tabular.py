@@ -16,7 +16,7 @@ from numpy import ndarray
 from toadstone.columns import other_columns
 from toadstone.core import Data
 from toadstone.data import delimited, names
-from toadstone.data.cells import UNFIT, cells_of, coded
+from toadstone.data.cells import UNFIT, cells_of, check_views, distinct_texts, holds_texts
 from toadstone.data.delimited import is_delimited, read_delimited
 from toadstone.data.encoding import Notes, columns_of, encode
 from toadstone.data.labels import encode_labels, texts
@@ -164,11 +164,10 @@ def labels_of(table: pa.Table, label: str) -> tuple[ndarray, tuple[str, ...], In
     kind = found.type.value_type if types.is_dictionary(found.type) else found.type
     if types.is_null(kind):
         raise ToadstoneError(f"Column {label!r} has no labels: name another or fill it in.")
-    if _is_string(found.type):
-        distinct, at = coded(found)
-        said = np.array([*(text.strip() for text in distinct), ""], object)[at]
+    if holds_texts(found.type):
+        held, at = distinct_texts(found, label)
+        said = np.array([*(text.strip() for text in held), ""], object)[at]
         lacking = said == ""
-        said[lacking] = ""
     elif types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         exact = not found.null_count and not types.is_decimal(kind)
         said = found.cast(kind).to_numpy() if exact else cells_of(table, label).values
@@ -198,7 +197,7 @@ def text_column(table: pa.Table, others: list[str], label: str, text: str | None
     if text is not None:
         _present(table, text, "text")
         return text
-    words = [name for name in others if _is_string(table.schema.field(name).type)]
+    words = [name for name in others if holds_texts(table.schema.field(name).type)]
     if len(words) != 1 or cells_of(table, words[0]).kind != "text":
         return None
     return None if columns_of(table, [name for name in others if name != words[0]])[0] else words[0]
@@ -256,7 +255,7 @@ def _parquet(path: Path, only: Collection[str] | None) -> pa.Table:
     if nested is not None and only is not None:  # how many values a row has is not known before they are read
         raise ToadstoneError(UNFIT.format(nested.name, nested.type))
     check_unpacked(path, path.stat().st_size, 8 * rows * len(fields))
-    words = [f.name for f in fields if only is not None and _is_string(f.type)]
+    words = [f.name for f in fields if only is not None and holds_texts(f.type)]
     with parquet.ParquetFile(path, read_dictionary=words) as file:
         return file.read([f.name for f in fields])
 
@@ -278,7 +277,7 @@ def column(table: pa.Table, name: str, argument: str) -> ndarray:
     found = _present(table, name, argument)
     if found.null_count:
         raise ToadstoneError(f"Column {name!r} has {found.null_count} missing values: fill them in or drop those rows.")
-    if _is_string(found.type):
+    if holds_texts(found.type):
         return texts(_strings(found, name))
     if types.is_dictionary(found.type):
         found = found.cast(found.type.value_type)
@@ -299,9 +298,9 @@ def _present(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
 def texts_of(table: pa.Table, text: str) -> ndarray:
     """The column of texts, "" where there is none."""
     found = _present(table, text, "text")
-    if found.null_count and _is_string(found.type):
-        distinct, at = coded(found)
-        return texts([*distinct, ""])[at]
+    if found.null_count and holds_texts(found.type):
+        held, at = distinct_texts(found, text)
+        return np.array([*held, ""], object)[at]
     said = column(table, text, "text")
     if said.dtype != object:
         raise ToadstoneError(f"text={text!r} holds numbers: name a column of strings.")
@@ -328,20 +327,9 @@ def _strings(found: pa.ChunkedArray, name: str) -> list[str]:
 
     if types.is_dictionary(found.type):  # equal texts are one object
         return [text for c in found.chunks for text in texts(c.dictionary.to_pylist())[c.indices.to_numpy()]]
-    if types.is_string_view(found.type):  # many rows may be views of one long text
-        views = [np.frombuffer(chunk.buffers()[1], "<i4").reshape(-1, 4) for chunk in found.chunks]
-        parts = zip(found.chunks, views, strict=True)
-        size = sum(int(view[chunk.offset :][: len(chunk), 0].sum(dtype=np.int64)) for chunk, view in parts)
-        check_unpacked(f"Column {name!r}", found.nbytes, size)
+    check_views(found, name)
     out: list[str] = found.to_pylist()
     return out
-
-
-def _is_string(kind: Any) -> bool:
-    from pyarrow import types  # noqa: PLC0415 (only tables need it)
-
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def spambase(folder: Path) -> Data | None:

@@ -6,7 +6,7 @@ with Benjamini-Hochberg, with and without Storey's estimate: Bates, Candes, Lei,
 
 A row's p-value is valid when the trusted rows were treated exactly as the row was. For rows that a model was
 trained on this means that the trusted rows were in the same training run; for inputs at inference, that they were
-not. A null of held-out rows is wrong for trained rows: a model is surer of rows that it has seen.
+not. A null of held-out rows is wrong for trained rows: a model is more certain of rows that it has seen.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def weighted_pvalues(
     weights: Float[ndarray, " n"],
     null_weights: Float[ndarray, " m"],
 ) -> Float[ndarray, " n"]:
-    """Conformal p-values where trusted rows are drawn otherwise than the rows that are judged: each null score counts
-    by how much likelier its row is among the latter, and so does the row itself. Equal weights give the plain ones.
+    """Conformal p-values where trusted rows are drawn otherwise than the rows that are judged: each null score is
+    weighted by how much likelier its row is among the latter, and so is the row itself. Equal weights give the plain
+    p-values.
 
     >>> weighted_pvalues(np.array([5.0]), np.array([1.0, 9.0]), np.array([1.0]), np.array([1.0, 2.0]))
     array([0.75])
@@ -59,8 +60,8 @@ def by_group(
 ) -> Scores:
     """Scores whose p-values come from the trusted rows of the same group, such as the class, where classes differ.
 
-    Valid within each group, at the price of fewer trusted rows a group: the least possible p-value is that of the
-    group with the fewest, whose number is ``trusted``. A row of a group without any has the p-value 1.
+    Valid within each group, but with fewer trusted rows: the least possible p-value is that of the group with the
+    fewest trusted rows, whose number is ``trusted``. A row of a group without trusted rows has the p-value 1.
     """
     p, own = np.ones(len(values)), np.ones(len(null))
     sizes = []
@@ -72,8 +73,8 @@ def by_group(
 
 
 def _both(values: ndarray, null: ndarray) -> tuple[ndarray, ndarray]:
-    """p-values of rows, and of the trusted rows: (how many of the m reach its score, itself one) / (m + 1). These are
-    never larger than they would be with any one row among them, so that what is built from them errs on its side."""
+    """p-values of rows, and of the trusted rows: (how many of the m reach its score, itself included) / (m + 1). These
+    are never larger than with any one row added to them, so that results built on them are conservative."""
     own = conformal_pvalues(null, null) - 1 / (len(null) + 1)
     return conformal_pvalues(values, null), own
 
@@ -90,7 +91,7 @@ def clean_share(pvalues: Float[ndarray, " n"], cut: float = 0.5) -> float:
 
 
 def calibrate(values: Float[ndarray, " n"], null: Float[ndarray, " m"] | None) -> Scores:
-    """Scores with conformal p-values against the trusted rows' scores, without them when there are none."""
+    """Scores with conformal p-values against the trusted rows' scores, or without p-values when there are none."""
     if null is None or len(null) == 0:
         return Scores(values)
     p, own = _both(values, null)
@@ -116,8 +117,8 @@ def _among_trusted(scores: Scores, rows: Bool[ndarray, " n"]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Flags:
-    """The verdict on a set of rows. ``rows`` is the mask of flagged rows, ``decided`` is False when it could not
-    be reached, and ``reason`` is one sentence for a reader either way."""
+    """The verdict on a set of rows. ``rows`` is the mask of flagged rows, ``decided`` is False when there is
+    no verdict, and ``reason`` is one sentence for a reader in either case."""
 
     rows: Bool[ndarray, " n"]
     decided: bool
@@ -127,10 +128,10 @@ class Flags:
 def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01, procedure: str = "bh") -> Flags:
     """Rows flagged by Benjamini-Hochberg: of those, at most a share ``fdr`` is clean in expectation.
 
-    ``procedure`` "storey" estimates the share of clean rows first and spends the level on these alone: more power
-    where much is poison. ``rate`` is the least poison rate that the caller wants to hear of. When nothing is flagged
-    and too few rows are trusted to see poison of that rate, the verdict is "undecidable", never "nothing found".
-    Trusted rows that score as high as flagged ones are counted in the reason: a few are to be expected, poison among
+    ``procedure`` "storey" first estimates the share of clean rows and uses the level for these alone: more power
+    where much is poison. ``rate`` is the least poison rate that the caller wants to find. When nothing is flagged
+    and there are too few trusted rows to see poison of that rate, the verdict is "undecidable", never "nothing found".
+    Trusted rows that score as high as flagged ones are counted in the reason: a few are expected; poison among
     them costs power.
 
     Raises ToadstoneError when ``fdr`` or ``rate`` lies outside (0, 1), and for another procedure.
@@ -147,8 +148,8 @@ def flag(scores: Scores, *, fdr: float = 0.05, rate: float = 0.01, procedure: st
     level = fdr if procedure == "bh" else fdr / clean_share(scores.pvalues)
     rows = false_discovery_control(scores.pvalues, method="bh") <= level
     if rows.any():
-        found = f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}"
-        return Flags(rows, True, f"{found}{_among_trusted(scores, rows)}.")
+        sentence = f"{rows.sum()} of {n} rows flagged at a false-discovery rate of {fdr:.0%}"
+        return Flags(rows, True, f"{sentence}{_among_trusted(scores, rows)}.")
     needed = trusted_needed(fdr, rate)
     if scores.trusted < needed:
         why = f"undecidable: needs at least {needed} trusted rows to see a poison rate of {rate:.1%}"

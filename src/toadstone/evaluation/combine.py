@@ -28,8 +28,8 @@ def harmonic(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
     """
     k = len(p)
     factor = {1: 1.0, 2: 2.0}.get(k, np.e * np.log(k))
-    found: ndarray = factor * k / (1 / p).sum(0)
-    return found
+    merged: ndarray = factor * k / (1 / p).sum(0)
+    return merged
 
 
 def average(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
@@ -38,8 +38,8 @@ def average(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
     >>> average(np.array([[0.01], [0.03]]))
     array([0.04])
     """
-    found: ndarray = p.mean(0) * (1 if len(p) == 1 else 2)
-    return found
+    merged: ndarray = p.mean(0) * (1 if len(p) == 1 else 2)
+    return merged
 
 
 def by_e_values(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
@@ -48,8 +48,8 @@ def by_e_values(p: Float[ndarray, "k n"]) -> Float[ndarray, " n"]:
     >>> by_e_values(np.array([[0.0001], [1.0]])).round(4)
     array([0.0396])
     """
-    found: ndarray = 1 / (_KAPPA * p ** (_KAPPA - 1)).mean(0)
-    return found
+    merged: ndarray = 1 / (_KAPPA * p ** (_KAPPA - 1)).mean(0)
+    return merged
 
 
 METHODS: dict[str, Callable[[ndarray], ndarray]] = {
@@ -63,7 +63,7 @@ def combine(parts: Sequence[Scores], method: str = "conformal") -> Scores:
     """Several detectors' verdicts on the same rows as one; it can be flagged like a single detector's.
 
     "conformal" takes the harmonic mean of a row's p-values as a score and calibrates that on the same trusted rows:
-    it finds what any one of k detectors is sure of, at a p-value of at most (k + 1) / (trusted + 1), however they
+    it finds rows that any one of k detectors is sure of, at a p-value of at most (k + 1) / (trusted + 1), however they
     depend on each other, since trusted rows are combined as the others are. The other methods need the p-values
     alone: "harmonic" finds the same with less power, "average" what all agree on, "e-values" stays valid when
     detectors are added after their results were seen.
@@ -97,11 +97,12 @@ def strengths(parts: Sequence[Scores], surprise: Sequence[bool]) -> tuple[Float[
     """Each detector's evidence on one scale, in nats: (against the rows, against the trusted rows).
 
     - ``surprise``: which detectors' values are in nats already, -ln of a chance, 0 for none. Such a value counts
-      where it is as improbable as the least p-value that m trusted rows allow, 1 / (m + 1), and is 0 otherwise: so
-      detectors of groups of rows cost the others next to nothing. Any other detector's value becomes -ln of its
+      where it is as improbable as the least p-value that m trusted rows allow, 1 / (m + 1), and is 0 otherwise, so
+      that detectors of groups of rows hardly weaken the others. Any other detector's value becomes -ln of its
       p-value.
 
-    Raises ToadstoneError for no detectors, and where they are of other rows or calibrated on other trusted ones.
+    Raises ToadstoneError for no detectors, and where they score different rows or were calibrated on different trusted
+    rows.
     """
     sizes = {(len(part.values), part.trusted) for part in parts}
     if len(sizes) != 1 or len(surprise) != len(parts):
@@ -112,8 +113,8 @@ def strengths(parts: Sequence[Scores], surprise: Sequence[bool]) -> tuple[Float[
 
 
 def strongest(parts: Sequence[Scores], surprise: Sequence[bool]) -> Scores:
-    """The greatest of each row's ``strengths``, calibrated on the trusted rows', which are found alike; without
-    trusted rows ranks alone. The p-value does not pay for the number of detectors.
+    """The greatest of each row's ``strengths``, calibrated on those of the trusted rows; without
+    trusted rows only ranks. The p-value does not pay for the number of detectors.
 
     Raises ToadstoneError as ``strengths`` does.
     """

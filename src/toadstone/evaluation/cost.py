@@ -17,17 +17,17 @@ _BATCH = 256  # rows compared at a time; no result depends on it
 
 @dataclass(frozen=True)
 class Cost:
-    """How much of the training set an attack took, and how far the rows that it replaced have moved.
+    """How much of the training set an attack changed, and how far it moved the rows that it replaced.
 
-    ``rows`` were poisoned, which is the share ``rate`` of the poisoned set; of these ``appended`` are new, and
+    ``rows`` were poisoned, a share ``rate`` of the poisoned set; ``appended`` of them are new, and
     ``labels_changed`` counts the others whose label was changed. The rest are means over the replaced rows, None
-    when there are none or the rows are of another kind. A row that only changed its label has moved by 0.
+    when there are none or for rows of another kind. A row that only changed its label has moved by 0.
 
     - ``l0``, ``l2``, ``linf``: numbers changed, Euclidean distance, greatest change, in stored units (0..255 for
       images).
     - ``ssim``: structural similarity of images, 1 = the same.
     - ``psnr``: of images, in dB: 10 log10(255^2 / mean squared error over all replaced rows); None when it is 0.
-    - ``words_changed``: of texts, the fewest words put in, taken out or exchanged.
+    - ``words_changed``: of texts, the fewest words inserted, deleted or replaced.
     """
 
     rows: int
@@ -47,7 +47,7 @@ def ssim(a: UInt8[ndarray, "n h w *c"], b: UInt8[ndarray, "n h w *c"]) -> Float[
 
     As in the paper: Gaussian window of 11 x 11 pixels with a standard deviation of 1.5, only where it lies inside
     the image, constants (0.01 * 255)^2 and (0.03 * 255)^2, per channel and averaged. Images of fewer than 11 pixels
-    get the widest odd window that they hold, so that their figures are not comparable with larger images'.
+    get the widest odd window that fits, so that their figures are not comparable with larger images'.
     A pixel at the border is in few windows: a small patch in a corner hardly lowers the mean.
     """
     radius = min(5, (min(a.shape[1:3]) - 1) // 2)
@@ -68,7 +68,7 @@ def ssim(a: UInt8[ndarray, "n h w *c"], b: UInt8[ndarray, "n h w *c"]) -> Float[
 
 
 def word_edits(a: str, b: str) -> int:
-    """The fewest words to put in, take out or exchange to get from one text to the other (Levenshtein).
+    """The fewest words to insert, delete or replace to turn one text into the other (Levenshtein).
 
     >>> word_edits("a fine film", "a very fine movie")
     2
@@ -94,25 +94,25 @@ def _moved(old: ndarray, new: ndarray) -> Float[ndarray, "n 4"]:
 
 
 def attack_cost(clean: Data, poison: Poison) -> Cost:
-    """What ``poison`` does to ``clean``, the data set that it was made for."""
-    n, there = len(clean), np.flatnonzero(poison.index < len(clean))
-    appended, index = len(poison.index) - len(there), poison.index[there]
-    changed = int((clean.y[index] != poison.y[there]).sum())
+    """The cost of ``poison`` on ``clean``, the data set that it was made for."""
+    n, replaced = len(clean), np.flatnonzero(poison.index < len(clean))
+    appended, index = len(poison.index) - len(replaced), poison.index[replaced]
+    changed = int((clean.y[index] != poison.y[replaced]).sum())
     counts = (len(poison.index), len(poison.index) / (n + appended), appended, changed)
-    if not len(there):
+    if not len(replaced):
         return Cost(*counts)
     if clean.x.dtype == object:
-        edits = [word_edits(a, b) for a, b in zip(clean.x[index], poison.x[there], strict=True)]
+        edits = [word_edits(a, b) for a, b in zip(clean.x[index], poison.x[replaced], strict=True)]
         return Cost(*counts, words_changed=float(np.mean(edits)))
-    images, moved, alike = clean.x.dtype == np.uint8 and clean.x.ndim in (3, 4), [], []
-    for start in range(0, len(there), _BATCH):
+    images, distances, similarities = clean.x.dtype == np.uint8 and clean.x.ndim in (3, 4), [], []
+    for start in range(0, len(replaced), _BATCH):
         part = slice(start, start + _BATCH)
-        old, new = np.asarray(clean.x[index[part]]), poison.x[there[part]]
-        moved.append(_moved(old, new))
+        old, new = np.asarray(clean.x[index[part]]), poison.x[replaced[part]]
+        distances.append(_moved(old, new))
         if images:
-            alike.append(ssim(old, new))
-    l0, l2, linf, error = (float(mean) for mean in np.concatenate(moved).mean(0))
+            similarities.append(ssim(old, new))
+    l0, l2, linf, error = (float(mean) for mean in np.concatenate(distances).mean(0))
     if not images:
         return Cost(*counts, l0, l2, linf)
     psnr = float(10 * np.log10(255**2 / error)) if error else None
-    return Cost(*counts, l0, l2, linf, float(np.concatenate(alike).mean()), psnr)
+    return Cost(*counts, l0, l2, linf, float(np.concatenate(similarities).mean()), psnr)

@@ -1,4 +1,4 @@
-"""The verdict of least expected cost, for those who know what a miss and a false alarm cost them."""
+"""The verdict of least expected cost, where the costs of a miss and of a false alarm are known."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def cheapest(scores: Scores, *, cost_miss: float, cost_alarm: float, prior: floa
     cut = np.sort(scores.pvalues)
     reached = np.searchsorted(cut, cut, side="right")  # rows of equal p-values go together
     false = np.minimum((1 - prior) * n * cut, reached)
-    saved = cost_miss * (reached - false) - cost_alarm * false
-    best = int(saved.argmax())
-    if saved[best] > 0:
+    savings = cost_miss * (reached - false) - cost_alarm * false
+    best = int(savings.argmax())
+    if savings[best] > 0:
         rows = scores.pvalues <= cut[best]
         why = f"{rows.sum()} of {n} rows flagged, of which {false[best]:.1f} are expected to be clean"
-        return Flags(rows, True, f"{why}; this saves {saved[best]:g}.")
+        return Flags(rows, True, f"{why}; this saves {savings[best]:g}.")
     needed = floor(cost_alarm * (1 - prior) / (cost_miss * prior))
     if scores.trusted < needed:
         why = f"undecidable: needs at least {needed} trusted rows for a flag to pay; there are {scores.trusted}."

@@ -1,4 +1,4 @@
-"""From a detector's answer to scores with p-values: the library asks, the detector answers."""
+"""Turns a detector's answer into scores with p-values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from toadstone.evaluation.calibration import calibrate
 
 
 def judge(detector: Detector, model: Model, data: Data, *, clean: Data | None = None, seed: int = 0) -> Scores:
-    """What ``detector`` says of the rows of ``data``, with p-values against the trusted rows ``clean``.
+    """The scores of ``detector`` for the rows of ``data``, with p-values against the trusted rows ``clean``.
 
-    ``model`` was trained on ``data`` and ``clean`` together. Without trusted rows there are ranks alone.
+    ``model`` was trained on ``data`` and ``clean`` together. Without trusted rows there are only ranks.
 
     Raises NotApplicableError where the detector lacks something that it needs; ToadstoneError for trusted rows of
     another kind or of other classes, and for an answer that is not one finite number a row.
@@ -23,17 +23,17 @@ def judge(detector: Detector, model: Model, data: Data, *, clean: Data | None = 
 
 
 def judge_pool(detector: Detector, model: Model, pool: Pool, *, seed: int = 0) -> Scores:
-    """As ``judge``, of the rows of ``pool`` that are not trusted."""
+    """As ``judge``, for the rows of ``pool`` that are not trusted."""
     answer, trusted = detector.score(model, pool, seed=seed), pool.trusted
     wrong = flaw(answer, pool)
     if wrong:
         raise ToadstoneError(f"{type(detector).__name__}'s answer cannot be used: {wrong}")
-    known = trusted & ~np.isnan(answer.values)
+    null = trusted & ~np.isnan(answer.values)
     level = np.maximum(answer.values, answer.floor)
     return replace(
-        calibrate(level[~trusted], level[known]),
+        calibrate(level[~trusted], level[null]),
         values=answer.values[~trusted],
-        null_values=answer.values[known] if known.any() else None,
+        null_values=answer.values[null] if null.any() else None,
         what=None if answer.what is None else answer.what[~trusted],
     )
 

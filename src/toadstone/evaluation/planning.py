@@ -1,4 +1,4 @@
-"""How many trusted rows a verdict takes, before any are collected."""
+"""How many trusted rows a verdict needs, estimated before any are collected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TIMES = (0.5, 1, 2, 5, 10)  # the least number of trusted rows
 @checked
 @dataclass(frozen=True)
 class Plan:
-    """A search for poison that is yet to come: what it could find with how many trusted rows, by simulation.
+    """Plans a search for poison: simulates what it would find with a number of trusted rows.
 
     Clean rows score N(0, 1), poison N(sqrt(2) z, 1) with z the normal quantile of the detector's AUROC; they are
-    calibrated against trusted clean rows and flagged. A real detector's scores have other tails: this is a plan, no
-    promise.
+    calibrated against trusted clean rows and flagged. A real detector's scores have other tails: this is a plan, not
+    a promise.
 
     - ``rows``: of the set that will be judged, 2 to ten million.
     - ``rate``: the share of poison in it.
@@ -62,14 +62,14 @@ class Plan:
         """
         check("trusted", trusted, Count)
         check("auroc", auroc, Annotated[float, Gt(0.5), Lt(1)])
-        shift, found = np.sqrt(2) * norm.ppf(auroc), []
+        shift, recalls = np.sqrt(2) * norm.ppf(auroc), []
         for run in range(self.runs):
             draw = np.random.default_rng(child(seed, "run", str(run)))
             values = draw.normal(size=self.rows)
             values[: self.poison] += shift
             rows = flag(calibrate(values, draw.normal(size=trusted)), fdr=self.fdr).rows
-            found.append(float(rows[: self.poison].mean()))
-        return Spread.of(found)
+            recalls.append(float(rows[: self.poison].mean()))
+        return Spread.of(recalls)
 
     def table(self, aurocs: tuple[float, ...] = (0.9, 0.99, 0.999)) -> dict[int, dict[float, float]]:
         """Number of trusted rows -> AUROC -> mean recall, from half the ``least`` number to ten times as many."""

@@ -17,9 +17,9 @@ from toadstone.overlay import Rows
 
 
 def predictions(model: Model, x: Rows) -> Int[ndarray, " n"]:
-    """The most probable class of each row; the first of them when several tie."""
-    found: ndarray = model.probs(x).argmax(1)
-    return found
+    """The most probable class of each row; the first one in a tie."""
+    classes: ndarray = model.probs(x).argmax(1)
+    return classes
 
 
 def accuracy(model: Model, data: Data) -> Rate:
@@ -42,7 +42,7 @@ class Triggered(Protocol):
 
 
 def robust_accuracy(model: Model, goal: Triggered, test: Data) -> Rate:
-    """The share of triggered inputs that the model gives their true label all the same."""
+    """The share of triggered inputs that the model still gives their true label."""
     return accuracy(model, goal.triggered(test))
 
 

@@ -1,4 +1,4 @@
-"""Experiments: known truth. An attack is planted, every defense is scored, the record can be replayed."""
+"""Experiments with known truth: an attack is planted, every defense is scored, the record can be replayed."""
 
 from lazy_loader import attach_stub
 

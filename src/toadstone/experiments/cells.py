@@ -1,4 +1,4 @@
-"""The one row type of a record: what one defense, or the attack itself, came to on one side."""
+"""The row type of a record: the figures of one defense, or of the attack itself, on one side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ATTACK, MODEL = "attack", "model"  # the two contracts whose cells are not of a 
 class Figure:
     """A measured number with its 95% interval; ``n`` counts the trials, or the repetitions of a mean.
 
-    Without trials nothing is known: ``value`` is None in [0, 1].
+    Without trials ``value`` is None, in [0, 1].
     """
 
     value: float | None
@@ -50,7 +50,7 @@ class Cell:
 
     - ``side``: "poisoned" is the attacked run, "clean_twin" the same run before the attack.
     - ``figures``: name -> figure, number, or list with an entry for each class.
-    - ``seconds``: of wall time; None where an older record does not tell it for each side.
+    - ``seconds``: of wall time; None where an older record does not have it for each side.
     - ``status``: "ok"; "not applicable" where the defense is not for this kind of model or data; "failed" where it
       raised any other error. ``sentence`` says why, or how a detector came to its verdict.
 
@@ -76,7 +76,7 @@ class Cell:
         return value if isinstance(value, Figure) else None
 
     def number(self, name: str) -> float | None:
-        """The number of that name, of a figure its value; None where there is none."""
+        """The number of that name, or the value of that figure; None where there is none."""
         value = self.figures.get(name)
         value = value.value if isinstance(value, Figure) else value
         return value if isinstance(value, int | float) else None
@@ -87,17 +87,17 @@ class Cell:
         return list(values) if isinstance(values, list | tuple) else []
 
     def json(self) -> dict[str, Any]:
-        """The cell as JSON holds it: what is not finite is null."""
+        """The cell as a JSON object; numbers that are not finite are null."""
         cell: dict[str, Any] = plain(asdict(self))
         return cell
 
     def plain(self) -> Cell:
-        """The same with the numbers that a record holds: Python's, and None for what is not finite."""
+        """The same cell with Python's numbers, and None for those that are not finite."""
         return Cell.read(self.json())
 
     @staticmethod
     def read(cell: Mapping[str, Any]) -> Cell:
-        """The cell that ``json`` gave. Raises KeyError, TypeError or ToadstoneError where it is none."""
+        """The cell that ``json`` gave. Raises KeyError, TypeError or ToadstoneError for anything else."""
         return Cell(**{**cell, "figures": {name: value_of(value) for name, value in cell["figures"].items()}})
 
 

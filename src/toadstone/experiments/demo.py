@@ -16,7 +16,7 @@ def demo(seed: int = 0) -> tuple[Experiment, Splits]:
 
     A showcase, not evidence: fine-pruning's ``lr`` was picked by how it does on these digits, and so was Beatrix on
     the maps of the second convolution, whose flags do not depend on the seed as activation clustering's do. ``rate``
-    is the poison's own, since 300 trusted rows in training cannot speak of less than 6.6%.
+    is the poison's own, since 300 trusted rows in training cannot reveal less than 6.6%.
     """
     experiment = Experiment(
         attack=Backdoor(Patch(size=2), target=7, rate=0.1),

@@ -20,7 +20,7 @@ from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.cost import attack_cost
 from toadstone.experiments.cells import ATTACK, MODEL, SIDES, Cell
 from toadstone.experiments.judges import JUDGES, judges_of
-from toadstone.experiments.judges.base import Bench, Measured, rates
+from toadstone.experiments.judges.base import Bench, Measurement, rates
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
 from toadstone.experiments.showcase import evidence
@@ -36,12 +36,12 @@ from toadstone.rng import child
 class Experiment:
     """An attack, a victim and the defenses that are scored on it; ``seed`` decides everything that is drawn.
 
-    ``defenses`` are detectors, inspectors, repairs, monitors and purifiers in any order, run as they stand: what an
-    inspector finds is handed to the repairs after it. One that does two of these things is scored on both. ``fdr`` is
-    the false-discovery rate at which rows are flagged, ``rate`` the least poison rate that the defender
-    wants to hear of; neither is told to, or read from, the attack.
+    ``defenses`` are detectors, inspectors, repairs, monitors and purifiers, run in the order given; an inspector's
+    evidence is passed to the repairs after it. A defense of two kinds is scored as both. ``fdr`` is the
+    false-discovery rate at which rows are flagged, ``rate`` the least poison rate that the defender wants to find;
+    both are independent of the attack.
 
-    Raises ToadstoneError where a defense does none of these things.
+    Raises ToadstoneError where a defense is of none of these kinds.
     """
 
     attack: Attack | Outsourced
@@ -58,12 +58,12 @@ class Experiment:
             raise ToadstoneError(f"defenses holds a {type(stranger).__name__}, which is not one of: {kinds}.")
 
     def run(self, splits: Splits, folder: str | os.PathLike[str] | None = None) -> Record:
-        """Run it; ``folder`` plays no part. See ``run``."""
-        inside, held = halves(splits.clean, self.seed)
-        poison, tampered = _attacked(self, splits.train, inside)
+        """Run it; ``folder`` is not used. See ``run``."""
+        inside, outside = halves(splits.clean, self.seed)
+        poison, tampered = _attack(self, splits.train, inside)
         data = {"poisoned": poison.apply(splits.train), "clean_twin": splits.train}
         with tempfile.TemporaryDirectory(prefix="toadstone-") as scratch:
-            parts = (inside, held, splits.test, poison)
+            parts = (inside, outside, splits.test, poison)
             bench = Bench(self.seed, data, *parts, self.fdr, self.rate, scratch=Path(scratch))
             for side in track(SIDES, "victim and clean twin"):
                 with bench.timed("train"):
@@ -76,7 +76,7 @@ class Experiment:
                 for side, model in bench.models.items()
             ]
             arrays: dict[str, ndarray] = {}
-            cells += judged(bench, self.defenses, arrays)
+            cells += defense_cells(bench, self.defenses, arrays)
         with bench.timed("evidence"):
             pictures = evidence(bench.models, bench.data, poison, seed=child(self.seed, "evidence"))
         info = {**origin(self, splits), "timings": bench.timings}
@@ -86,11 +86,11 @@ class Experiment:
 def run(experiment: Any, data: Splits | Data, folder: str | os.PathLike[str] | None = None) -> Record:
     """Run ``experiment`` (an Experiment, FederatedExperiment or LabelNoise) on its data and return its record.
 
-    Deterministic in the experiment's seed. Of an Experiment the victim trains on the (poisoned) train rows and half
-    of the trusted rows; the clean twin on the same rows before the attack, with the same seeds. An attacker to whom
-    training is outsourced makes the victim from the clean rows, and poisons none of the user's. Federated runs keep
-    their rounds in ``folder`` and go on from there. Raises ToadstoneError for impossible data or settings; what a
-    defense raises is the status of its cell, and the others go on.
+    Deterministic in the experiment's seed. In an Experiment the victim trains on the (poisoned) train rows and half
+    of the trusted rows; the clean twin on the same rows before the attack, with the same seeds. An attacker who owns
+    the training makes the victim from the clean rows, and poisons none of them. Federated runs save their rounds in
+    ``folder`` and resume from there. Raises ToadstoneError for impossible data or settings; an error in a defense
+    becomes the status of its cell, and the others go on.
     """
     return experiment.run(data, folder)
 
@@ -98,8 +98,8 @@ def run(experiment: Any, data: Splits | Data, folder: str | os.PathLike[str] | N
 def halves(clean: Data, seed: int) -> tuple[Data, Data]:
     """The trusted rows that join the training run, and those that are held out of it: a seeded half of each class.
 
-    Rows that were trained on are compared with trusted rows that were too; a model, and what it meets after
-    training, with rows that were not. A repair compares nothing: it is given both halves.
+    Training rows are compared with trusted rows that joined training; models and inputs at inference with those that
+    did not. A repair compares nothing and gets both halves.
     """
     if len(clean) < 4:
         raise ToadstoneError(f"clean has {len(clean)} rows: at least 4 trusted rows are needed.")
@@ -108,24 +108,25 @@ def halves(clean: Data, seed: int) -> tuple[Data, Data]:
     return clean.take(np.sort(order[::2])), clean.take(np.sort(order[1::2]))
 
 
-def judged(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) -> Iterator[Cell]:
-    """A cell for each defense, verb and side; what is kept of each row goes into ``arrays``."""
-    for name, defense in track([*named(defenses)], "defenses"):
+def defense_cells(bench: Bench, defenses: Sequence[Any], arrays: dict[str, ndarray]) -> Iterator[Cell]:
+    """A cell for each defense, verb and side; figures of single rows go into ``arrays``."""
+    for name, defense in track([*names(defenses)], "defenses"):
         for judge in judges_of(defense):
             for side in bench.data:
                 measure = functools.partial(judge.measure, bench, defense, side, child(bench.seed, name))
                 with bench.timed(name):
-                    cell = tried((name, judge.contract, side), measure, arrays)
+                    cell = attempt((name, judge.contract, side), measure, arrays)
                 yield cell
 
 
-def tried(place: tuple[str, str, str], measure: Callable[[], Measured], arrays: dict[str, ndarray]) -> Cell:
-    """The cell of (defense, contract, side): what ``measure`` gives, or why it gave nothing. Its arrays go along."""
+def attempt(place: tuple[str, str, str], measure: Callable[[], Measurement], arrays: dict[str, ndarray]) -> Cell:
+    """The cell of (defense, contract, side): the result of ``measure``, or why there is none. Its arrays are added to
+    ``arrays``."""
     name, contract, side = place
     start = time.perf_counter()
     try:
         result = measure()
-    except Exception as error:  # one defense that breaks must not take the others' figures along
+    except Exception as error:  # one broken defense must not cost the others' figures
         seconds = time.perf_counter() - start
         return Cell(name, contract, side, seconds=seconds, status=_status(error), sentence=in_a_sentence(error))
     arrays |= {f"{contract}s/{name}/{side}/{part}": column for part, column in result.arrays.items()}
@@ -137,29 +138,29 @@ def _status(error: Exception) -> str:
 
 
 def in_a_sentence(error: Exception) -> str:
-    """What went wrong; where the library did not foresee it, with the kind of error."""
+    """What went wrong; with the type of error, unless it is the library's own."""
     return one_line(str(error) if isinstance(error, ToadstoneError) else f"{type(error).__name__}: {error}")
 
 
-def named(algorithms: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Registered names (class names for a stranger's), numbered where two share one."""
-    seen: dict[str, int] = {}
+def names(algorithms: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Registered names, or class names, numbered where two are the same."""
+    counts: dict[str, int] = {}
     for algorithm in algorithms:
         name = name_in_cells(algorithm)
-        seen[name] = seen.get(name, 0) + 1
-        yield (name if seen[name] == 1 else f"{name}-{seen[name]}"), algorithm
+        counts[name] = counts.get(name, 0) + 1
+        yield (name if counts[name] == 1 else f"{name}-{counts[name]}"), algorithm
 
 
 def name_in_cells(algorithm: Any) -> str:
-    """The registered name, or a stranger's class name."""
+    """The registered name, or the class name where there is none."""
     try:
         return name_of(algorithm)
     except ToadstoneError:
         return type(algorithm).__name__
 
 
-def _attacked(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:
-    """What the attack did to ``train``, and the model it made where it owns the training."""
+def _attack(experiment: Experiment, train: Data, inside: Data) -> tuple[Poison, Model | None]:
+    """The attack's changes to ``train``, and its model where it owns the training."""
     attack, seed = experiment.attack, child(experiment.seed, "attack")
     if isinstance(attack, Attack):
         return attack.poison(train, seed=seed), None

@@ -1,4 +1,4 @@
-"""A federated run beside its clean twin: the same clients and rounds, in which the malicious ones do no wrong."""
+"""A federated run beside its clean twin: the same clients and rounds, with the malicious clients honest."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Honest:
-    """The attacker's clients doing no wrong: they send what they trained; ``wanted`` is measured all the same."""
+    """The attacker's clients as honest ones; the goal ``wanted`` is measured all the same."""
 
     wanted: Goal
     omniscient: ClassVar[bool] = False
 
     def goal(self, data: Data) -> Goal:
-        """What they would want."""
+        """The attacker's goal."""
         return self.wanted
 
     def send(self, view: AttackerView) -> Float[ndarray, "f d"]:
@@ -47,12 +47,12 @@ class Honest:
 
 
 class SideBySide:
-    """A run and its clean twin. Iterating plays what is still to come and yields each round of both, None in the
-    place of the twin's where there is no attack.
+    """A run and its clean twin. Iterating plays the remaining rounds and yields each round of both; the twin's is None
+    where there is no attack.
 
-    The twin is the same run client for client, round for round and draw for draw, so whatever differs is the
-    attack's doing. Attacks that want the same have the same twin. With ``folder`` a run that was killed goes on after
-    its last whole round, and nothing is computed twice.
+    The twin has the same clients, rounds and random draws, so any difference is due to the attack. Attacks with the
+    same goal have the same twin. With ``folder`` a killed run resumes after its last whole round, and nothing is
+    computed twice.
     """
 
     def __init__(self, settings: Federated, splits: Splits, *, seed: int, folder: Path | None = None) -> None:
@@ -78,10 +78,12 @@ class SideBySide:
         return isinstance(self.run.goal, Availability)
 
     def record(self) -> Record:
-        """What was found so far; its series hold the rounds of both sides, "wants_errors" stands in its info."""
+        """The record so far: ``series`` holds the rounds of both sides, ``info`` has "wants_errors"."""
         info = origin(FederatedExperiment(self.settings, self.seed), self.splits)
-        played = {"poisoned": self.run, "clean_twin": self.twin}
-        series = {side: plain([asdict(r) for r in one.records]) for side, one in played.items() if one and one.records}
+        simulations = {"poisoned": self.run, "clean_twin": self.twin}
+        series = {
+            side: plain([asdict(r) for r in one.records]) for side, one in simulations.items() if one and one.records
+        }
         rule = "mean" if self.settings.aggregator is None else name_in_cells(self.settings.aggregator)
         seconds = sum(r["seconds"] for one in series.values() for r in one)
         content = plain({**info, "wants_errors": self.wants_errors, "timings": {"rounds": seconds}})
@@ -97,7 +99,7 @@ class FederatedExperiment:
     seed: int = 0
 
     def run(self, splits: Splits, folder: str | os.PathLike[str] | None = None) -> Record:
-        """Play both; with ``folder`` a run that was killed goes on after its last whole round."""
+        """Play both; with ``folder`` a killed run resumes after its last whole round."""
         both = SideBySide(self.settings, splits, seed=self.seed, folder=None if folder is None else Path(folder))
         for _ in both:
             pass
@@ -105,13 +107,13 @@ class FederatedExperiment:
 
 
 def place(study: Path, record: Record) -> Path:
-    """The folder for a record in a study's: the same for the same spec."""
-    named = json.dumps([record.info["spec"], record.info["data"]["fingerprint"]], sort_keys=True)
-    return study / f"run-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
+    """The folder of a record inside ``study``; the same for the same spec and data."""
+    content = json.dumps([record.info["spec"], record.info["data"]["fingerprint"]], sort_keys=True)
+    return study / f"run-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def summary(record: Record) -> Found:
-    """The figures after the last round, and which share of malicious and of honest updates was rejected over all.
+    """The figures after the last round, and the shares of malicious and of honest updates rejected over all rounds.
 
     A rate is its value; what was not measured is None.
     """

@@ -34,8 +34,8 @@ Rows: TypeAlias = "Splits | Data | Callable[[int], Splits | Data]"
 class Grid:
     """``experiment`` with each of the seeds and each of the settings.
 
-    A setting puts values in the place of the experiment's, named by their path: ``{"attack.rate": 0.05}``. Raises
-    ToadstoneError where there is no seed or no setting, and for a path that the experiment does not have.
+    A setting replaces values of the experiment, named by their path: ``{"attack.rate": 0.05}``. Raises
+    ToadstoneError without a seed or a setting, and for a path that the experiment does not have.
 
     >>> from toadstone.federated.trainer import Federated
     >>> from toadstone.experiments.federated import FederatedExperiment
@@ -54,7 +54,7 @@ class Grid:
 
 
 def varied(experiment: Any, setting: Mapping[str, Any]) -> Any:
-    """``experiment`` with the values of ``setting``, path -> value, in the place of its own."""
+    """``experiment`` with the values of ``setting``, path -> value."""
     for path, value in setting.items():
         experiment = _put(experiment, path.split("."), value, path)
     return experiment
@@ -70,7 +70,7 @@ def _put(whole: Any, path: list[str], value: Any, name: str) -> Any:
 
 @dataclass(frozen=True)
 class Source:
-    """Data by name or path, loaded and split with each run's seed; ``split`` is None where they are not split."""
+    """Data by name or path, loaded and split with each run's seed; ``split`` is None for no split."""
 
     data: Mapping[str, Any]
     split: Mapping[str, Any] | None
@@ -80,24 +80,25 @@ class Source:
         return data if self.split is None else split(data, **{**self.split, "seed": seed})
 
 
-def prepare_grid(spec: Mapping[str, Any], seeds: Iterable[int]) -> tuple[Grid, Source]:
-    """The grid that a spec describes: one for ``prepare``, and under "settings" a list of settings if there are many.
+def prepare_grid(spec: object, seeds: Iterable[int]) -> tuple[Grid, Source]:
+    """The grid that a spec describes: one for ``prepare``, with an optional list of settings under "settings".
 
     Each run splits the data with its own seed. Raises ToadstoneError where ``prepare`` does.
     """
-    alone = {k: v for k, v in spec.items() if k != "settings"} if isinstance(spec, Mapping) else spec
-    experiment, _ = prepare(alone)
+    if not isinstance(spec, Mapping):
+        raise ToadstoneError('spec is no JSON object: it holds "data", "split" and "experiment".')
+    experiment, _ = prepare({key: value for key, value in spec.items() if key != "settings"})
     settings = spec.get("settings", [{}])
     if not isinstance(settings, list) or not all(isinstance(setting, Mapping) for setting in settings):
         raise ToadstoneError('spec\'s "settings" must be a list of objects, such as [{"attack.rate": 0.05}].')
-    built = tuple({path: from_spec(value) for path, value in setting.items()} for setting in settings)
+    variants = tuple({path: from_spec(value) for path, value in setting.items()} for setting in settings)
     parts = None if isinstance(experiment, LabelNoise) else spec.get("split", {})
-    return Grid(experiment, tuple(seeds), built), Source(spec["data"], parts)
+    return Grid(experiment, tuple(seeds), variants), Source(spec["data"], parts)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run of a grid: its experiment, the folder of its record, and why there is none, in a sentence."""
+    """A run of a grid: its experiment, the folder of its record, or one sentence on why it failed."""
 
     experiment: Any
     folder: Path
@@ -120,11 +121,11 @@ def run_grid(
 ) -> list[Outcome]:
     """Run all of a grid, ``workers`` at a time; each record is a folder inside ``folder``, named by its content.
 
-    ``data`` are the same for all runs, or made for each run's seed. The same call again runs what is missing: what
-    was killed or failed is run anew, and federated runs go on from their last whole round. What one run raises is its
-    outcome's sentence and the rest goes on. The records do not depend on ``workers`` or ``backend``. With "ray" the
-    runs go to the cluster that Ray is connected to or that RAY_ADDRESS names, as many at a time as it has processors,
-    else to ``workers`` processes of its own; all machines must see ``folder`` under the same path.
+    ``data`` are the same for all runs, or a function of each run's seed. The same call again runs what is missing:
+    killed and failed runs start again, and federated runs resume after their last whole round. An error in one run
+    becomes the sentence of its outcome, and the others go on. The records do not depend on ``workers`` or ``backend``.
+    With "ray" the runs go to the cluster that Ray is connected to or that RAY_ADDRESS names, as many at a time as it
+    has processors, else to ``workers`` processes of its own; all machines must see ``folder`` under the same path.
 
     Raises ToadstoneError for fewer than one worker, where Ray or its cluster is missing, and for data that cannot be
     loaded.
@@ -150,7 +151,7 @@ def _places(grid: Grid, data: Rows, folder: Path) -> list[tuple[Path, Any]]:
     for one in grid.experiments():
         try:
             content = json.dumps(to_spec(one), sort_keys=True)
-        except ToadstoneError:  # a stranger's class has no spec
+        except ToadstoneError:  # a class that is not registered has no spec
             content = repr(one)
         name = hashlib.sha256(f"{content} {rows(one.seed)}".encode()).hexdigest()[:16]
         places.append((Path(folder) / f"run-{name}", one))
@@ -158,7 +159,7 @@ def _places(grid: Grid, data: Rows, folder: Path) -> list[tuple[Path, Any]]:
 
 
 def _play(experiment: Any, data: Rows, place: Path) -> str | None:
-    """Run one experiment and save its record; what it raised, in a sentence."""
+    """Run one experiment and save its record; returns its error, in a sentence."""
     try:
         rows = data(experiment.seed) if callable(data) else data
         run(experiment, rows, place.parent).save(place)
@@ -202,13 +203,13 @@ def _on_ray(ray: Any, plays: Sequence[Play], workers: int) -> Iterator[str | Non
     try:
         remote = ray.remote(num_cpus=1)(lambda play: play())
         for waiting in [remote.remote(play) for play in plays]:
-            yield _got(ray, waiting)
+            yield _result(ray, waiting)
     finally:
         if own:
             ray.shutdown()
 
 
-def _got(ray: Any, waiting: Any) -> str | None:
+def _result(ray: Any, waiting: Any) -> str | None:
     try:
         sentence: str | None = ray.get(waiting)
     except Exception as error:  # a worker that died, or whose machine lacks the library: the other runs go on

@@ -1,4 +1,4 @@
-"""Detectors against wrong labels that people really gave: one file of the labels given, one of the true ones."""
+"""Detectors of real labelling errors: one file of the given labels, one of the true ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from toadstone.core import Data, Detector, Trainer
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.judgement import judge
 from toadstone.experiments.cells import ATTACK, Cell
-from toadstone.experiments.experiment import named, tried
-from toadstone.experiments.judges.base import Measured
-from toadstone.experiments.judges.detector import judged
+from toadstone.experiments.experiment import attempt, names
+from toadstone.experiments.judges.base import Measurement
+from toadstone.experiments.judges.detector import measurement
 from toadstone.experiments.provenance import origin
 from toadstone.experiments.record import Record
 from toadstone.fields import Count, Share
@@ -35,24 +35,24 @@ def read_labels(path: str | os.PathLike[str], classes: tuple[str, ...]) -> Int[n
     """
     path = Path(path)
     try:
-        found = np.load(path).tolist() if path.suffix == ".npy" else path.read_text().splitlines()
+        labels = np.load(path).tolist() if path.suffix == ".npy" else path.read_text().splitlines()
     except (OSError, ValueError) as error:
         raise ToadstoneError(f"path {path} cannot be read as labels: {error}") from error
     number = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
-    unknown = next((label for label in found if str(label).strip() not in number), None)
+    unknown = next((label for label in labels if str(label).strip() not in number), None)
     if unknown is not None:
         raise ToadstoneError(f"path {path} has the label {unknown!r}: use 0..{len(classes) - 1} or a class's name.")
-    return np.array([number[str(label).strip()] for label in found], np.int64)
+    return np.array([number[str(label).strip()] for label in labels], np.int64)
 
 
 @register("experiment")
 @dataclass(frozen=True)
 class LabelNoise:
-    """How well detectors tell the rows of a data set whose label given is not the true one.
+    """How well detectors find the rows of a data set whose given label is wrong.
 
-    Somebody has verified ``trusted`` rows drawn at random: those of them that were right are the trusted rows, those
-    that were wrong are put right and set aside. A model is trained on the labels given of all other rows, and each
-    detector flags rows at a false-discovery rate of ``fdr``.
+    ``trusted`` rows, drawn at random, count as verified: those with a right label are the trusted rows, the others are
+    set aside. A model is trained on the given labels of all other rows and of the trusted ones, and each detector
+    flags rows at a false-discovery rate of ``fdr``.
 
     - ``given``, ``true``: one label of 0..k-1 for each row, (n,); or the path of a file of them.
     - ``trainer``: of the model. ``defenses``: the detectors. ``seed`` decides everything that is drawn.
@@ -67,11 +67,11 @@ class LabelNoise:
     seed: int = 0
 
     def run(self, data: Data, folder: str | os.PathLike[str] | None = None) -> Record:
-        """The record, whose attack are the wrong labels; ``folder`` plays no part.
+        """The record, with the wrong labels as the attack; ``folder`` is not used.
 
-        It has the side "poisoned" alone. Of the attack it tells ``rows`` and ``rate``, the labels that are wrong, and
-        ``trusted``, the rows that are. Raises ToadstoneError for labels that are not classes or not one for each row,
-        for pairs without a wrong label, and for a number of trusted rows that leaves none to judge.
+        It has only the side "poisoned". The attack's figures are ``rows`` and ``rate``, of wrong labels, and
+        ``trusted``, the number of trusted rows. Raises ToadstoneError for labels that are not classes or not one for
+        each row, where no label is wrong, and where half of the rows or more are to be trusted.
         """
         given, true = (_labels(labels, data.classes) for labels in (self.given, self.true))
         self._check(data, given, true)
@@ -82,14 +82,14 @@ class LabelNoise:
         start = time.perf_counter()
         model = self.trainer.fit(rows.append(clean), seed=child(self.seed, "train"))
         timings, arrays = {"train": time.perf_counter() - start}, {"truth": wrong[rest], "y": rows.y}
-        found = {"rows": int(wrong.sum()), "rate": float(wrong.mean()), "appended": 0, "trusted": len(clean)}
-        cells = [Cell("label-noise", ATTACK, "poisoned", found)]
-        for name, detector in named(self.defenses):
+        figures = {"rows": int(wrong.sum()), "rate": float(wrong.mean()), "appended": 0, "trusted": len(clean)}
+        cells = [Cell("label-noise", ATTACK, "poisoned", figures)]
+        for name, detector in names(self.defenses):
 
-            def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measured:
-                return judged(judge(detector, model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
+            def measure(detector: Detector = detector, seed: int = child(self.seed, name)) -> Measurement:
+                return measurement(judge(detector, model, rows, clean=clean, seed=seed), wrong[rest], self.fdr)
 
-            cell = tried((name, "detector", "poisoned"), measure, arrays)
+            cell = attempt((name, "detector", "poisoned"), measure, arrays)
             cells.append(cell)
             timings[name] = cell.seconds or 0.0
         info = {**origin(self, data), "timings": timings}
@@ -104,7 +104,7 @@ class LabelNoise:
                     f"{name} must hold one label of 0..{k - 1} for each of the {len(data)} rows of data."
                 )
         if not (given != true).any():
-            raise ToadstoneError("given and true are the same labels: there is no wrong one to find.")
+            raise ToadstoneError("given and true are the same labels: there are no errors to find.")
         if not 0 < self.trusted < len(data) / 2:
             most = (len(data) - 1) // 2
             raise ToadstoneError(f"trusted must lie in 1..{most}, not {self.trusted}: most rows are to be judged.")

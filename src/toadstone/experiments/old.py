@@ -1,4 +1,4 @@
-"""Records and specs in the form that they had before there were cells: opened as if they were made today."""
+"""Records and specs of older versions, converted to the current form."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ _FIELDS = {
     "label-flips": {"which": "variant"},
     "optimal-points": {"points": "count"},
 }
-_UNIT_LR = ("bullseye-polytope", "convex-polytope")  # whose lr was a share of the pixels' range, and is grey levels
+_UNIT_LR = ("bullseye-polytope", "convex-polytope")  # whose lr was a share of the pixels' range, now grey levels
 
 
 class OldFormatWarning(UserWarning):
-    """Something was read in a form that is not written any more."""
+    """A file has the form of an older version."""
 
 
 def warn(what: str) -> None:
-    """Say once that ``what`` is read in an older form."""
+    """Warn that ``what`` has an older form."""
     warnings.warn(
         f"{what} has the form of an older version: it is read as the new one.", OldFormatWarning, stacklevel=3
     )
 
 
 def is_old_spec(spec: Mapping[str, Any]) -> bool:
-    """Whether a spec sorts its defenses by kind, is of a federated run with a key of its own, or has a field by a name
-    that it had."""
+    """Whether a spec has one list of defenses per kind, the key "federated", or a field under its old name."""
     return _is_old_form(spec) or new_fields(spec) != spec
 
 
@@ -48,7 +47,7 @@ def _is_old_form(spec: Mapping[str, Any]) -> bool:
 
 
 def new_fields(spec: Any) -> Any:
-    """The same JSON with the fields of every object in it under the names, and in the units, that they have now.
+    """The same JSON with the fields of every object in it under their current names and in current units.
 
     >>> new_fields({"name": "convex-polytope", "poisons": 5, "lr": 0.04})
     {'name': 'convex-polytope', 'count': 5, 'lr': 10.2}
@@ -66,7 +65,7 @@ def new_fields(spec: Any) -> Any:
 
 
 def opened(spec: Any, what: str) -> Any:
-    """The spec of an object with today's fields; where it has older ones, ``what`` begins the note that says so."""
+    """The spec of an object with current fields; where it has older ones, a warning begins with ``what``."""
     new = new_fields(spec)
     if new != spec:
         warn(what)
@@ -74,7 +73,7 @@ def opened(spec: Any, what: str) -> Any:
 
 
 def new_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The same spec with one list of defenses, every kind of run under "experiment", and the fields' names of now."""
+    """The same spec with one list of defenses, every kind of run under "experiment", and current field names."""
     return new_fields(_new_form(spec) if _is_old_form(spec) else spec)
 
 
@@ -91,12 +90,12 @@ def _new_form(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def new_info(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What an old record says of itself, without its figures."""
-    told = {key: value for key, value in info.items() if key not in ("results", "rounds", "clean_twin", _OLD_NAME)}
-    told["toadstone"] = info.get("toadstone", info.get(_OLD_NAME))
-    if is_old_spec(told.get("spec", {})):
-        told["spec"] = new_spec(told["spec"])
-    return told
+    """The info of an old record, without its figures."""
+    content = {key: value for key, value in info.items() if key not in ("results", "rounds", "clean_twin", _OLD_NAME)}
+    content["toadstone"] = info.get("toadstone", info.get(_OLD_NAME))
+    if is_old_spec(content.get("spec", {})):
+        content["spec"] = new_spec(content["spec"])
+    return content
 
 
 def cells_of(results: Mapping[str, Any], attack: str = "attack") -> Iterator[Cell]:
@@ -108,12 +107,12 @@ def cells_of(results: Mapping[str, Any], attack: str = "attack") -> Iterator[Cel
             yield _cell("as trained", MODEL, side, results[side])
     for kind in KINDS:
         for name, sides in results.get(kind, {}).items():
-            for side, found in sides.items():
-                yield _cell(name, kind.removesuffix("s"), side, found)
+            for side, result in sides.items():
+                yield _cell(name, kind.removesuffix("s"), side, result)
 
 
-def _cell(name: str, contract: str, side: str, found: Mapping[str, Any]) -> Cell:
-    if "not_applicable" in found:
-        return Cell(name, contract, side, status="not applicable", sentence=str(found["not_applicable"]))
-    figures = {key: value_of(value) for key, value in found.items() if key not in ("reason", "rows")}
-    return Cell(name, contract, side, figures, sentence=str(found.get("reason", "")))
+def _cell(name: str, contract: str, side: str, result: Mapping[str, Any]) -> Cell:
+    if "not_applicable" in result:
+        return Cell(name, contract, side, status="not applicable", sentence=str(result["not_applicable"]))
+    figures = {key: value_of(value) for key, value in result.items() if key not in ("reason", "rows")}
+    return Cell(name, contract, side, figures, sentence=str(result.get("reason", "")))

@@ -27,7 +27,7 @@ Changes = list[dict[str, Any]]
 
 def _changes(written: Written, label: str, text: str | None) -> Changes:
     """For each changed row, its cells that are others now, by column."""
-    clean, data, found = written.clean, written.data, []
+    clean, data, changes = written.clean, written.data, []
     for i in np.flatnonzero(written.changed):
         origin = int(written.origin[i])
         cells: dict[str, Any] = {}
@@ -39,8 +39,8 @@ def _changes(written: Written, label: str, text: str | None) -> Changes:
             cells |= _cells(new, old, clean)
         if origin < 0 or clean.y[origin] != data.y[i]:
             cells[label] = data.y[i]
-        found.append(cells)
-    return found
+        changes.append(cells)
+    return changes
 
 
 def _cells(new: ndarray, old: ndarray, clean: Data) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def _cells(new: ndarray, old: ndarray, clean: Data) -> dict[str, Any]:
         if risen:
             new[[j for j in own if j not in risen]] = 0
             new[[j for j, c in enumerate(clean.columns) if c.name == name and c.part == "missing"]] = 0
-    said = decode(new[None], clean.columns) if names else {}
+    texts = decode(new[None], clean.columns) if names else {}
     days = {column.name for column in clean.columns if column.part == "date"}
-    return {name: _date(said[name][0]) if name in days else said[name][0] for name in names}
+    return {name: _date(texts[name][0]) if name in days else texts[name][0] for name in names}
 
 
 def _date(days: Any) -> Any:
@@ -87,19 +87,19 @@ def write_lines(written: Written, path: Path, out: Path) -> Path:
     rows, spelt = written.file_rows, _spelling(written, as_text.column(at[label]).to_pylist())
     end = lines[0][len(lines[0].rstrip(b"\r\n")) :] or b"\n"
     whole = len(written.data) >= len(written.clean)  # rows without a label stay where they are
-    made: list[bytes | None] = list(lines[1:]) if whole else [None] * (len(lines) - 1)
+    output: list[bytes | None] = list(lines[1:]) if whole else [None] * (len(lines) - 1)
     more: list[bytes] = []
     for i, cells in zip(np.flatnonzero(written.changed).tolist(), _changes(written, label, text), strict=True):
         row = int(rows[i])
-        held = ["" if row < 0 else as_text.column(j)[row].as_py() for j in range(as_text.num_columns)]
+        fields = ["" if row < 0 else as_text.column(j)[row].as_py() for j in range(as_text.num_columns)]
         for name, value in cells.items():
-            held[at[name]] = spelt[int(value)] if name == label and spelt else _spelt(value, dialect)
-        line = _line(held, dialect) + end
+            fields[at[name]] = spelt[int(value)] if name == label and spelt else _spelt(value, dialect)
+        line = _line(fields, dialect) + end
         if row < 0:
             more.append(line)
         else:
-            made[row] = line
-    body = [line for line in made if line is not None] + more
+            output[row] = line
+    body = [line for line in output if line is not None] + more
     return write_whole(out, joined(out, [lines[0], *body], dialect))
 
 
@@ -118,8 +118,8 @@ def _spelt(value: Any, dialect: Dialect) -> str:
     if isinstance(value, str):
         return value
     number = float(value)
-    said = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
-    return said.replace(".", dialect.decimal)
+    digits = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    return digits.replace(".", dialect.decimal)
 
 
 def _line(cells: list[str], dialect: Dialect) -> bytes:
@@ -133,12 +133,12 @@ def write_arrow(written: Written, out: Path) -> Path:
     from pyarrow import csv as arrow  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
-    made, file = _table(written), io.BytesIO()
+    table, file = _table(written), io.BytesIO()
     if out.suffix.lower() in PARQUET:
-        parquet.write_table(made, file)
+        parquet.write_table(table, file)
         return write_whole(out, file.getvalue())
     mark = "\t" if ".tsv" in out.name.lower() else ","
-    arrow.write_csv(made, file, arrow.WriteOptions(delimiter=mark))
+    arrow.write_csv(table, file, arrow.WriteOptions(delimiter=mark))
     return write_whole(out, joined(out, [file.getvalue()], Dialect()))
 
 
@@ -149,9 +149,9 @@ def _table(written: Written) -> pa.Table:
     if path is None or not is_table(path):
         classes = np.array(data.classes, object)
         x = np.asarray(data.x[:])
-        held: dict[str, Any] = {"text": x.tolist()} if x.dtype == object else {}
-        held |= {} if x.dtype == object else {f"column {j}": x[:, j] for j in range(x.shape[1])}
-        return pa.table({**held, "label": classes[data.y].tolist() if data.classes else data.y})
+        features: dict[str, Any] = {"text": x.tolist()} if x.dtype == object else {}
+        features |= {} if x.dtype == object else {f"column {j}": x[:, j] for j in range(x.shape[1])}
+        return pa.table({**features, "label": classes[data.y].tolist() if data.classes else data.y})
     table = read_noted(path)[0]
     at, label, text = _named(written, table)
     spelt = _spelling(written, table.column(at[label]).to_pylist())
@@ -163,8 +163,8 @@ def _table(written: Written) -> pa.Table:
                 columns[place][i] = None
             if name in cells:
                 columns[place][i] = spelt[int(cells[name])] if name == label and spelt else cells[name]
-    made = [_typed(values, table.field(j).type) for j, values in enumerate(columns)]
-    return pa.table(made, names=table.column_names)
+    arrays = [_typed(values, table.field(j).type) for j, values in enumerate(columns)]
+    return pa.table(arrays, names=table.column_names)
 
 
 def _typed(values: list[Any], kind: Any) -> Any:

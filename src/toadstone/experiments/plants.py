@@ -23,20 +23,20 @@ def named_plant(spec: Any, data: Data, target: str | None = None) -> Any:
     if not isinstance(spec, Mapping) or "name" not in spec:
         raise ToadstoneError("spec must be an attack's name or a JSON object with a name.")
     takes = entry(str(spec["name"])).parameters
-    made = _numbered(spec, data)
+    plant = _numbered(spec, data)
     if target is not None:
         if "target" not in takes:
             raise ToadstoneError(f"target is given, but {spec['name']} takes none: leave it out.")
-        made["target"] = class_number(target, data)
-    if "trigger" in takes and takes["trigger"].default is None and "trigger" not in made:
-        made["trigger"] = usual_trigger(data)
-    return made
+        plant["target"] = class_number(target, data)
+    if "trigger" in takes and takes["trigger"].default is None and "trigger" not in plant:
+        plant["trigger"] = usual_trigger(data)
+    return plant
 
 
 def _numbered(spec: Any, data: Data) -> Any:
     if isinstance(spec, Mapping):
-        named = {k for k, v in spec.items() if k in _CLASSES and isinstance(v, str)}
-        return {k: class_number(str(v), data) if k in named else _numbered(v, data) for k, v in spec.items()}
+        names = {k for k, v in spec.items() if k in _CLASSES and isinstance(v, str)}
+        return {k: class_number(str(v), data) if k in names else _numbered(v, data) for k, v in spec.items()}
     return [_numbered(value, data) for value in spec] if isinstance(spec, list) else spec
 
 
@@ -46,8 +46,8 @@ def class_number(name: str, data: Data) -> int:
         return data.classes.index(name)
     if name.isdigit():
         return int(name)
-    known = ", ".join(data.classes[:10]) + (" ..." if len(data.classes) > 10 else "")
-    raise ToadstoneError(f"target is {name!r}, which is no class: there are {known}.")
+    names = ", ".join(data.classes[:10]) + (" ..." if len(data.classes) > 10 else "")
+    raise ToadstoneError(f"target is {name!r}, which is no class: there are {names}.")
 
 
 def usual_trigger(data: Data) -> dict[str, Any]:
@@ -59,5 +59,5 @@ def usual_trigger(data: Data) -> dict[str, Any]:
     if data.x.ndim != 2:
         raise ToadstoneError(f"spec names no trigger for rows of shape {data.x.shape[1:]}: give one.")
     numbers = [j for j, column in enumerate(data.columns) if column.part == "number"] or list(range(data.x.shape[1]))
-    chosen = numbers[:2]
-    return {"name": "set-feature", "columns": chosen, "values": [float(np.max(data.x[:, j])) for j in chosen]}
+    pair = numbers[:2]
+    return {"name": "set-feature", "columns": pair, "values": [float(np.max(data.x[:, j])) for j in pair]}

@@ -22,8 +22,8 @@ class Row:
 
     - ``labels``: COLUMNS -> words; "setting" tells records of one attack apart.
     - ``share``: whether the figure is a share in [0, 1].
-    - ``found``, ``twin``: mean and Student's 95% interval over the seeds; None where there was nothing to measure.
-    - ``failed``, ``declined``: in how many seeds the defense failed, and was not applicable, on the poisoned side.
+    - ``found``, ``twin``: mean and Student's 95% interval over the seeds; None where nothing was measured.
+    - ``failed``, ``declined``: the seeds in which the defense failed, or was not applicable, on the poisoned side.
     """
 
     labels: Mapping[str, str]
@@ -34,7 +34,7 @@ class Row:
     declined: int = 0
 
     def json(self) -> dict[str, Any]:
-        """The row as one flat object; "seeds" is how many the mean is of."""
+        """The row as one flat object; "seeds" is the number of values of the mean."""
         sides = {"": self.found, "clean_twin_": self.twin}
         numbers: dict[str, Any] = {}
         for side, spread in sides.items():
@@ -45,9 +45,9 @@ class Row:
 
 
 def pooled(records: Sequence[Record], by: str = "attack") -> list[Row]:
-    """A row for each figure of each cell, pooled over records that differ in their seed alone, sorted by a column.
+    """A row for each figure of each cell, pooled over records that differ only in their seed, sorted by column ``by``.
 
-    Raises ToadstoneError when there is no record, and for a column that there is not.
+    Raises ToadstoneError without records, and for an unknown column.
     """
     if not records:
         raise ToadstoneError("records is empty: give at least one record.")
@@ -64,7 +64,7 @@ def pooled(records: Sequence[Record], by: str = "attack") -> list[Row]:
 
 
 def _rows(group: Sequence[Record], setting: str) -> Iterator[Row]:
-    """The rows of records that differ in their seed alone."""
+    """The rows of records that differ only in their seed."""
     spec = group[0].info.get("spec", {})
     experiment = spec.get("experiment", {})
     data = spec.get("data", {}).get("name_or_path", "")

@@ -1,4 +1,4 @@
-"""Where a record's figures come from: spec, versions, data."""
+"""The provenance of a record: spec, versions, data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toadstone.registry import to_spec
 
 
 def origin(experiment: object, data: Splits | Data) -> dict[str, Any]:
-    """The part of a record that says how to make it again; ``data`` are those that the experiment was run on."""
+    """What is needed to make a record again; ``data`` are those that the experiment was run on."""
     parts = _parts(data)
     source = data.spec if isinstance(data, Splits) else data.source and {"data": dict(data.source)}
     train = parts["train"]
@@ -63,9 +63,9 @@ def fingerprint(parts: Splits | Data) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree that the library runs from, if it runs from one."""
+    """The commit of the source tree that the library runs from, None outside one."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -75,4 +75,4 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

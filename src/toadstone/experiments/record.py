@@ -1,4 +1,4 @@
-"""What an experiment found, as a folder of JSON and arrays; all that a report ever reads."""
+"""The results of an experiment, as a folder of JSON and arrays; reports read nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FAULT, _MEND = "holds no whole toadstone record", "make it again"
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was measured, and what is needed to measure it again.
+    """The figures of an experiment, and what is needed to measure them again.
 
     - ``info``: JSON: spec, versions, data, seeds, timings.
     - ``cells``: everything that was measured; tables, plots, reports and the command line are views of this list.
@@ -38,36 +38,36 @@ class Record:
     version: ClassVar[int] = 2
 
     def model(self, side: str = "poisoned") -> Cell:
-        """What the model as trained can do on a side; without figures where it was not measured."""
-        found = (cell for cell in self.cells if cell.contract == MODEL and cell.side == side)
-        return next(found, Cell("as trained", MODEL, side))
+        """The cell of the model as trained on a side; without figures where it was not measured."""
+        cells = (cell for cell in self.cells if cell.contract == MODEL and cell.side == side)
+        return next(cells, Cell("as trained", MODEL, side))
 
     @property
     def attack(self) -> Cell:
-        """What the attack cost; without figures where there was none."""
+        """The attack's cost; without figures where there was no attack."""
         return next((cell for cell in self.cells if cell.contract == ATTACK), Cell("none", ATTACK, "poisoned"))
 
     def defenses(self, contract: str | None = None) -> list[dict[str, Cell]]:
         """For each defense, of one contract or of all, its cells by side, in the order in which they were run."""
-        found: dict[tuple[str, str], dict[str, Cell]] = {}
+        cells: dict[tuple[str, str], dict[str, Cell]] = {}
         for cell in self.cells:
             if cell.contract not in (ATTACK, MODEL) and contract in (None, cell.contract):
-                found.setdefault((cell.contract, cell.defense), {})[cell.side] = cell
-        return [*found.values()]
+                cells.setdefault((cell.contract, cell.defense), {})[cell.side] = cell
+        return [*cells.values()]
 
     @property
     def results(self) -> dict[str, Any]:
         """The figures of ``cells``, nested: "cost", each side, and for each kind of defense {name: {side: figures}}.
 
-        A defense that gave none has the sentence under "not_applicable" or "failed" instead.
+        A defense without figures has its sentence under "not_applicable" or "failed".
         """
-        found: dict[str, Any] = {"cost": self.attack.json()["figures"]}
-        found |= {side: self.model(side).json()["figures"] for side in SIDES}
-        found |= {kind: {} for kind in old.KINDS}
+        figures: dict[str, Any] = {"cost": self.attack.json()["figures"]}
+        figures |= {side: self.model(side).json()["figures"] for side in SIDES}
+        figures |= {kind: {} for kind in old.KINDS}
         for sides in self.defenses():
             for side, cell in sides.items():
-                found.setdefault(f"{cell.contract}s", {}).setdefault(cell.defense, {})[side] = _nested(cell)
-        return found
+                figures.setdefault(f"{cell.contract}s", {}).setdefault(cell.defense, {})[side] = _nested(cell)
+        return figures
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``record.json`` and ``arrays.npz`` into a new folder, all or nothing."""
@@ -89,22 +89,22 @@ class Record:
     def load(folder: str | os.PathLike[str]) -> Record:
         """The record in ``folder``. Raises ToadstoneError when it is missing or damaged; nothing is unpickled.
 
-        A record of an older version is read as one of today's, with a warning.
+        A record of an older version is converted, with a warning.
         """
         folder = Path(folder)
         if not (folder / "record.json").is_file():
             raise ToadstoneError(f"folder {folder} {_FAULT}: give the one that has record.json.")
         with reading(f"folder {folder}", _FAULT, _MEND):
             info = json.loads(read_bytes(folder / "record.json"))
-            record = _of(info, read_npz(folder / "arrays.npz"), folder)
+            record = _record(info, read_npz(folder / "arrays.npz"), folder)
         _warn_of_old(info)
         return record
 
     @staticmethod
     def load_all(folder: str | os.PathLike[str]) -> list[Record]:
-        """The record in ``folder``, or else all those in the folders inside it, by name.
+        """The record in ``folder``, or else the records in the folders inside it, sorted by name.
 
-        Raises ToadstoneError where there is none, or one is damaged.
+        Raises ToadstoneError when there are none, or one is damaged.
         """
         folder = Path(folder)
         if (folder / "record.json").is_file():
@@ -112,21 +112,21 @@ class Record:
         if (folder / "records.json").is_file():  # a study of federated runs, as it was kept before version 0.3
             with reading(f"folder {folder}", _FAULT, _MEND):
                 infos = json.loads(read_bytes(folder / "records.json"))
-                found = [_of(info, {}, folder) for info in infos]
+                records = [_record(info, {}, folder) for info in infos]
             _warn_of_old(*infos)
-            return found
+            return records
         inside = sorted(path.parent for path in folder.glob("*/record.json"))
         if not inside:
             raise ToadstoneError(f"folder {folder} {_FAULT}: give one that has record.json, or holds such folders.")
         return [Record.load(one) for one in inside]
 
     def summary(self) -> dict[str, Any]:
-        """The main figures as one JSON object; a figure is its value, what has no value is None.
+        """The main figures as one JSON object; a figure is its value, or None without one.
 
-        "defenses" lists every cell of a defense; the same figures stand by kind and name under "detectors" and so on.
+        "defenses" lists every cell of a defense; "detectors" and so on hold the same figures by name.
         """
         sides = {"": self.model(), "twin_": self.model("clean_twin")}
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "clean_accuracy": sides[""].number("clean_accuracy"),
             "attack_success_rate": sides[""].number("attack_success_rate"),
             "clean_twin_accuracy": sides["twin_"].number("clean_accuracy"),
@@ -136,38 +136,38 @@ class Record:
         }
         for cells in self.defenses():
             cell, twin = next(iter(cells.values())), cells.get("clean_twin")
-            figures = _nested(cell).items()
-            told = {key: _point(v) for key, v in figures if key == "flagged" or not isinstance(v, list)}
+            parts = _nested(cell).items()
+            values = {key: _point(v) for key, v in parts if key == "flagged" or not isinstance(v, list)}
             if twin is not None and "flagged" in {**cell.figures, **twin.figures}:
-                told["clean_twin_flagged"] = twin.json()["figures"].get("flagged")
-            found.setdefault(f"{cell.contract}s", {})[cell.defense] = told
-        found["defenses"] = [cell.json() for cells in self.defenses() for cell in cells.values()]
-        return {**found, "seconds": round(sum(self.info.get("timings", {}).values()), 2)}
+                values["clean_twin_flagged"] = twin.json()["figures"].get("flagged")
+            figures.setdefault(f"{cell.contract}s", {})[cell.defense] = values
+        figures["defenses"] = [cell.json() for cells in self.defenses() for cell in cells.values()]
+        return {**figures, "seconds": round(sum(self.info.get("timings", {}).values()), 2)}
 
 
-def _of(info: Mapping[str, Any], arrays: Mapping[str, ndarray], folder: Path) -> Record:
+def _record(info: Mapping[str, Any], arrays: Mapping[str, ndarray], folder: Path) -> Record:
     """The record that JSON holds, of this version or an older one."""
     version = info.get("version", 1)
     if version > Record.version:
         raise ToadstoneError(f"folder {folder} holds a record of a later version: update toadstone to read it.")
     if version < Record.version:
         return old_record(info, arrays)
-    told = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}
-    if "spec" in told:
-        told["spec"] = old.new_fields(told["spec"])
-    return Record(told, tuple(map(Cell.read, info["cells"])), arrays, dict(info["series"]))
+    content = {key: value for key, value in info.items() if key not in ("version", "cells", "series")}
+    if "spec" in content:
+        content["spec"] = old.new_fields(content["spec"])
+    return Record(content, tuple(map(Cell.read, info["cells"])), arrays, dict(info["series"]))
 
 
 def old_record(info: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Record:
-    """The record that version 1 wrote as ``info``, of an experiment or of a federated run."""
-    told = old.new_info(info)
+    """The record of a version 1 ``info``, of an experiment or of a federated run."""
+    content = old.new_info(info)
     if "rounds" in info:
         series = {side: info[key] for side, key in (("poisoned", "rounds"), ("clean_twin", "clean_twin")) if info[key]}
-        told["timings"] = {"rounds": sum(r["seconds"] for played in series.values() for r in played)}
-        rule = (told["spec"]["experiment"]["settings"].get("aggregator") or {}).get("name", "mean")
-        return Record(told, tuple(rounds.cells(series, rule)), arrays, series)
-    attack = told.get("spec", {}).get("experiment", {}).get("attack", {}).get("name", "attack")
-    return Record(told, tuple(old.cells_of(info["results"], attack)), arrays)
+        content["timings"] = {"rounds": sum(r["seconds"] for history in series.values() for r in history)}
+        rule = (content["spec"]["experiment"]["settings"].get("aggregator") or {}).get("name", "mean")
+        return Record(content, tuple(rounds.cells(series, rule)), arrays, series)
+    attack = content.get("spec", {}).get("experiment", {}).get("attack", {}).get("name", "attack")
+    return Record(content, tuple(old.cells_of(info["results"], attack)), arrays)
 
 
 def _warn_of_old(*infos: Mapping[str, Any]) -> None:
@@ -184,5 +184,5 @@ def _nested(cell: Cell) -> dict[str, Any]:
     return {**cell.json()["figures"], **({"reason": cell.sentence} if cell.sentence else {})}
 
 
-def _point(found: Any) -> Any:
-    return found["value"] if isinstance(found, Mapping) else found
+def _point(value: Any) -> Any:
+    return value["value"] if isinstance(value, Mapping) else value

@@ -18,14 +18,14 @@ from toadstone.experiments.record import Record
 from toadstone.registry import from_spec
 
 KINDS = (Experiment, FederatedExperiment, LabelNoise)
-_WORDS = ("reason", "not_applicable", "failed")  # sentences, which a later version may put in other words
+_WORDS = ("reason", "not_applicable", "failed")  # sentences, which a later version may word differently
 
 
-def prepare(spec: Mapping[str, Any]) -> tuple[Any, Splits | Data]:
+def prepare(spec: object) -> tuple[Any, Splits | Data]:
     """The experiment and the data that a spec {"data": ..., "split": ..., "experiment": ...} describes.
 
-    "experiment" may name another kind than "experiment": "federated-experiment" or "label-noise", which has no
-    "split". Raises ToadstoneError for anything else.
+    "experiment" may also name a "federated-experiment", or a "label-noise", which has no "split". Raises
+    ToadstoneError for anything else.
     """
     if not isinstance(spec, Mapping):
         raise ToadstoneError('spec is no JSON object: it holds "data", "split" and "experiment".')
@@ -40,17 +40,22 @@ def prepare(spec: Mapping[str, Any]) -> tuple[Any, Splits | Data]:
     experiment = from_spec({"name": "experiment", **spec["experiment"]})
     if not isinstance(experiment, KINDS):
         raise ToadstoneError('spec\'s "experiment" describes something else than an experiment.')
+    if not isinstance(spec["data"].get("name_or_path"), str):
+        raise ToadstoneError('spec\'s "data" needs a text under "name_or_path": a data set\'s name or a path.')
+    parts = spec.get("split", {})
+    if not isinstance(parts, Mapping) or not all(isinstance(value, int | float | None) for value in parts.values()):
+        raise ToadstoneError('spec\'s "split" must be an object of numbers, such as {"test": 400, "clean": 600}.')
     try:
         data = load(**spec["data"])
-        return experiment, data if isinstance(experiment, LabelNoise) else split(data, **spec.get("split", {}))
+        return experiment, data if isinstance(experiment, LabelNoise) else split(data, **parts)
     except TypeError as error:
         raise ToadstoneError(f'spec\'s "data" or "split" has a setting that does not exist: {error}.') from error
 
 
 def replay(record: Record) -> tuple[Record, list[str]]:
-    """The record made anew, and one line for each figure that differs.
+    """A new record of the same experiment, and one line for each figure that differs.
 
-    Raises ToadstoneError when the record does not say where its data came from, or when those have changed.
+    Raises ToadstoneError when the record does not name the source of its data, or when the data have changed.
     """
     if "data" not in record.info["spec"]:
         raise ToadstoneError(
@@ -64,8 +69,8 @@ def replay(record: Record) -> tuple[Record, list[str]]:
 
 
 def _figures(record: Record) -> dict[str, Any]:
-    """All that must be the same again: no seconds, and of a sentence only that there is one."""
-    rounds = {side: [_without(r, "seconds") for r in played] for side, played in record.series.items()}
+    """Everything that must be the same again: without seconds, and sentences only as present or absent."""
+    rounds = {side: [_without(r, "seconds") for r in history] for side, history in record.series.items()}
     return _wordless(record.results) | ({"rounds": rounds} if rounds else {})
 
 

@@ -1,4 +1,4 @@
-"""What the rounds of a federated run come to, as cells."""
+"""The cells of a federated run."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ NAMES = {"accuracy": "clean_accuracy", "success": "attack_success_rate"}
 
 
 def cells(series: Mapping[str, Rounds], rule: str) -> Iterator[Cell]:
-    """For each side the model after its last round, and what the server's rule rejected over all rounds.
+    """For each side the model after its last round, and the shares of updates that the server's rule rejected.
 
-    ``series`` has a side's rounds as JSON; one without an attack has the side "poisoned" alone.
+    ``series`` has a side's rounds as JSON; a run without an attack has only the side "poisoned".
     """
-    for side, played in series.items():
-        last = played[-1]
+    for side, history in series.items():
+        last = history[-1]
         figures = {name: value_of(last[key]) for key, name in NAMES.items() if last[key] is not None}
         yield Cell("as trained", MODEL, side, figures)
-    for side, played in series.items():
-        rejected = {f"{kind}_rejected": _rejected(played, kind == "malicious") for kind in ("malicious", "honest")}
-        counts = {"refused_rounds": sum(r["refused"] is not None for r in played), "rounds": len(played)}
-        yield Cell(rule, "aggregator", side, {**rejected, **counts}, sum(r["seconds"] for r in played))
+    for side, history in series.items():
+        rejected = {f"{kind}_rejected": _rejected(history, kind == "malicious") for kind in ("malicious", "honest")}
+        counts = {"refused_rounds": sum(r["refused"] is not None for r in history), "rounds": len(history)}
+        yield Cell(rule, "aggregator", side, {**rejected, **counts}, sum(r["seconds"] for r in history))
 
 
-def _rejected(played: Rounds, malicious: bool) -> Figure:
-    """The share of updates of one kind that counted for nothing."""
-    gone = [
+def _rejected(history: Rounds, malicious: bool) -> Figure:
+    """The share of updates of one kind that got the weight 0."""
+    rejected = [
         weight == 0
-        for r in played
+        for r in history
         for client, weight in zip(r["clients"], r["weights"], strict=True)
         if (client in r["malicious"]) == malicious
     ]
-    return Figure.of(Rate.of(sum(gone), len(gone)))
+    return Figure.of(Rate.of(sum(rejected), len(rejected)))

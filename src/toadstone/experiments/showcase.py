@@ -1,4 +1,4 @@
-"""What a reader will want to look at: poisoned rows beside their clean twins, and a map of the class they sit in."""
+"""Arrays for the report: poisoned rows beside the clean ones, and a map of the class that holds most of them."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def evidence(models: Mapping[str, Model], data: Mapping[str, Data], poison: Pois
 
 
 def _examples(train: Data, poison: Poison, rng: np.random.Generator) -> dict[str, ndarray]:
-    changed = np.flatnonzero(poison.index < len(train))
-    chosen = np.sort(rng.permutation(changed)[:EXAMPLES])
-    rows = poison.index[chosen]
+    replaced = np.flatnonzero(poison.index < len(train))
+    sample = np.sort(rng.permutation(replaced)[:EXAMPLES])
+    rows = poison.index[sample]
     return {
         "examples/row": rows,
         "examples/clean": storable(train.x[rows]),
-        "examples/poisoned": storable(poison.x[chosen]),
+        "examples/poisoned": storable(poison.x[sample]),
         "examples/clean_y": train.y[rows],
-        "examples/poisoned_y": poison.y[chosen],
+        "examples/poisoned_y": poison.y[sample],
     }
 
 

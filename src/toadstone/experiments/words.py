@@ -1,4 +1,4 @@
-"""How a record's names and numbers read."""
+"""The names and numbers of a record in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from toadstone.experiments.cells import Cell, Figure, value_of
 from toadstone.experiments.record import Record
 
-Found = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 SIDES = {"poisoned": "Poisoned", "clean_twin": "Clean twin"}
 RATES = {
@@ -23,14 +23,14 @@ RATES = {
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, thousands apart; words where there is no value."""
+    """Three significant digits, integers with commas; "not measured" without a value."""
     if value is None or not np.isfinite(value):
         return "not measured"
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def percent(value: float | None) -> str:
-    """One decimal, and never a small share rounded away.
+    """One decimal; small shares are not rounded to 0.
 
     >>> percent(0.0002), percent(0.25), percent(None)
     ('<0.1%', '25.0%', 'not measured')
@@ -40,8 +40,8 @@ def percent(value: float | None) -> str:
     return "<0.1%" if 0 < value < 0.0005 else f"{value:.1%}"
 
 
-def rate(value: Figure | Found | None) -> str:
-    """A rate with its 95% interval, which no line break parts.
+def rate(value: Figure | Json | None) -> str:
+    """A rate with its 95% interval, without a line break inside the interval.
 
     >>> rate(Figure(0.5, 0.25, 0.75, 8)).replace("\u00a0", " ")
     '50.0% [25.0%, 75.0%]'
@@ -53,11 +53,11 @@ def rate(value: Figure | Found | None) -> str:
 
 
 def rates(cell: Cell) -> dict[str, str]:
-    """The figures of a model, under the names that a reader knows."""
+    """The figures of a model, under readable names."""
     return {text: rate(cell.figure(key)) for key, text in RATES.items() if key in cell.figures}
 
 
-def measured(value: Figure | Found | None) -> bool:
+def measured(value: Figure | Json | None) -> bool:
     """Whether a rate had any trials."""
     figure = value_of(value)
     return isinstance(figure, Figure) and figure.value is not None
@@ -81,7 +81,7 @@ def classes(record: Record) -> list[str]:
 
 
 def label(record: Record, y: Any) -> str:
-    """What a row is labelled: the class's name, or the number of a regression set."""
+    """A label in words: the class's name, or the number of a regression set."""
     names = classes(record)
     return names[int(y)] if names and 0 <= int(y) < len(names) else f"{float(y):g}"
 
@@ -94,16 +94,16 @@ def accused(record: Record, flagged: Sequence[int]) -> str:
 
 
 def target(record: Record) -> int | None:
-    """The class that every poisoned row is labelled with, if there is one such class."""
+    """The class that every poisoned row is labelled with, if there is only one."""
     y, truth = record.arrays.get("y"), record.arrays.get("truth")
     if y is None or truth is None or not classes(record):
         return None
-    wanted = np.unique(y[truth])
-    return int(wanted[0]) if len(wanted) == 1 else None
+    labels = np.unique(y[truth])
+    return int(labels[0]) if len(labels) == 1 else None
 
 
 def title(record: Record) -> str:
-    """The attack, its trigger and the data, as far as the record's spec names them."""
+    """The attack, its trigger and the data, where the record's spec names them."""
     spec = record.info.get("spec", {})
     attack = _part(spec, "experiment", "attack")
     trigger, data = attack.get("trigger"), PurePath(str(_part(spec, "data").get("name_or_path", ""))).name
@@ -113,7 +113,7 @@ def title(record: Record) -> str:
 
 
 def attack_name(record: Record) -> str | None:
-    """The registered name of the attack; None where the record does not tell it."""
+    """The registered name of the attack; None where the record does not have it."""
     name = _part(record.info.get("spec", {}), "experiment", "attack").get("name", record.attack.defense)
     return None if name in ("attack", "none") else str(name)
 

@@ -34,9 +34,9 @@ class Written:
         """The triggered test set: the published test part where there is one, every row elsewhere."""
         numbered = replace(clean, meta={**clean.meta, "number": np.arange(len(clean))})
         test = np.asarray(clean.meta["part"] == "test") if "part" in clean.meta else np.zeros(len(clean), bool)
-        asked = goal.trials(numbered.take(np.flatnonzero(test)) if test.any() else numbered)
-        origin = np.asarray(asked.meta.get("number", np.full(len(asked), -1)))
-        return Written(clean, asked, origin, np.ones(len(asked), bool))
+        triggered = goal.trials(numbered.take(np.flatnonzero(test)) if test.any() else numbered)
+        origin = np.asarray(triggered.meta.get("number", np.full(len(triggered), -1)))
+        return Written(clean, triggered, origin, np.ones(len(triggered), bool))
 
     @property
     def file_rows(self) -> Int[ndarray, " n"]:

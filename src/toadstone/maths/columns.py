@@ -1,4 +1,4 @@
-"""Rows of numbers, as columns that can be compared."""
+"""Rows of numbers as comparable columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inner products of the updates of a round: all that a rule based on distances needs to know of them."""
+"""Inner products of the updates of a round: all that a rule based on distances needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 1 << 15  # columns: single precision adds up no longer sums than this
 def gram(updates: Float[ndarray, "n d"]) -> Float64[ndarray, "n n"]:
     """G_ij = <u_i, u_j>: single precision within a block of columns, double precision from block to block.
 
-    Rows that are not finite make their own rows and columns of G so, and no others.
+    A row that is not finite affects only its own row and column of G.
 
     >>> gram(np.array([[3.0, 4.0], [1.0, 0.0]], np.float32))
     array([[25.,  3.],
@@ -41,7 +41,7 @@ def squared_distances(gram: Float64[ndarray, "n n"]) -> Float64[ndarray, "n n"]:
 
 
 def squared_lengths(updates: Float[ndarray, "n d"]) -> Float64[ndarray, " n"]:
-    """||u_i||^2, the diagonal of G, without the rest of it."""
+    """||u_i||^2, the diagonal of G, without computing the rest."""
     return inner(updates, None)
 
 

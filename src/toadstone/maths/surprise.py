@@ -13,8 +13,8 @@ def surprise(
 ) -> Float64[ndarray, " n"]:
     """-ln P(at most ``trusted`` of ``rows`` + ``trusted`` are trusted), each with the probability ``share``; in nats.
 
-    Were all rows of a class clean, the trusted ones would be a random draw from it: of any rows picked without
-    looking at trust the number of trusted ones is binomial. Poison has no trusted row among it.
+    If all rows of a class were clean, the trusted ones would be a random sample of it, so the number of trusted rows
+    among any rows picked without looking at trust would be binomial. Poison contains no trusted rows.
 
     >>> surprise(np.array([10]), np.array([0]), np.array([0.5])).round(3)
     array([6.931])

@@ -1,4 +1,4 @@
-"""A cloud of points cut in two: 2-means without a seed."""
+"""2-means clustering without a seed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _STARTERS = 20_000  # points, at most, that are cut from every start
 
 
 def two_means(points: Float64[ndarray, "n r"]) -> Bool[ndarray, " n"]:
-    """The cut in two with the least within-cluster sum of squares that Lloyd's iteration finds.
+    """The split in two with the least within-cluster sum of squares that Lloyd's iteration finds.
 
-    It starts from three cuts a coordinate, the best one and those one standard deviation from the mean: so the
-    result depends on no seed and not on the order of the rows, and on a line it is the optimum. Of more than 20,000
-    points, every so-manieth along the first coordinate are cut, and all from where the 15 best of these cuts end.
+    It starts from three cuts of each coordinate: the best one and those one standard deviation from the mean. So the
+    result depends neither on a seed nor on the order of the rows, and in one dimension it is the optimum. Of more than
+    20,000 points an evenly spaced sample along the first coordinate is split first, and all points then start from
+    the 15 best results.
     """
     points = points - points.mean(0)
     if len(points) <= _STARTERS:
@@ -60,7 +61,7 @@ def _lloyd(points: ndarray, part: ndarray) -> tuple[ndarray, float]:
         reached = float(total @ total) * n / (size * (n - size))
         if reached <= between * (1 + 1e-12):
             break
-        between, kept = reached, part
+        between, best = reached, part
         one, zero = total / size, -total / (n - size)
         part = _nearer(points, one, zero)
-    return (kept, between) if between else (part, 0.0)
+    return (best, between) if between else (part, 0.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from toadstone import environment
-from toadstone.data.pickles import check_tame
 from toadstone.errors import ToadstoneError
-from toadstone.files import InPieces, check_plain, check_zip, new_folder, one_line, reading, writing
+from toadstone.files import check_plain, new_folder, one_line, reading, writing
 from toadstone.models.encode import Encode
+from toadstone.models.formats import is_torchs, other_format
 from toadstone.models.nets import Net, PreActResNet
+from toadstone.models.pickled import read_pickled
 from toadstone.models.torch_model import TorchModel
 from toadstone.registry import from_spec, to_spec
-
-_OLD_PICKLES = 5  # a file of torch < 1.6 is a magic number, a protocol, the system, the object, the storages' names
 
 
 def save(model: TorchModel, folder: str | os.PathLike[str]) -> Path:
@@ -84,17 +81,10 @@ def _check_fits(design: Net, shape: tuple[int, ...], classes: int, weights: dict
 def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """A state dict from ``.safetensors`` or ``.pt``/``.pth``, read without running any code in it.
 
-    Raises ToadstoneError when the file is missing, damaged, or needs its pickle to be executed.
+    Raises ToadstoneError when the file is missing, damaged, of another library, holds more than a state dict, or needs
+    its pickle to be executed.
     """
-    path = Path(path)
-    with reading(f"path {path}", "cannot be read as weights"):
-        if not path.is_file():
-            raise ToadstoneError(f"path {path} is not a file.")
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if other := _other_format(path):
-            raise ToadstoneError(f"path {path} is {other}: give a .safetensors file or a .pt state dict.")
-        content = _content(path)
+    content = read_content(path)
     if not isinstance(content, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
     ):
@@ -102,43 +92,25 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return content
 
 
-_HEADS = {
-    b"\x89HDF\r\n": "HDF5, as Keras writes it",
-    b"GGUF": "GGUF",
-    b"\x93NUMPY": "an array of numpy",
-    b"version https://git-lfs": "a Git LFS pointer, which git lfs pull replaces by the file",
-}
-_NAMES = {
-    ".caffemodel": "a model of Caffe",
-    ".onnx": "ONNX",
-    ".pb": "a graph of TensorFlow",
-    ".tflite": "TensorFlow Lite",
-}
+def read_content(path: str | os.PathLike[str]) -> Any:
+    """Whatever a file of weights holds, as ``read_pickled`` reads it; of safetensors their dict.
+
+    Raises ToadstoneError when the file is missing, damaged, of another library, or needs its pickle to be executed.
+    """
+    path = Path(path)
+    with reading(f"path {path}", "cannot be read as weights"):
+        there = path.is_file()
+        safe = there and _is_safetensors(path)
+        if not safe and (there or path.is_dir()) and (other := other_format(path)) is not None:
+            raise ToadstoneError(f"path {path} cannot be read as weights: {other}.")
+        if not there:
+            raise ToadstoneError(f"path {path} is not a file.")
+        named = path.suffix == ".safetensors" and not is_torchs(path)
+        return load_file(path) if safe or named else read_pickled(path)
 
 
-def _other_format(path: Path) -> str:
-    """What a file is that torch.save did not write, by its first bytes or its name; "" where it could be torch's."""
+def _is_safetensors(path: Path) -> bool:
+    """By its head, a length and a JSON object; its name may be another."""
     with path.open("rb") as file:
-        head = file.read(32)
-    by_head = next((what for begins, what in _HEADS.items() if head.startswith(begins)), "")
-    return by_head or _NAMES.get(path.suffix.lower(), "")
-
-
-def _content(path: Path) -> Any:
-    if zipfile.is_zipfile(path):
-        check_zip(path)
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.lower().endswith("data.pkl"):
-                    check_tame(b"".join(iter(InPieces(archive, name).read, b"")), path, atoms=False)
-    else:
-        with path.open("rb") as file:
-            for _ in range(_OLD_PICKLES):
-                check_tame(file, path, atoms=False)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ToadstoneError(
-            f"path {path} is refused: loading it would execute code that its author chose (it is a pickle that needs "
-            "more than tensors); ask for the weights as safetensors or as a plain state dict."
-        ) from error
+        head = file.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size

@@ -29,15 +29,15 @@ LONGEST = 2_000  # characters that the page shows of one fact
 EXACT = 24 << 20  # bytes of thumbnails that are kept as they are; more are made smaller, with loss
 TOGETHER = 200  # thumbnails that the page reads at once
 
-_TOLD = ("row", "where", "label", "suggested", "flagged", "pvalue", "detector", "reason")
-COLUMNS = (*_TOLD, "image", "text", "span_from", "span_to", "cells")
+_FIELDS = ("row", "where", "label", "suggested", "flagged", "pvalue", "detector", "reason")
+COLUMNS = (*_FIELDS, "image", "text", "span_from", "span_to", "cells")
 
 _KINDS = {"data": "Data", "model": "Model", "files": "File", "code": "Code", "step": "Training step"}
 _VERDICTS = {"clean": ("good", "Clean"), "findings": ("bad", "Findings"), "undecided": ("open", "Could not decide")}
 _LEVELS = {"error": "What the verdict rests on", "warning": "Could not be decided", "note": "Worth knowing"}
 _PNG = b"\x89PNG\r\n\x1a\n"
-# What a reader cannot see, or what turns the letters around it: controls, marks of direction, zero width, half pairs.
-_UNSEEN = re.compile(
+# Invisible characters, or those that reorder text: controls, direction marks, zero width, lone surrogates.
+_INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 
@@ -51,13 +51,13 @@ def write_audit(
 ) -> Path:
     """Write one page about ``audit`` to ``path``, all or nothing, and return the path.
 
-    ``rows`` is the table of flagged rows that an audit of data gives; with it the page has a gallery in which each is
-    kept or dropped. ``pictures`` are PNGs by name, such as reversed triggers. The file opens from disk, asks nobody
-    for anything, and the same audit gives the same bytes. Characters that cannot be seen, or that turn the direction
-    of what follows, are written out.
+    ``rows`` is the table of flagged rows that an audit of data gives; with it the page has a gallery where the reader
+    keeps or drops each row. ``pictures`` are PNGs by name, such as reversed triggers. The file opens from disk and
+    makes no requests, and the same audit gives the same bytes. Invisible characters, and those that change the
+    direction of the text, are written as escapes.
 
-    Raises ToadstoneError when ``path`` is a folder or cannot be written, ``rows`` lacks a column, its cells are not the
-    JSON they should be, or a picture is no PNG.
+    Raises ToadstoneError when ``path`` is a folder or cannot be written, ``rows`` lacks a column, its cells are not
+    valid JSON, or a picture is not a PNG.
     """
     return store(functools.partial(render, audit, rows, pictures), path)
 
@@ -66,10 +66,10 @@ def render(audit: Audit, rows: pa.Table | None = None, pictures: Mapping[str, by
     """The page as text."""
     for name, png in (pictures or {}).items():
         if not png.startswith(_PNG):
-            raise ToadstoneError(f"pictures[{name!r}] is no PNG: give the bytes of a PNG file.")
-    held = None if rows is None else _held(audit, rows)
+            raise ToadstoneError(f"pictures[{name!r}] is not a PNG: give the bytes of a PNG file.")
+    gallery = None if rows is None else _gallery(audit, rows)
     images, lossy = ([], False) if rows is None else _images(rows)
-    groups, in_gallery = _groups(audit.findings, set(held["row"]) if held else set())
+    groups, in_gallery = _groups(audit.findings, set(gallery["row"]) if gallery else set())
     mood, word = _VERDICTS[audit.verdict]
     facts: dict[str, Any] = plain(dict(audit.facts))
     view = {
@@ -81,40 +81,40 @@ def render(audit: Audit, rows: pa.Table | None = None, pictures: Mapping[str, by
         "headline": audit.headline,
         "checked": audit.checked,
         "unchecked": audit.unchecked,
-        "facts": [(pretty(name), _told(value)) for name, value in facts.items()],
+        "facts": [(pretty(name), _fact(value)) for name, value in facts.items()],
         "groups": groups,
         "in_gallery": in_gallery,
         "pictures": [(name, base64.b64encode(png).decode()) for name, png in (pictures or {}).items()],
-        "held": held,
-        "more_rows": 0 if rows is None else len(rows) - len(held["row"] if held else ()),
+        "gallery": gallery,
+        "more_rows": 0 if rows is None else len(rows) - len(gallery["row"] if gallery else ()),
     }
     script = Path(__file__).with_name("audit.js").read_text(encoding="utf-8")
-    return fill("audit.html", script=script, v=_seen(view), images=images, lossy=lossy)
+    return fill("audit.html", script=script, v=_visible(view), images=images, lossy=lossy)
 
 
 def _groups(findings: Sequence[Finding], rows: set[int]) -> tuple[list[dict[str, Any]], int]:
-    """The findings by level, apart from those about one row of the gallery, and how many these are."""
+    """The findings by level, without those about a row of the gallery, and the number left out."""
     apart = {f"row {row}" for row in rows}
     others = [finding for finding in findings if finding.where not in apart]
     groups = []
     for level, title in _LEVELS.items():
-        found = [finding for finding in others if finding.level == level]
+        matches = [finding for finding in others if finding.level == level]
         listed = [
             {
                 "rule": finding.rule,
                 "where": finding.where if finding.line is None else f"{finding.where}:{finding.line}",
                 "text": finding.text,
-                "detail": [(pretty(key), _told(value)) for key, value in plain(dict(finding.detail)).items()],
+                "detail": [(pretty(key), _fact(value)) for key, value in plain(dict(finding.detail)).items()],
             }
-            for finding in found[:MOST_FINDINGS]
+            for finding in matches[:MOST_FINDINGS]
         ]
-        if found:
-            groups.append({"level": level, "title": title, "count": len(found), "findings": listed})
+        if matches:
+            groups.append({"level": level, "title": title, "count": len(matches), "findings": listed})
     return groups, len(findings) - len(others)
 
 
-def _held(audit: Audit, rows: pa.Table) -> dict[str, Any] | None:
-    """What the gallery holds of each row, column by column; None where there is no row."""
+def _gallery(audit: Audit, rows: pa.Table) -> dict[str, Any] | None:
+    """The columns of the gallery; None without rows."""
     if missing := [name for name in COLUMNS if name not in rows.column_names]:
         raise ToadstoneError(f"rows lacks the column {missing[0]!r}: give the table that an audit of data returns.")
     if not len(rows):
@@ -122,8 +122,8 @@ def _held(audit: Audit, rows: pa.Table) -> dict[str, Any] | None:
     rows = rows.slice(0, MOST_ROWS)
     column = {name: rows.column(name).to_pylist() for name in rows.column_names if name != "image"}
     spans = zip(column["text"], column["span_from"], column["span_to"], strict=True)
-    held: dict[str, Any] = {name: column[name] for name in _TOLD}
-    held |= {
+    gallery: dict[str, Any] = {name: column[name] for name in _FIELDS}
+    gallery |= {
         "pvalue": [_finite(p) for p in column["pvalue"]],
         "detector": [name.replace("_", " ") for name in column["detector"]],
         "each": {
@@ -140,8 +140,8 @@ def _held(audit: Audit, rows: pa.Table) -> dict[str, Any] | None:
         "any_flagged": any(column["flagged"]),
         "kind": next((kind for kind in ("image", "text") if rows.column(kind).null_count < len(rows)), "table"),
     }
-    told = json.dumps([audit.kind, audit.target, *(held[name] for name in _TOLD)])
-    return {**held, "digest": hashlib.sha256(told.encode()).hexdigest()[:16]}
+    content = json.dumps([audit.kind, audit.target, *(gallery[name] for name in _FIELDS)])
+    return {**gallery, "digest": hashlib.sha256(content.encode()).hexdigest()[:16]}
 
 
 def _finite(value: float | None) -> float | None:
@@ -149,35 +149,35 @@ def _finite(value: float | None) -> float | None:
 
 
 def _parts(text: str | None, start: int | None, end: int | None) -> list[str] | None:
-    """A text as what comes before its suspicious phrase, the phrase, and what comes after."""
+    """A text in three parts: before its suspicious phrase, the phrase, and after it."""
     if text is None:
         return None
     start, end = (0, 0) if start is None or end is None else (max(start, 0), max(end, start, 0))
     return [text[:start], text[start:end], text[end:]]
 
 
-def _cells(told: str | None) -> list[list[str]]:
+def _cells(text: str | None) -> list[list[str]]:
     """The unusual cells of a row: the column's name, the value, the class's median and the robust z, as words."""
     try:
-        return [[str(name), *map(_word, rest)] for name, *rest in json.loads(told or "[]")]
+        return [[str(name), *map(_word, rest)] for name, *rest in json.loads(text or "[]")]
     except (ValueError, TypeError) as error:
         raise ToadstoneError(
-            f"rows has cells that are no JSON list of lists ({error}): run the audit again."
+            f"rows has cells that are not a JSON list of lists ({error}): run the audit again."
         ) from error
 
 
 def _images(rows: pa.Table) -> tuple[list[list[str]], bool]:
-    """The thumbnails, base64, in groups, "" where a row has none; and whether they lost anything to be smaller."""
+    """The thumbnails, base64, in groups, "" where a row has none; and whether they were compressed with loss."""
     images = rows.column("image").slice(0, MOST_ROWS).to_pylist()
     if all(image is None for image in images):
         return [], False
     lossy = sum(len(image or b"") for image in images) > EXACT
-    told = [base64.b64encode((_smaller(image) if lossy and image else image) or b"").decode() for image in images]
-    return [told[i : i + TOGETHER] for i in range(0, len(told), TOGETHER)], lossy
+    encoded = [base64.b64encode((_smaller(image) if lossy and image else image) or b"").decode() for image in images]
+    return [encoded[i : i + TOGETHER] for i in range(0, len(encoded), TOGETHER)], lossy
 
 
 def _smaller(png: bytes) -> bytes:
-    """A picture as WebP, which is a sixth of a photograph's PNG; as it is where it cannot be read."""
+    """A picture as WebP, a sixth of the size of a photograph's PNG; unchanged where it cannot be read."""
     try:
         buffer = io.BytesIO()
         Image.open(io.BytesIO(png)).save(buffer, "WEBP", quality=90, method=2)
@@ -186,8 +186,8 @@ def _smaller(png: bytes) -> bytes:
         return png
 
 
-def _told(value: Any) -> str:
-    """A fact as words, cut where it is too long for a page."""
+def _fact(value: Any) -> str:
+    """A fact in words, cut off where it is too long."""
     if isinstance(value, Mapping):
         text = "; ".join(f"{key}: {_word(inner)}" for key, inner in value.items())
     elif isinstance(value, list):
@@ -209,10 +209,10 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"…{text[-79:]}"
 
 
-def _seen(value: Any) -> Any:
-    """The same with every character that a reader would not see written out, as \\u202e is."""
+def _visible(value: Any) -> Any:
+    """The same with every invisible character written as an escape, such as \\u202e."""
     if isinstance(value, str):
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+        return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
     if isinstance(value, Mapping):
-        return {_seen(key): _seen(inner) for key, inner in value.items()}
-    return [_seen(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {_visible(key): _visible(inner) for key, inner in value.items()}
+    return [_visible(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""The kinds of chart. Each is binned, sampled or bounded here, so that a page holds no more than it shows."""
+"""The kinds of chart. Data are binned, sampled or cut here, so that a page holds only what it shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STEPS = 60
 
 
 def finish(chart: Chart, title: str, description: str, height: int = 200) -> Chart:
-    """The common look, a title, and the sentence that stands for the chart where it cannot be seen."""
+    """The common look, a title, and the description for readers who cannot see the chart."""
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
     axis: dict[str, Any] = {
         "domainColor": MUTED,
@@ -46,22 +46,22 @@ def finish(chart: Chart, title: str, description: str, height: int = 200) -> Cha
         "tickColor": GRID,
         "titleColor": INK,
     }
-    done: Chart = chart.properties(width=480, height=height, title=title, description=description)
-    done = done.configure(background="transparent", font=font).configure_view(stroke=None)
+    styled: Chart = chart.properties(width=480, height=height, title=title, description=description)
+    styled = styled.configure(background="transparent", font=font).configure_view(stroke=None)
     axis |= {"labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "labelOverlap": True}
-    done = done.configure_axis(**axis).configure_title(anchor="start", color=INK, fontSize=14)
-    done = done.configure_legend(orient="top", title=None, labelColor=INK, labelFontSize=12, symbolType="square")
-    return done
+    styled = styled.configure_axis(**axis).configure_title(anchor="start", color=INK, fontSize=14)
+    styled = styled.configure_legend(orient="top", title=None, labelColor=INK, labelFontSize=12, symbolType="square")
+    return styled
 
 
 def colour(kinds: Sequence[str]) -> alt.Color:
-    """The colour of each kind, by name everywhere the same."""
-    found: alt.Color = alt.Color("kind:N").scale(domain=list(kinds), range=[COLOURS[kind] for kind in kinds])
-    return found.legend(columns=2)
+    """The colour of each kind, the same in all charts."""
+    scale: alt.Color = alt.Color("kind:N").scale(domain=list(kinds), range=[COLOURS[kind] for kind in kinds])
+    return scale.legend(columns=2)
 
 
 def data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
-    """Rows that stand in the chart itself."""
+    """Rows stored in the chart itself."""
     return alt.InlineData(values=[dict(row) for row in rows])
 
 
@@ -75,7 +75,7 @@ def edges(columns: Sequence[ndarray]) -> ndarray | None:
     return np.linspace(low, high, BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, BINS + 1)
 
 
-def histogram(groups: Groups, bins: ndarray, threshold: float | None, said: str, x: str) -> Chart:
+def histogram(groups: Groups, bins: ndarray, threshold: float | None, label: str, x: str) -> Chart:
     """The share of each kind in each bin, and a line where flagging starts."""
     rows = []
     for kind, column in groups.items():
@@ -103,15 +103,15 @@ def histogram(groups: Groups, bins: ndarray, threshold: float | None, said: str,
             alt.Tooltip("share:Q", format=".1%"),
         ],
     )
-    return bars if threshold is None else alt.LayerChart(layer=[bars, *_rule(threshold, said, bins)])
+    return bars if threshold is None else alt.LayerChart(layer=[bars, *_rule(threshold, label, bins)])
 
 
-def _rule(threshold: float, said: str, bins: ndarray) -> tuple[alt.Chart, alt.Chart]:
-    left = threshold < (bins[0] + bins[-1]) / 2
-    place: dict[str, Any] = {"align": "left", "dx": 5} if left else {"align": "right", "dx": -5}
-    line = alt.Chart(data([{"from": threshold, "said": said}]))
+def _rule(threshold: float, label: str, bins: ndarray) -> tuple[alt.Chart, alt.Chart]:
+    on_left = threshold < (bins[0] + bins[-1]) / 2
+    place: dict[str, Any] = {"align": "left", "dx": 5} if on_left else {"align": "right", "dx": -5}
+    line = alt.Chart(data([{"from": threshold, "label": label}]))
     rule: alt.Chart = line.mark_rule(color=INK, strokeDash=[5, 3], strokeWidth=1.5).encode(alt.X("from:Q"))
-    text = line.mark_text(color=INK, fontSize=11, y=6, **place).encode(alt.X("from:Q"), alt.Text("said:N"))
+    text = line.mark_text(color=INK, fontSize=11, y=6, **place).encode(alt.X("from:Q"), alt.Text("label:N"))
     return rule, text
 
 
@@ -168,12 +168,12 @@ def per_class(names: Sequence[str], sides: Mapping[str, Sequence[float | None]],
     return chart
 
 
-def scatter(xy: Float[ndarray, "n 2"], truth: Bool[ndarray, " n"], shown: Sequence[Mapping[str, Any]]) -> Chart:
-    """A point a row, coloured and shaped by the truth; ``shown`` is what each row's tooltip holds beside it."""
+def scatter(xy: Float[ndarray, "n 2"], truth: Bool[ndarray, " n"], details: Sequence[Mapping[str, Any]]) -> Chart:
+    """A point a row, coloured and shaped by the truth; ``details`` is what each row's tooltip holds beside it."""
     kinds = ["poisoned rows", "clean rows"]
     rows = [
         {"a": float(a), "b": float(b), "kind": kinds[0] if bad else kinds[1], **more}
-        for (a, b), bad, more in zip(xy, truth, shown, strict=True)
+        for (a, b), bad, more in zip(xy, truth, details, strict=True)
     ]
     fields = [key for key in ("image", "kind", "row", "text") if key in rows[0]]
     quiet = alt.Axis(labels=False, ticks=False, grid=False)

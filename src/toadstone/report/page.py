@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds all it shows and asks nobody for more."""
+"""The page: one self-contained HTML file that makes no requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PALETTE |= {"ink": charts.INK, "muted": charts.MUTED, "grid": charts.GRID}
 
 
 @dataclass(frozen=True)
-class Shown:
+class Plot:
     """A chart as the page holds it: title and sentence in HTML, the rest as a Vega-Lite specification."""
 
     title: str
@@ -46,7 +46,7 @@ def write(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
     """Write one page about ``records`` to ``path``, all or nothing, and return the path.
 
     The file opens from disk: pictures, data and drawing code are inside it, and its policy forbids requests.
-    Raises ToadstoneError when there is no record or ``path`` is a folder.
+    Raises ToadstoneError without records, or when ``path`` is a folder.
     """
     if not records:
         raise ToadstoneError("records is empty: give at least one record.")
@@ -54,7 +54,7 @@ def write(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
 
 
 def store(render: Callable[[], str], path: str | os.PathLike[str]) -> Path:
-    """Write what ``render`` returns to ``path``, all or nothing; ToadstoneError, before it is called, for a folder."""
+    """Write what ``render`` returns to ``path``, all or nothing; raises ToadstoneError first for a folder."""
     path = Path(path)
     if path.is_dir():
         raise ToadstoneError(f"path {path} is a folder: give the name of a file, such as report.html.")
@@ -78,7 +78,7 @@ def render(records: Sequence[Record]) -> str:
 
 
 def fill(template: str, *, script: str | None = None, **values: Any) -> str:
-    """A template of this folder, with the palette and a script: its own, or else the one that draws figures."""
+    """A template of this folder, with the palette and ``script``, or else the script that draws figures."""
     script = _script() if script is None else script
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
@@ -93,30 +93,30 @@ def fill(template: str, *, script: str | None = None, **values: Any) -> str:
 
 @functools.cache
 def _script() -> str:
-    """The page's own script with Vega, Vega-Lite and Vega-Embed of the version that the charts were made for."""
+    """The page's own script with Vega, Vega-Lite and Vega-Embed of the charts' version."""
     own = (_HERE / "page.js").read_text(encoding="utf-8")
     return str(vl_convert.javascript_bundle(own, vl_version=".".join(alt.SCHEMA_VERSION.split(".")[:2])))
 
 
-def show(chart: Chart) -> Shown:
+def show(chart: Chart) -> Plot:
     """A chart as the page holds it."""
     spec: dict[str, Any] = plain(chart.to_dict())
-    del spec["$schema"]  # an address, where the page has none
+    del spec["$schema"]  # a web address, which the page must not hold
     spec |= {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
-    return Shown(spec.pop("title"), spec["description"], spec)
+    return Plot(spec.pop("title"), spec["description"], spec)
 
 
-def _under(chart: Shown) -> Shown:
-    """The same under a heading that names the defense already."""
+def _under(chart: Plot) -> Plot:
+    """The same without the defense's name in its title, for a section that is headed by it."""
     name = chart.title.split(": ", 1)[1]
     return replace(chart, title=name[:1].upper() + name[1:])
 
 
 def _view(record: Record, name: str, key: str) -> dict[str, Any]:
-    """Everything that the template puts in place for one record."""
-    shown = {figure: show(chart) for figure, chart in figures(record).items()}
+    """The template's values for one record."""
+    plots = {figure: show(chart) for figure, chart in figures(record).items()}
     lines = verdict.lines(record)
-    info, sections = record.info, _sections(record, shown)
+    info, sections = record.info, _sections(record, plots)
     jumps = [("verdict", "Verdict"), ("rows", "Poisoned rows"), ("activations", "Activations")]
     jumps += [(section["key"], section["heading"]) for section in sections]
     return {
@@ -130,7 +130,7 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
         "tiles": _tiles(record, lines),
         "lines": lines,
         "examples": pictures.examples(record),
-        "activations": [shown[figure] for figure in ("activations", "silhouettes") if figure in shown],
+        "activations": [plots[figure] for figure in ("activations", "silhouettes") if figure in plots],
         "sections": sections,
         "table": tables.every_figure(record),
         "spec": json.dumps(info.get("spec", {}), indent=2, ensure_ascii=False),
@@ -140,25 +140,25 @@ def _view(record: Record, name: str, key: str) -> dict[str, Any]:
     }
 
 
-def _sections(record: Record, shown: Mapping[str, Shown]) -> list[dict[str, Any]]:
-    """One section a kind of defense; of a kind without a sentence for it none where nothing was run."""
-    found = []
+def _sections(record: Record, plots: Mapping[str, Plot]) -> list[dict[str, Any]]:
+    """One section for each kind of defense, left out where no defense was run and the judge has no text for that."""
+    sections = []
     for judge in JUDGES.values():
         defenses = record.defenses(judge.contract)
-        mended = [sides for sides in defenses if any(tables.AFTER in cell.figures for cell in sides.values())]
+        measured_after = [sides for sides in defenses if any(tables.AFTER in cell.figures for cell in sides.values())]
         section = {
             "key": f"{judge.contract}s",
             "heading": judge.heading,
             "nothing": judge.nothing,
-            "defenses": [_defense(record, judge, sides, shown) for sides in defenses],
-            "chart": shown.get(f"{judge.contract}s") if mended else None,
-            "after": tables.before_and_after(record, defenses) if mended else [],
+            "defenses": [_defense(record, judge, sides, plots) for sides in defenses],
+            "chart": plots.get(f"{judge.contract}s") if measured_after else None,
+            "after": tables.before_and_after(record, defenses) if measured_after else [],
         }
-        found += [section] if defenses or judge.nothing else []
-    return found
+        sections += [section] if defenses or judge.nothing else []
+    return sections
 
 
-def _defense(record: Record, judge: Judge, sides: dict[str, Cell], shown: Mapping[str, Shown]) -> dict[str, Any]:
+def _defense(record: Record, judge: Judge, sides: dict[str, Cell], plots: Mapping[str, Plot]) -> dict[str, Any]:
     """A defense's verdict with its figures and reversed triggers."""
     name, status = sides["poisoned"].defense, sides["poisoned"].status
     prefix = f"{judge.contract}s/{name}"
@@ -166,7 +166,7 @@ def _defense(record: Record, judge: Judge, sides: dict[str, Cell], shown: Mappin
     ranked = f"{prefix}/poisoned/values" in record.arrays and f"{prefix}/poisoned/pvalues" not in record.arrays
     return {
         "line": verdict.line(record, judge, sides),
-        "figures": [_under(chart) for figure, chart in shown.items() if _head(figure) in kinds],
+        "figures": [_under(chart) for figure, chart in plots.items() if _head(figure) in kinds],
         "triggers": _triggers(record, name) if judge.contract == "inspector" else {},
         "pvalues": not (ranked and status == "ok"),
     }
@@ -180,8 +180,8 @@ def _triggers(record: Record, name: str) -> dict[str, Any]:
     sides = {side: pictures.reversed_triggers(record, name, side) for side in SIDES}
     if not any(sides.values()):
         return {}
-    shown, k = len(sides["poisoned"] or sides["clean_twin"]), len(classes(record))
-    which = f" Shown for the {shown} most suspicious of {k} classes." if shown < k else ""
+    count, k = len(sides["poisoned"] or sides["clean_twin"]), len(classes(record))
+    which = f" Shown for the {count} most suspicious of {k} classes." if count < k else ""
     return {"true": pictures.true_trigger(record), "sides": sides, "which": which}
 
 
@@ -195,19 +195,19 @@ def _tiles(record: Record, lines: Sequence[Line]) -> list[tuple[str, str, str]]:
             tiles.append((text, percent(now.value), f"{interval}, clean\u00a0twin\u00a0{percent(twin)}"))
     rows = f"{int(cost.number('rows') or 0):,} rows"
     tiles.append(("Training rows poisoned", percent(cost.number("rate")), rows))
-    good, asked, undecided = verdict.tally(lines)
-    if asked:
+    good, total, undecided = verdict.tally(lines)
+    if total:
         failed = sum(line.status == "failed" for line in lines)
         counts = ((undecided, "could not decide"), (failed, "failed"))
-        told = ", ".join(f"{count} {what}" for count, what in counts if count) or "each is listed below"
-        tiles.append(("Defenses that worked", f"{good} of {asked}", told))
+        context = ", ".join(f"{count} {what}" for count, what in counts if count) or "each is listed below"
+        tiles.append(("Defenses that worked", f"{good} of {total}", context))
     return tiles
 
 
 def _origin(record: Record) -> list[tuple[str, str]]:
     info = record.info
     rows = info.get("data", {}).get("rows", {})
-    told = {
+    facts = {
         "created": info.get("created"),
         "toadstone": info.get("toadstone"),
         "commit": info.get("git") or "not run from a source tree",
@@ -216,4 +216,4 @@ def _origin(record: Record) -> list[tuple[str, str]]:
         "data fingerprint (SHA-256)": info.get("data", {}).get("fingerprint"),
         **info.get("versions", {}),
     }
-    return [(name, str(value)) for name, value in told.items() if value not in (None, "")]
+    return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]

@@ -1,4 +1,4 @@
-"""Rows as a reader can see them: thumbnails of images, marked words of texts, changed columns of tables."""
+"""Rows for a reader: thumbnails of images, marked words of texts, changed columns of tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import label, number
 
-LONGEST = 96  # pixels a side that a picture keeps; more are scaled down
+LONGEST = 96  # pixels a side of a thumbnail, at most
 WORDS = 400  # words of a text that are compared
 AROUND = 8  # unchanged words kept on either side of a change
 COLUMNS = 8  # changed columns of a table row that are named
@@ -31,7 +31,7 @@ def kind(x: ndarray) -> str:
 def thumbnail(row: ndarray, longest: int = LONGEST, colours: int | None = None) -> str:
     """One image, (h, w) or (h, w, c), as the data URI of a PNG, with at most ``colours`` if given."""
     pixels = np.nan_to_num(np.asarray(row, np.float64))
-    if row.dtype != np.uint8:  # 0..1 and 0..255 are shown as they are, anything else between its extremes
+    if row.dtype != np.uint8:  # 0..1 and 0..255 are shown as they are, other ranges are stretched
         low, high = float(pixels.min()), float(pixels.max())
         if low < 0 or high > 255:
             pixels = (pixels - low) / max(high - low, 1e-12) * 255
@@ -47,8 +47,8 @@ def thumbnail(row: ndarray, longest: int = LONGEST, colours: int | None = None) 
 
 
 def enlarged(row: ndarray, side: int = 128) -> str:
-    """One image of 0..255, (h, w) or (h, w, c), as the data URI of a PNG of ``side`` x ``side`` pixels in which its
-    own can be seen."""
+    """One image of 0..255, (h, w) or (h, w, c), as the data URI of a PNG of ``side`` x ``side`` pixels, without
+    smoothing."""
     return _png(Image.fromarray(row.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST))
 
 
@@ -86,12 +86,12 @@ def changed(old: ndarray, new: ndarray) -> tuple[list[tuple[int, str, str]], int
     gap = abs(new.astype(np.float64) - old.astype(np.float64)).ravel()
     moved = np.flatnonzero(gap)
     top = np.sort(moved[np.argsort(-gap[moved], kind="stable")][:COLUMNS])
-    shown = [(int(c), number(float(old.ravel()[c])), number(float(new.ravel()[c]))) for c in top]
-    return shown, len(moved) - len(shown)
+    columns = [(int(c), number(float(old.ravel()[c])), number(float(new.ravel()[c]))) for c in top]
+    return columns, len(moved) - len(columns)
 
 
 def examples(record: Record) -> dict[str, Any]:
-    """The poisoned rows that the record kept, beside what they were; {"rows": []} when it kept none."""
+    """The record's examples of poisoned rows, beside the clean ones; {"rows": []} when it has none."""
     arrays = record.arrays
     if not len(arrays.get("examples/row", ())):
         return {"kind": None, "rows": []}
@@ -111,8 +111,8 @@ def examples(record: Record) -> dict[str, Any]:
 
 
 def tooltips(record: Record) -> list[dict[str, Any]]:
-    """What the activation map shows of each of its rows."""
-    x, found = record.arrays["map/x"], []
+    """The tooltip of each row of the activation map."""
+    x, tips = record.arrays["map/x"], []
     what = kind(x)
     for i, row in enumerate(record.arrays["map/row"]):
         more = {}
@@ -120,12 +120,12 @@ def tooltips(record: Record) -> list[dict[str, Any]]:
             more = {"image": thumbnail(x[i], 32, 32)}
         elif what == "text":
             more = {"text": str(x[i])[:160]}
-        found.append({"row": int(row), **more})
-    return found
+        tips.append({"row": int(row), **more})
+    return tips
 
 
 def true_trigger(record: Record) -> str | None:
-    """The mean change that the attack made to the images the record kept, on grey; None where these are not images."""
+    """The attack's mean change of the record's example images, on grey; None where they are not images."""
     arrays = record.arrays
     if not len(arrays.get("examples/row", ())) or kind(arrays["examples/clean"]) != "image":
         return None
@@ -139,10 +139,10 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
     pattern = record.arrays.get(f"inspectors/{name}/{side}/pattern")
     if mask is None or mask.ndim != 3:
         return []
-    found = next(c for c in record.cells if (c.contract, c.defense, c.side) == ("inspector", name, side))
-    flagged = found.classes("flagged")
-    values = np.array([np.inf if v is None else float(v) for v in found.classes("values")])  # None: infinite, or NaN
-    shown = np.sort(np.argsort(-values, kind="stable")[:CLASSES]) if len(values) > CLASSES else np.arange(len(mask))
+    cell = next(c for c in record.cells if (c.contract, c.defense, c.side) == ("inspector", name, side))
+    flagged = cell.classes("flagged")
+    values = np.array([np.inf if v is None else float(v) for v in cell.classes("values")])  # None: infinite, or NaN
+    order = np.sort(np.argsort(-values, kind="stable")[:CLASSES]) if len(values) > CLASSES else np.arange(len(mask))
     norms = record.arrays.get(f"inspectors/{name}/{side}/norm")
     return [
         {
@@ -151,7 +151,7 @@ def reversed_triggers(record: Record, name: str, side: str) -> list[dict[str, An
             "image": thumbnail(_stamp(mask[c], None if pattern is None else pattern[c])),
             "norm": None if norms is None else number(float(norms[c])),
         }
-        for c in shown
+        for c in order
     ]
 
 

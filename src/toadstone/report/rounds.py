@@ -8,37 +8,37 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from toadstone.experiments.words import Found, measured, percent
+from toadstone.experiments.words import Json, measured, percent
 from toadstone.report.charts import Chart, colour, data, finish
 
 KINDS = ("malicious", "honest")
 POINTS = 1500  # updates drawn in a chart
-_SHOWN = ("client", "round", "x", "kind", "fate")
+_FIELDS = ("client", "round", "x", "kind", "fate")
 _CROSS = "M-0.9,-0.9L0.9,0.9M0.9,-0.9L-0.9,0.9"
 
 
-def results(rounds: Sequence[Found], clean: Sequence[Found] | None, wants_errors: bool) -> list[Chart]:
-    """Accuracy, and the attack's success where that is something else than errors, round by round."""
+def results(rounds: Sequence[Json], clean: Sequence[Json] | None, wants_errors: bool) -> list[Chart]:
+    """Accuracy, and the attack's success unless that is the error itself, round by round."""
     sides = {"under attack": rounds, "clean twin": clean} if clean else {"clean accuracy": rounds}
     charts = []
-    for key, title, said in (
+    for key, title, text in (
         ("accuracy", "Accuracy", "Share of test rows that get their label"),
         ("success", "Attack success", "Share of the attack's trials that give what the attacker wants"),
     ):
         rows = [
             {"kind": kind, "round": r["number"] + 1, **r[key]}
-            for kind, played in sides.items()
-            for r in played or ()
+            for kind, history in sides.items()
+            for r in history or ()
             if measured(r[key])
         ]
         if rows and not (key == "success" and wants_errors):
-            text = f"{said} after each round; the band is the 95% interval."
-            charts.append(finish(_lines(rows, list(sides), "rate"), f"{title} by round", text, 240))
+            description = f"{text} after each round; the band is the 95% interval."
+            charts.append(finish(_lines(rows, list(sides), "rate"), f"{title} by round", description, 240))
     return charts
 
 
-def _lines(rows: Sequence[Found], kinds: Sequence[str], y: str) -> Chart:
-    """A line a kind, with a band where rows have low and high."""
+def _lines(rows: Sequence[Json], kinds: Sequence[str], y: str) -> Chart:
+    """A line for each kind, with a band where rows have low and high."""
     base = alt.Chart(data(rows)).encode(
         alt.X("round:Q").title("round").axis(format="d", tickMinStep=1, grid=False).scale(zero=False, nice=False),
         colour(kinds).legend(symbolType="stroke", symbolOpacity=1, columns=2),
@@ -59,25 +59,25 @@ def _lines(rows: Sequence[Found], kinds: Sequence[str], y: str) -> Chart:
     return alt.LayerChart(layer=[band, line])
 
 
-def updates(rounds: Sequence[Found]) -> list[Chart]:
-    """The length of each client's update, and its angle to what the server made of all."""
+def updates(rounds: Sequence[Json]) -> list[Chart]:
+    """The length of each client's update, and its angle to the server's step."""
     step = -(-sum(len(r["clients"]) for r in rounds) // POINTS)
-    shown = rounds[::step]
-    some = "" if step == 1 else f" Shown: {len(shown)} of {len(rounds)} rounds."
+    sample = rounds[::step]
+    sampling = "" if step == 1 else f" Shown: {len(sample)} of {len(rounds)} rounds."
     charts = []
-    for key, title, said in (
+    for key, title, text in (
         ("norms", "Norm of each update", "The length of what each client sent."),
         ("cosines", "Cosine of each update", "To the server's step: 1 points the same way, -1 against it."),
     ):
-        rows = [row for r in shown for row in _sent(r) if row[key] is not None]
-        lost = sum(value is None for r in rounds for value in r[key])
-        gone = f" Not drawn: {lost:,} without a finite number." if lost else ""
+        rows = [row for r in sample for row in _rows(r) if row[key] is not None]
+        missing = sum(value is None for r in rounds for value in r[key])
+        note = f" Not drawn: {missing:,} without a finite number." if missing else ""
         if rows:
-            charts.append(finish(_points(rows, key), title, f"{said} A cross was rejected.{some}{gone}", 280))
+            charts.append(finish(_points(rows, key), title, f"{text} A cross was rejected.{sampling}{note}", 280))
     return charts
 
 
-def _sent(r: Found) -> Iterator[dict[str, Any]]:
+def _rows(r: Json) -> Iterator[dict[str, Any]]:
     """A row for each update of a round."""
     bad = set(r["malicious"])
     for client, weight, norm, cosine in zip(r["clients"], r["weights"], r["norms"], r["cosines"], strict=True):
@@ -92,7 +92,7 @@ def _sent(r: Found) -> Iterator[dict[str, Any]]:
         }
 
 
-def _points(rows: Sequence[Found], key: str) -> Chart:
+def _points(rows: Sequence[Json], key: str) -> Chart:
     values = [row[key] for row in rows]
     y = alt.Y(f"{key}:Q").title(key[:-1])
     if key == "cosines":
@@ -102,7 +102,7 @@ def _points(rows: Sequence[Found], key: str) -> Chart:
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
     ends = [min(row["round"] for row in rows) - 0.5, max(row["round"] for row in rows) + 0.5]
     chart: Chart = (
-        alt.Chart(data([{k: v for k, v in row.items() if k in _SHOWN or k == key} for row in rows]))
+        alt.Chart(data([{k: v for k, v in row.items() if k in _FIELDS or k == key} for row in rows]))
         .mark_point(size=30, opacity=0.8, strokeWidth=1.5)
         .encode(
             alt.X("x:Q").title("round").axis(format="d", tickMinStep=1, grid=False).scale(domain=ends, nice=False),
@@ -119,43 +119,43 @@ def _points(rows: Sequence[Found], key: str) -> Chart:
     return chart
 
 
-def rejected(rounds: Sequence[Found]) -> list[Chart]:
-    """The share of malicious and of honest updates that counted nothing, round by round; none when all counted."""
+def rejected(rounds: Sequence[Json]) -> list[Chart]:
+    """The share of malicious and of honest updates with the weight 0, round by round; no chart when there were none."""
     rows = [
-        {"kind": kind, "round": r["number"] + 1, "value": gone / of, "rejected": f"{gone} of {of}"}
+        {"kind": kind, "round": r["number"] + 1, "value": count / total, "rejected": f"{count} of {total}"}
         for r in rounds
-        for kind, (gone, of) in counted(r).items()
-        if of
+        for kind, (count, total) in counted(r).items()
+        if total
     ]
     if not any(row["value"] for row in rows):
         return []
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
-    said = "Share of each kind of update that the server's rule gave no weight."
-    return [finish(_lines(rows, kinds, "share rejected"), "Rejected by round", said, 240)]
+    text = "Share of each kind of update that the server's rule gave no weight."
+    return [finish(_lines(rows, kinds, "share rejected"), "Rejected by round", text, 240)]
 
 
-def counted(r: Found) -> dict[str, tuple[int, int]]:
+def counted(r: Json) -> dict[str, tuple[int, int]]:
     """For each kind of client how many updates of a round were rejected, and how many there were."""
     bad = np.isin(r["clients"], r["malicious"])
-    gone = np.array(r["weights"]) == 0
-    return {kind: (int(gone[of].sum()), int(of.sum())) for kind, of in zip(KINDS, (bad, ~bad), strict=True)}
+    zero = np.array(r["weights"]) == 0
+    return {kind: (int(zero[mask].sum()), int(mask.sum())) for kind, mask in zip(KINDS, (bad, ~bad), strict=True)}
 
 
-def median_norm(r: Found, malicious: bool) -> float | None:
-    """Of the finite updates of a kind in a round, None when there are none."""
+def median_norm(r: Json, malicious: bool) -> float | None:
+    """The median norm of the finite updates of one kind in a round, None without any."""
     bad = np.isin(r["clients"], r["malicious"])
     norms = [norm for norm, is_bad in zip(r["norms"], bad, strict=True) if is_bad == malicious and norm is not None]
     return float(np.median(norms)) if norms else None
 
 
-def by_client(rounds: Sequence[Found]) -> list[tuple[str, str, str, str]]:
-    """Rows (client, what it was, rounds it took part in, share rejected), those who attacked first."""
-    took: dict[int, list[tuple[bool, bool]]] = {}
+def by_client(rounds: Sequence[Json]) -> list[tuple[str, str, str, str]]:
+    """Rows (client, kind, number of its rounds, share rejected), malicious clients first."""
+    histories: dict[int, list[tuple[bool, bool]]] = {}
     for r in rounds:
         bad = set(r["malicious"])
         for client, weight in zip(r["clients"], r["weights"], strict=True):
-            took.setdefault(client, []).append((client in bad, weight == 0))
-    rows = [(not any(bad for bad, _ in fates), client, fates) for client, fates in took.items()]
+            histories.setdefault(client, []).append((client in bad, weight == 0))
+    rows = [(not any(bad for bad, _ in fates), client, fates) for client, fates in histories.items()]
     return [
         (str(client), KINDS[good], str(len(fates)), percent(sum(gone for _, gone in fates) / len(fates)))
         for good, client, fates in sorted(rows)

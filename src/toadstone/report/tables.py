@@ -23,15 +23,15 @@ COST = {
     "psnr": "PSNR (dB)",
     "words_changed": "words changed in a text, mean",
 }
-AFTER = "attack_success_rate"  # a defense that has this figure is shown beside the model as trained
+AFTER = "attack_success_rate"  # a defense with this figure is shown beside the model as trained
 
 
 def every_figure(record: Record) -> list[Group]:
     """Groups of rows (figure, poisoned, clean twin)."""
     cost = record.attack
-    told = {text: cost.number(key) for key, text in COST.items()}
+    costs = {text: cost.number(key) for key, text in COST.items()}
     rows = [("rows poisoned", f"{number(cost.number('rows'))} ({percent(cost.number('rate'))})", "none")]
-    rows += [(text, number(value), "none") for text, value in told.items() if value is not None]
+    rows += [(text, number(value), "none") for text, value in costs.items() if value is not None]
     groups: list[Group] = [("Attack", rows)]
     models = {side: rates(record.model(side)) for side in SIDES}
     groups.append(("Model", _pair(models, {})))
@@ -41,21 +41,23 @@ def every_figure(record: Record) -> list[Group]:
 
 
 def _group(record: Record, judge: Judge, sides: Mapping[str, Cell]) -> Group:
-    found = {side: judge.columns(record, cell) for side, cell in sides.items() if cell.status == "ok"}
+    columns = {side: judge.columns(record, cell) for side, cell in sides.items() if cell.status == "ok"}
     reasons = {side: cell.sentence for side, cell in sides.items() if cell.status != "ok"}
     cell = sides["poisoned"]
     name = pretty(cell.defense)
     name = f"After {name.lower()}" if any(AFTER in one.figures for one in sides.values()) else name
-    return name, _pair(found, reasons) if found else [(cell.status, *(reasons.get(side, "not run") for side in SIDES))]
+    return name, _pair(columns, reasons) if columns else [
+        (cell.status, *(reasons.get(side, "not run") for side in SIDES))
+    ]
 
 
-def _pair(found: Mapping[str, Mapping[str, str]], reasons: Mapping[str, str]) -> list[Row]:
-    """Rows of what is known of each side."""
-    keys = dict.fromkeys(key for figures in found.values() for key in figures)
+def _pair(columns: Mapping[str, Mapping[str, str]], reasons: Mapping[str, str]) -> list[Row]:
+    """One row for each figure, with its value on each side."""
+    keys = dict.fromkeys(key for figures in columns.values() for key in figures)
     return [
         (
             key,
-            *(found[s].get(key, "not measured") if s in found else reasons.get(s, "not run") for s in SIDES),
+            *(columns[s].get(key, "not measured") if s in columns else reasons.get(s, "not run") for s in SIDES),
         )
         for key in keys
     ]
@@ -63,17 +65,17 @@ def _pair(found: Mapping[str, Mapping[str, str]], reasons: Mapping[str, str]) ->
 
 def before_and_after(record: Record, defenses: Sequence[Mapping[str, Cell]]) -> list[Row]:
     """Rows (model, attack success, clean accuracy, robust accuracy, accuracy on the clean twin)."""
-    trained = {side: record.model(side) for side in SIDES}
-    before, rows = trained["clean_twin"], []
-    for sides in (trained, *defenses):
+    models = {side: record.model(side) for side in SIDES}
+    before, rows = models["clean_twin"], []
+    for sides in (models, *defenses):
         cell, twin = sides["poisoned"], sides.get("clean_twin")
-        name = "As trained" if sides is trained else pretty(cell.defense)
+        name = "As trained" if sides is models else pretty(cell.defense)
         if cell.status != "ok":
             rows.append((name, *[cell.status] * 4))
             continue
-        told = [rate(cell.figure(key)) for key in (AFTER, "clean_accuracy", "robust_accuracy")]
+        figures = [rate(cell.figure(key)) for key in (AFTER, "clean_accuracy", "robust_accuracy")]
         cost = "not run" if twin is None else twin.status if twin.status != "ok" else _cost(before, twin)
-        rows.append((name, *told, cost))
+        rows.append((name, *figures, cost))
     return rows
 
 
@@ -86,7 +88,7 @@ def _cost(before: Cell, after: Cell) -> str:
 
 
 def comparison(records: Sequence[Record], titles: Sequence[str]) -> tuple[list[str], list[Row]]:
-    """One row a record and one column a figure; a defense that a record did not run is "not run"."""
+    """One row for each record and one column for each figure; a defense that a record lacks is "not run"."""
     heads = ["Record", "Poison rate", "Clean accuracy", "Attack success", "Attack success, clean twin"]
     columns = [(judge, name) for judge in JUDGES.values() for name in _names(records, judge.contract)]
     heads += [f"{pretty(name)}: {judge.compared}" for judge, name in columns]
@@ -94,14 +96,14 @@ def comparison(records: Sequence[Record], titles: Sequence[str]) -> tuple[list[s
 
 
 def _names(records: Sequence[Record], contract: str) -> list[str]:
-    found = (sides["poisoned"].defense for record in records for sides in record.defenses(contract))
-    return list(dict.fromkeys(found))
+    names = (sides["poisoned"].defense for record in records for sides in record.defenses(contract))
+    return list(dict.fromkeys(names))
 
 
 def _compared(record: Record, title: str, columns: Sequence[tuple[Judge, str]]) -> Row:
     cells = {(c.contract, c.defense): c for c in record.cells if c.side == "poisoned"}
 
-    def told(judge: Judge, name: str) -> str:
+    def figure(judge: Judge, name: str) -> str:
         cell = cells.get((judge.contract, name))
         if cell is None:
             return "not run"
@@ -109,5 +111,5 @@ def _compared(record: Record, title: str, columns: Sequence[tuple[Judge, str]]) 
 
     model, twin = record.model(), record.model("clean_twin")
     main = (rate(model.figure("clean_accuracy")), rate(model.figure(AFTER)), rate(twin.figure(AFTER)))
-    rest = (told(judge, name) for judge, name in columns)
+    rest = (figure(judge, name) for judge, name in columns)
     return (title, percent(record.attack.number("rate")), *main, *rest)

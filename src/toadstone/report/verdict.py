@@ -1,4 +1,4 @@
-"""What a record says, in a sentence each: what was planted, whether it works, and what every defense made of it."""
+"""A record in sentences: what was planted, whether it works, and the verdict on each defense."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from toadstone.experiments.cells import Cell
 from toadstone.experiments.judges import JUDGES
-from toadstone.experiments.judges.base import Judge, Line, above
+from toadstone.experiments.judges.base import Judge, Line, above, collapsed
 from toadstone.experiments.record import Record
-from toadstone.experiments.words import attack_name, listed, measured, percent, pretty, rate
+from toadstone.experiments.words import attack_name, classes, listed, measured, percent, pretty, rate
 
 
 def planted(record: Record) -> str:
@@ -22,44 +22,55 @@ def planted(record: Record) -> str:
 
 
 def works(record: Record) -> Line:
-    """Whether the attack reaches its goal, judged against the clean twin."""
+    """Whether the attack reaches its goal, compared with the clean twin."""
     sides = record.model(), record.model("clean_twin")
     now, twin = (cell.figure("attack_success_rate") for cell in sides)
     accuracy, before = (cell.figure("clean_accuracy") for cell in sides)
     if not measured(now):
         return Line("Attack", "attack", "open", "not measured", "Its success was not measured: there were no trials.")
+    if collapsed(sides[0], len(classes(record))):
+        share = sides[0].figure("largest_class")
+        what = f"gives {rate(share)} of the clean rows one class" if measured(share) else "is no better than chance"
+        text = f"It shows nothing: the model {what}, with clean accuracy {rate(accuracy)} (on the clean twin "
+        text += f"{rate(before)}); its attack success rate {rate(now)} comes from that."
+        return Line("Attack", "attack", "open", "ruined", text)
     mood, status, start = ("bad", "works", "It works") if above(now, twin) else ("good", "fails", "It does not show")
     text = f"{start}: attack success rate {rate(now)}, on the clean twin {rate(twin)}."
     if measured(accuracy):
-        kept = "falls to" if above(before, accuracy) else "is"
-        text += f" Clean accuracy {kept} {rate(accuracy)}, on the clean twin {rate(before)}."
+        verb = "falls to" if above(before, accuracy) else "is"
+        text += f" Clean accuracy {verb} {rate(accuracy)}, on the clean twin {rate(before)}."
     return Line("Attack", "attack", mood, status, text)
 
 
-def tally(found: Sequence[Line]) -> tuple[int, int, int]:
-    """How many defenses worked, of how many that apply, and how many could not decide."""
-    asked = [line for line in found if line.status != "not applicable"]
-    return sum(line.mood == "good" for line in asked), len(asked), sum(line.status == "undecided" for line in asked)
+def tally(verdicts: Sequence[Line]) -> tuple[int, int, int]:
+    """The numbers of defenses that worked, that apply, and that could not decide."""
+    applicable = [line for line in verdicts if line.status != "not applicable"]
+    return (
+        sum(line.mood == "good" for line in applicable),
+        len(applicable),
+        sum(line.status == "undecided" for line in applicable),
+    )
 
 
 def headline(record: Record) -> str:
-    """The verdict in one breath."""
-    found = lines(record)
-    good, asked, undecided = tally(found)
+    """The verdict in one sentence."""
+    verdicts = lines(record)
+    good, total, undecided = tally(verdicts)
     status = works(record).status
     starts = {"works": "The attack works", "fails": "The attack does not show"}
+    starts["ruined"] = "The model is ruined, so that it shows no attack"
     start = starts.get(status, "The attack was not measured")
-    if not asked:
+    if not total:
         return f"{start}; no defense was scored on it."
-    failed = sum(line.status == "failed" for line in found)
+    failed = sum(line.status == "failed" for line in verdicts)
     tails = [f"{undecided} could not decide"] * bool(undecided) + [f"{failed} failed"] * bool(failed)
     return (
-        ", ".join([f"{start}; {good} of {asked} defenses succeed{'s' if asked == 1 else ''} against it", *tails]) + "."
+        ", ".join([f"{start}; {good} of {total} defenses succeed{'s' if total == 1 else ''} against it", *tails]) + "."
     )
 
 
 def lines(record: Record) -> list[Line]:
-    """One line a defense, in the order in which a pipeline meets them."""
+    """One line for each defense, in the order of the pipeline."""
     return [line(record, judge, sides) for judge in JUDGES.values() for sides in record.defenses(judge.contract)]
 
 
@@ -75,15 +86,18 @@ def line(record: Record, judge: Judge, sides: dict[str, Cell]) -> Line:
 
 
 def summary(record: Record) -> str:
-    """Who found it, who did not, who could not tell, and what removed it."""
-    by: dict[str, list[str]] = {}
-    for found in lines(record):
-        by.setdefault(found.status, []).append(f"{found.name} ({found.short})" if found.short else found.name)
-    told = {
+    """Which defenses found the poison, missed it, could not decide, or removed it."""
+    names: dict[str, list[str]] = {}
+    for verdict in lines(record):
+        names.setdefault(verdict.status, []).append(
+            f"{verdict.name} ({verdict.short})" if verdict.short else verdict.name
+        )
+    sentences = {
         "found": "Found by {}.",
         "catches": "Caught at inference by {}.",
         "removed": "Removed by {}.",
         "weakened": "Weakened by {}.",
+        "ruined": "The model was ruined by {}.",
         "missed": "Missed by {}.",
         "wrong class": "A wrong class was accused by {}.",
         "blind": "Not seen at inference by {}.",
@@ -92,4 +106,4 @@ def summary(record: Record) -> str:
         "failed": "Failed: {}.",
         "not applicable": "Not applicable: {}.",
     }
-    return " ".join(text.format(listed(by[status])) for status, text in told.items() if status in by)
+    return " ".join(text.format(listed(names[status])) for status, text in sentences.items() if status in names)

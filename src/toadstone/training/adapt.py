@@ -19,7 +19,9 @@ from toadstone.core import Data, Model, Trainer
 from toadstone.data.arrays import read_npz
 from toadstone.errors import ToadstoneError
 from toadstone.models.cache import digest_model
-from toadstone.models.encode import fit_encode
+from toadstone.models.encode import Encode, fit_encode
+from toadstone.models.foreign import ask
+from toadstone.models.heads import Headed, is_plain, read_head, settled
 from toadstone.models.layers import before_last_linear
 from toadstone.models.nets import SmallCNN
 from toadstone.models.sklearn_model import SklearnModel
@@ -163,28 +165,39 @@ def _hub_text(pipeline: Any, data: Data) -> HubText:
 
 
 def wrap_module(net: nn.Module, data: Data) -> TorchModel:
-    """A trained module that maps encoded rows (images in [0, 1], standardised columns) to logits; its features are
-    what goes into the last linear layer. Raises ToadstoneError where it cannot read the rows or names no such layer."""
-    encode, order = fit_encode(data), []
-    hooks = [m.register_forward_hook(lambda *_, n=name: order.append(n)) for name, m in net.named_modules() if name]
-    training = net.training
-    net.eval()
+    """A trained module that maps encoded rows (images in [0, 1], standardised columns) to logits, or to what `Head`
+    makes logits of; its features are what goes into the last linear layer. The module itself stays as it is.
+
+    Raises ToadstoneError where it cannot read the rows or its answer does not fit the classes.
+    """
+    encode = fit_encode(data)
     try:
-        with torch.inference_mode():
-            shape = net(encode(data.x[:2]).to(device_of(net))).shape
+        try:
+            inner, order, out, rows = _asked(settled(net), encode, data)
+        except Exception:  # it may count on its own precision
+            inner, order, out, rows = _asked(settled(net, single=False), encode, data)
     except Exception as error:  # a stranger's module raises what it likes
         raise ToadstoneError(
             f"model cannot read the rows as {encode.modality} of shape {encode.shape}: {error}"
         ) from error
+    head, count = read_head(out, rows, len(data.classes))
+    if count != len(data.classes):
+        raise ToadstoneError(f"model gives outputs of shape ({count},): it must give {len(data.classes)} logits.")
+    layer = before_last_linear(inner, order) or order[0]
+    if is_plain(out, head):
+        return TorchModel(inner, layer, encode, data.classes)
+    return TorchModel(Headed(inner, head), f"net.{layer}", encode, data.classes, notes=(f"The net's answer: {head}.",))
+
+
+def _asked(net: nn.Module, encode: Encode, data: Data) -> tuple[nn.Module, list[str], Any, int]:
+    """(the net, its parts in the order in which they answer, what it returns for some rows, how many rows)."""
+    order: list[str] = []
+    hooks = [m.register_forward_hook(lambda *_, n=name: order.append(n)) for name, m in net.named_modules() if name]
+    try:
+        return (net, order, *ask(net, net, encode, data))
     finally:
-        net.train(training)
         for hook in hooks:
             hook.remove()
-    if tuple(shape) != (2, len(data.classes)):
-        raise ToadstoneError(
-            f"model gives outputs of shape {tuple(shape)[1:]}: it must give {len(data.classes)} logits."
-        )
-    return TorchModel(net, before_last_linear(net, order) or order[0], encode, data.classes)
 
 
 def default_trainer(data: Data) -> Trainer:

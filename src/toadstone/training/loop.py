@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from toadstone.errors import ToadstoneError
+from toadstone.models.slopes import check_slope
 
 
 class Descent:
@@ -43,6 +44,7 @@ class Descent:
                 where = f"epoch {self.done // self.epoch + 1}" if self.epoch else f"step {self.done + 1}"
                 raise ToadstoneError(f"training diverged in {where} (the loss is {losses[-1]}): lower lr.")
             self.optimizer.zero_grad()
+            check_slope(value, "net")
             value.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.schedule.step()

@@ -92,7 +92,7 @@ COUNTERS = {
 
 @pytest.mark.parametrize(("sent", "middle"), COUNTERS.values(), ids=COUNTERS)
 def test_counters_take_the_median(sent, middle):
-    replies = [{"n": each, "w": np.zeros(1, np.float32)} for each in np.asarray(sent)]
+    replies = [{"n": each, "w": np.zeros(1, np.float32)} for each in map(np.asarray, np.asarray(sent))]
     found = middle_counters(replies)
     assert list(found) == ["n"]
     np.testing.assert_array_equal(found["n"], middle)

@@ -20,7 +20,7 @@ from toadstone.defenses.model.sizes import RECTANGLE, SHIFT, excess, index, pval
 from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.evaluation.rates import accuracy
 from toadstone.fields import Count, Whole
-from toadstone.models.torch_model import TorchModel
+from toadstone.models.torch_model import TorchModel, differentiable
 from toadstone.registry import register
 from toadstone.rng import child
 from toadstone.training.references import STEPS, fresh, reference
@@ -95,6 +95,20 @@ def obstacle(model: Model, clean: Data) -> tuple[str, str] | None:
     if len(clean) < FEWEST or (clean.counts() > 0).sum() < 2:
         why = f"there are {len(clean)} clean rows: {FEWEST} or more, of two classes at least, are needed."
         return "few-rows", why
+    return _closed(model, clean)
+
+
+def _closed(model: TorchModel, clean: Data) -> tuple[str, str] | None:
+    """Why the net cannot be looked into, in the same words."""
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.net.modules()):
+        why = "the net is TorchScript, which no fresh net can be made of: give the torch.nn.Module that it came from."
+        return "torchscript", why
+    if not differentiable(model, clean.x):
+        why = (
+            "the net's answers have no gradients with regard to the image: let its forward return the tensor of logits "
+            "as torch made it, without detach(), no_grad(), numpy, argmax or rounding on the way."
+        )
+        return "no-gradients", why
     return None
 
 
@@ -171,6 +185,7 @@ def _evidence(search: Search) -> ReferenceEvidence:
     own = np.stack([triggers[kind].size for kind in KINDS])
     references = [_reference_sizes(search, looked, i) for i in range(search.method.references)]
     natural = np.array([r for r in references if r is not None]).reshape(-1, *own.shape)
+    natural = _of_known(natural, search.rest.counts()[looked] > 0)
     values = index(sizes(*own), sizes(natural[:, 0], natural[:, 1]), usual)
     smaller = [excess(np.log(own[i]), np.log(natural[:, i]), usual) / unit for i, unit in enumerate((RECTANGLE, SHIFT))]
     kinds = np.where(smaller[0] <= smaller[1], *KINDS).tolist()
@@ -197,6 +212,14 @@ def _evidence(search: Search) -> ReferenceEvidence:
         tuple(effects.get(c) for c in range(k)),
         len(natural),
     )
+
+
+def _of_known(natural: Float[ndarray, "r 2 t"], known: Bool[ndarray, " t"]) -> Float[ndarray, "r 2 t"]:
+    """The references' sizes, in classes that they had no rows of as in the middle one of the others: a net cannot be
+    led to a class that it has never seen, which says nothing of the model. No references where they know none."""
+    if not known.any():
+        return natural[:0]
+    return np.where(known, natural, np.median(natural[..., known], -1, keepdims=True))
 
 
 def _choice(search: Search) -> tuple[Int[ndarray, " t"], Bool[ndarray, " t"]]:

@@ -1,1 +1,1 @@
-"""Defenses training."""
+"""Training that withstands poison."""

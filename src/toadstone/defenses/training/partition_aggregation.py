@@ -22,26 +22,26 @@ from toadstone.rows import check_rows
 
 
 def partition_of(x: Rows, partitions: int) -> Int[ndarray, " n"]:
-    """The partition of each row, 0..partitions-1: a hash of its bytes, so that no other row has a say in it."""
-    found = np.zeros(len(x), int)
+    """The partition of each row, 0..partitions-1: a hash of its bytes, so that no other row affects it."""
+    numbers = np.zeros(len(x), int)
     for i in range(len(x)):
         row = x[i]
         content = row.encode() if isinstance(row, str) else np.ascontiguousarray(row).tobytes()
-        found[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") % partitions
-    return found
+        numbers[i] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") % partitions
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """What rows of a single class, or none, teach: one class for everything."""
+    """The model of rows of a single class, or of no rows: one class for every input."""
 
     label: int
     classes: tuple[str, ...]
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
         """1 for the class."""
-        found: ndarray = np.eye(len(self.classes))[np.full(len(x), self.label)]
-        return found
+        certain: ndarray = np.eye(len(self.classes))[np.full(len(x), self.label)]
+        return certain
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,12 @@ class Voters:
     classes: tuple[str, ...]
 
     def votes(self, x: Rows) -> Int[ndarray, "n k"]:
-        """How many models say each class."""
+        """How many models vote for each class."""
         check_rows(x)
-        found = np.zeros((len(x), len(self.classes)), int)
+        counts = np.zeros((len(x), len(self.classes)), int)
         for model in track(self.models, "voting"):
-            found[np.arange(len(x)), predictions(model, x)] += 1
-        return found
+            counts[np.arange(len(x)), predictions(model, x)] += 1
+        return counts
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
         """The shares of the votes."""
@@ -69,16 +69,16 @@ class Voters:
 class PartitionAggregation:
     """Splits the rows by a hash of each, trains a model on each part, and lets the models vote.
 
-    Works against whatever is done to few rows, and proves it: a row that is added, removed or given another label
-    reaches one model, a row that is changed reaches two. ``toadstone.certificates.partition.certified_radius`` of the
+    Works against any change of few rows, with a proof: a row that is added, removed or relabelled affects one model, a
+    row that is changed affects two. ``toadstone.certificates.partition.certified_radius`` of the
     ``votes`` says how many models may change sides before a prediction does. Fails where n / ``partitions`` rows do
-    not make a good model: the more partitions, the farther the proof reaches and the lower the accuracy.
+    not make a good model: more partitions give a larger certified radius and a lower accuracy.
 
-    A part's rows are sorted by their content and its model has a seed of its own, so that the model depends on the
-    set of its rows alone, in whatever order the rows came: the proof needs that. It also needs ``trainer`` to end
-    with a model for any rows; a part with a single class votes for this class, an empty one for class 0.
+    A part's rows are sorted by their content and its model has a seed of its own, so that the model depends only on
+    the set of its rows, not on their order: the proof needs that. It also needs a ``trainer`` that returns a model for
+    any rows; a part with a single class votes for this class, an empty one for class 0.
 
-    - ``trainer``: makes each part's model; it must draw from its seed alone.
+    - ``trainer``: trains each part's model; it must be deterministic in its seed.
     - ``partitions``: at least 1, at most the number of rows. The paper has 1200 for the 60,000 rows of MNIST.
 
     Raises ToadstoneError when ``partitions`` is out of range, for a regression set, and one class.

@@ -33,7 +33,8 @@ def trim(
     y: Float[ndarray, " n"],
     kept: Int[ndarray, " m"],
 ) -> tuple[Int[ndarray, " m"], float]:
-    """From the rows ``kept``: fit, keep as many rows of the least squared residuals, until they are the same again.
+    """From the rows ``kept``: fit, keep as many rows with the least squared residuals, and repeat until they stay the
+    same.
 
     ``fit(x, y)`` gives a function that predicts and the fit's penalty. Returns the rows kept, sorted, and the mean
     squared residual of the fit to them plus its penalty. With a fit that minimises this sum no round raises it.
@@ -64,15 +65,15 @@ def penalty(estimator: Any, rows: int) -> float:
 @register("trainer", needs=("numbers",))
 @dataclass(frozen=True)
 class Trim:
-    """A regression is fitted to those rows that it explains best, a share of them left out.
+    """Fits a regression to the rows that it explains best, leaving out a share of them.
 
-    Fit, keep the m = n - floor(share n) rows of the least squared residuals, repeat until the set is stable; of
-    several starts the set of the least mean squared residual plus penalty (the estimator's own, for Ridge, Lasso and
-    ElasticNet). The first start is the fit to all rows, the others are fits to 10 random rows. (The paper starts from
-    m random rows: poison is among them as often as in the data, and such starts ended in the same poisoned optimum.)
-    Works where poison is a minority that lies off what the others agree on, and no more of it than ``share``. Fails
-    where the poison agrees with itself more than the rest do, and costs accuracy on clean data where ``share`` is far
-    above the poison's: the rows left out are then the hard ones. A start ends in a local optimum.
+    Fit, keep the m = n - floor(share n) rows of the least squared residuals, repeat until the set is stable; of several
+    starts the set of the least mean squared residual plus penalty (the estimator's own, for Ridge, Lasso and
+    ElasticNet). The first start is the fit to all rows, the others are fits to 10 random rows. (The paper starts from m
+    random rows: poison is among them as often as in the data, and such starts ended in the same poisoned optimum.)
+    Works where poison is a minority of at most ``share`` that deviates from what the others agree on. Fails where the
+    poison is more consistent than the rest, and costs accuracy on clean data where ``share`` is far above the poison's:
+    the rows left out are then the hard ones. A start ends in a local optimum.
 
     - ``share``: the largest share of the rows that the defender thinks is poison.
     - ``regression``: the estimator that is fitted.
@@ -93,8 +94,8 @@ class Trim:
 
     def fit(self, train: Data, *, seed: int) -> SklearnRegressor:
         """The model fitted to the rows kept."""
-        kept = self.kept(train, seed=seed)
-        return self.regression.fit_arrays(flat(train.x)[kept], train.y[kept], seed=seed)
+        rows = self.kept(train, seed=seed)
+        return self.regression.fit_arrays(flat(train.x)[rows], train.y[rows], seed=seed)
 
     def kept(self, train: Data, *, seed: int) -> Int[ndarray, " m"]:
         """The rows that the model is fitted to, sorted."""

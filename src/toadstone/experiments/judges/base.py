@@ -1,4 +1,4 @@
-"""What every judge shares: the bench that defenses are tried on, and the sentences that all verdicts have."""
+"""Shared by all judges: the bench that defenses are measured on, and parts of their sentences."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from toadstone.core import Data, Evidence, Goal, Model, Poison, Pool
+from toadstone.core import Data, Evidence, Goal, Model, Poison, Pool, Rate
 from toadstone.errors import ToadstoneError
 from toadstone.evaluation.mean_interval import Spread
-from toadstone.evaluation.rates import Triggered, accuracy, robust_accuracy
+from toadstone.evaluation.rates import Triggered, predictions, robust_accuracy
 from toadstone.experiments.cells import Cell, Figure, Figures
 from toadstone.experiments.record import Record
+from toadstone.goals.availability import Availability
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.rng import child
 
 MONITORED = 1000  # inputs of each kind that a monitor sees
+_NEARLY_ALL = 0.95
+_SAME = 1e-9
 
 
 @dataclass(eq=False)
 class Bench:
-    """What defenses are tried on. ``data`` and ``models`` have one entry a side: "poisoned" and "clean_twin".
+    """The data and models that defenses are measured on. ``data`` and ``models`` have one entry a side: "poisoned" and
+    "clean_twin".
 
-    ``inside`` are trusted rows that the models were trained on, ``held`` those that they were not. ``evidence`` is
-    what the last inspector said of each side's model. ``scratch`` is a folder for what detectors share.
+    ``inside`` are trusted rows that the models were trained on, ``held`` those that were held out. ``evidence`` is the
+    last inspector's answer for each side's model. ``scratch`` is a folder for the cache that detectors share.
     """
 
     seed: int
@@ -47,7 +51,7 @@ class Bench:
     models: dict[str, Model] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
-    _asked: dict[str, Model] = field(default_factory=dict)
+    _cached: dict[str, Model] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -63,17 +67,17 @@ class Bench:
         n = len(self.data["clean_twin"])
         return self.poison.mask(n) if side == "poisoned" else np.zeros(n, bool)
 
-    def asked_once(self, side: str) -> Model:
-        """A side's model, which remembers what it said of the rows it was trained on: detectors ask the same."""
+    def cached_model(self, side: str) -> Model:
+        """A side's model, with its outputs on the training rows cached: all detectors need the same ones."""
         from toadstone.models.cache import cached  # noqa: PLC0415 (it needs torch, a report does not)
 
-        if side not in self._asked:
+        if side not in self._cached:
             model = self.models[side]
             try:
-                self._asked[side] = cached(model, str(self.scratch), Pool.of(self.data[side], self.inside).data.x)
-            except ToadstoneError:  # a stranger's model whose content has no name is asked each time
-                self._asked[side] = model
-        return self._asked[side]
+                self._cached[side] = cached(model, str(self.scratch), Pool.of(self.data[side], self.inside).data.x)
+            except ToadstoneError:  # a model of an unknown class cannot be identified, so it is not cached
+                self._cached[side] = model
+        return self._cached[side]
 
     @cached_property
     def inputs(self) -> dict[str, ndarray]:
@@ -84,8 +88,8 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a judge found: figures for the cell, how they came about, and arrays for the record by name."""
+class Measurement:
+    """A judge's results: figures and a sentence for the cell, and arrays for the record by name."""
 
     figures: Figures
     sentence: str = ""
@@ -94,7 +98,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Line:
-    """One verdict. ``mood`` is "good" or "bad" from where the defender stands, or "open"; ``short`` is its figure."""
+    """One verdict. ``mood`` is "good" or "bad" for the defender, or "open"; ``short`` is its figure."""
 
     stage: str
     name: str
@@ -105,11 +109,12 @@ class Line:
 
 
 class Judge(ABC):
-    """How one kind of defense is measured, and how its cells read.
+    """How one kind of defense is measured, and its cells in words.
 
     - ``contract``: the kind, in one word. ``verb``: the protocol whose method it calls. ``order``: of the sections.
-    - ``stage``, ``heading``, ``nothing``: what a report calls it, its section, and what it says where there is none.
-    - ``compared``: the figure that stands for it in a table of several records.
+    - ``stage``, ``heading``, ``nothing``: a report's word for it, the title of its section, and the text of an empty
+      section.
+    - ``compared``: the name of its figure in a table of several records.
     """
 
     contract: ClassVar[str]
@@ -121,8 +126,8 @@ class Judge(ABC):
     compared: ClassVar[str]
 
     @abstractmethod
-    def measure(self, bench: Bench, defense: Any, side: str, seed: int) -> Measured:
-        """Try ``defense`` on one side. What it raises is the cell's status."""
+    def measure(self, bench: Bench, defense: Any, side: str, seed: int) -> Measurement:
+        """Measure ``defense`` on one side. An error becomes the cell's status."""
 
     @abstractmethod
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
@@ -146,15 +151,36 @@ class Judge(ABC):
 
 
 def rates(model: Model, goal: Goal, test: Data) -> dict[str, Figure]:
-    """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy; for certain images the
-    mean probability of the class wanted as well."""
-    found = {"clean_accuracy": accuracy(model, test), "attack_success_rate": goal.success(model, test)}
+    """Clean accuracy, attack success rate and, where the goal has a trigger, robust accuracy; for attacks on certain
+    images also the mean probability of the attacker's class. Where the goal is not to ruin the model, the share of the
+    clean rows that it gives the class that it gives most: see ``collapsed``."""
+    predicted = predictions(model, test.x)
+    right = Rate.of(int((predicted == test.y).sum()), len(test))
+    measured = {"clean_accuracy": right, "attack_success_rate": goal.success(model, test)}
     if isinstance(goal, Triggered):
-        found["robust_accuracy"] = robust_accuracy(model, goal, test)
-    figures = {name: Figure.of(rate) for name, rate in found.items()}
+        measured["robust_accuracy"] = robust_accuracy(model, goal, test)
+    if not isinstance(goal, Availability):
+        measured["largest_class"] = Rate.of(int(np.bincount(predicted).max()), len(test))
+    figures = {name: Figure.of(rate) for name, rate in measured.items()}
     if isinstance(goal, TargetedGoal):
         figures["target_confidence"] = Figure.of(Spread.of(goal.confidence(model).tolist()))
     return figures
+
+
+def collapsed(cell: Cell, classes: int) -> bool:
+    """Whether a model gives nearly all clean rows one class, more than are of it: no success of an attack, nor its end,
+    means anything then.
+
+    Where that was not counted, as in federated runs, whether it is no more often right than chance, unless that is the
+    attack's goal.
+    """
+    right, largest, success = (cell.figure(key) for key in ("clean_accuracy", "largest_class", "attack_success_rate"))
+    if right is None or right.value is None or right.low is None:
+        return False
+    if largest is not None and largest.value is not None:
+        return largest.value >= _NEARLY_ALL and above(largest, right)
+    ruin = success is not None and success.value is not None and abs(success.value + right.value - 1) < _SAME
+    return not ruin and classes > 1 and right.low <= 1 / classes
 
 
 def above(a: Figure | None, b: Figure | None) -> bool:
@@ -165,7 +191,7 @@ def above(a: Figure | None, b: Figure | None) -> bool:
 
 
 def beside(twin: Cell | None, text: str) -> str:
-    """The end of a verdict: what the clean twin shows, ``text``, or why it shows nothing."""
+    """The end of a verdict: ``text``, which is about the clean twin, or why there is nothing to say about it."""
     if twin is None:
         return "."
     if twin.status == "ok":

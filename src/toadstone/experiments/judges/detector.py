@@ -12,7 +12,7 @@ from toadstone.evaluation.calibration import flag
 from toadstone.evaluation.judgement import judge
 from toadstone.evaluation.rates import auroc, detection
 from toadstone.experiments.cells import Cell, Figure
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, above, beside
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, above, beside
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import number, percent, rate
 from toadstone.files import plain
@@ -24,43 +24,43 @@ NAMES = {
 }
 
 
-def judged(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float = 0.01) -> Measured:
+def measurement(scores: Scores, truth: Bool[ndarray, " n"], fdr: float, rate: float = 0.01) -> Measurement:
     """The rows flagged at a false-discovery rate, against the truth; "undecidable" below a poison rate of ``rate``."""
     verdict = flag(scores, fdr=fdr, rate=rate)
-    found = detection(verdict.rows, truth)
+    rates = detection(verdict.rows, truth)
     figures = {
-        **{name: Figure.of(getattr(found, name)) for name in NAMES},
+        **{name: Figure.of(getattr(rates, name)) for name in NAMES},
         "auroc": plain(auroc(scores.values, truth)),
         "flagged": int(verdict.rows.sum()),
         "decided": verdict.decided,
     }
-    return Measured(figures, verdict.reason, {**arrays(scores), "flagged": verdict.rows})
+    return Measurement(figures, verdict.reason, {**arrays(scores), "flagged": verdict.rows})
 
 
 def arrays(scores: Scores) -> dict[str, Any]:
-    """What a record keeps of a defense's scores."""
+    """The arrays of a defense's scores in a record."""
     return {"values": scores.values, **({} if scores.pvalues is None else {"pvalues": scores.pvalues})}
 
 
 class DetectorJudge(Judge):
-    """Both sides' rows, each with its own model; the clean twin has no poison, so all that is flagged is false."""
+    """Both sides' rows, each with its own model; the clean twin has no poison, so every flag is false."""
 
     contract, verb, order = "detector", Detector, 1
     stage, heading, compared = "Training rows", "Training rows", "recall"
     nothing = "No detector was run on the training rows."
 
-    def measure(self, bench: Bench, defense: Detector, side: str, seed: int) -> Measured:
-        scores = judge(defense, bench.asked_once(side), bench.data[side], clean=bench.inside, seed=seed)
-        return judged(scores, bench.truth(side), bench.fdr, bench.rate)
+    def measure(self, bench: Bench, defense: Detector, side: str, seed: int) -> Measurement:
+        scores = judge(defense, bench.cached_model(side), bench.data[side], clean=bench.inside, seed=seed)
+        return measurement(scores, bench.truth(side), bench.fdr, bench.rate)
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
-        told = {"verdict": cell.sentence}
+        texts = {"verdict": cell.sentence}
         for key, (text, nothing) in NAMES.items():
-            known = rate(cell.figure(key)) if cell.number(key) is not None else nothing
-            told[text] = known if cell.figures["decided"] else "could not decide"
+            value = rate(cell.figure(key)) if cell.number(key) is not None else nothing
+            texts[text] = value if cell.figures["decided"] else "could not decide"
         order = cell.number("auroc")
-        told["AUROC (poisoned above clean)"] = "no poison to find" if order is None else number(order)
-        return told
+        texts["AUROC (poisoned above clean)"] = "no poison to find" if order is None else number(order)
+        return texts
 
     def brief(self, record: Record, cell: Cell) -> str:
         return percent(cell.number("tpr")) if cell.figures["decided"] else "could not decide"
@@ -91,7 +91,7 @@ class DetectorJudge(Judge):
 
 def rows(cell: Cell) -> int:
     """How many rows were judged."""
-    return sum(found.n for key in ("tpr", "fpr") if (found := cell.figure(key)))
+    return sum(figure.n for key in ("tpr", "fpr") if (figure := cell.figure(key)))
 
 
 JUDGE = DetectorJudge()

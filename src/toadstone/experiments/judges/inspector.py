@@ -6,7 +6,7 @@ import numpy as np
 
 from toadstone.core import Inspector
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, beside
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, beside
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import accused, number, target
 from toadstone.files import plain
@@ -15,13 +15,13 @@ PARTS = ("mask", "pattern", "norm")  # of a reversed trigger, kept in the record
 
 
 class InspectorJudge(Judge):
-    """Both models, with trusted rows that they were not trained on."""
+    """Measured on both models, with trusted rows that they were not trained on."""
 
     contract, verb, order = "inspector", Inspector, 2
     stage, heading, compared = "Model", "Model", "accused"
     nothing = "No inspector was run on the model."
 
-    def measure(self, bench: Bench, defense: Inspector, side: str, seed: int) -> Measured:
+    def measure(self, bench: Bench, defense: Inspector, side: str, seed: int) -> Measurement:
         evidence = defense.inspect(bench.models[side], bench.held, seed=seed)
         bench.evidence[side] = evidence
         arrays = {
@@ -30,7 +30,7 @@ class InspectorJudge(Judge):
             if all(hasattr(trigger, part) for trigger in evidence.found)
         }
         figures = {"flagged": evidence.flagged(), "values": evidence.values, "pvalues": evidence.pvalues}
-        return Measured(plain(figures), arrays=arrays)
+        return Measurement(plain(figures), arrays=arrays)
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
         values, flagged = cell.classes("values"), cell.classes("flagged")

@@ -1,4 +1,4 @@
-"""Purifiers: what is left of accuracy and attack when every input is cleaned before the model sees it."""
+"""Purifiers: accuracy and attack success when every input is cleaned before the model sees it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from toadstone.core import Model, Purifier
 from toadstone.experiments.cells import Cell
-from toadstone.experiments.judges.base import Bench, Judge, Line, Measured, rates
-from toadstone.experiments.judges.repair import left
+from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, rates
+from toadstone.experiments.judges.repair import remainder
 from toadstone.experiments.record import Record
 from toadstone.experiments.words import percent
 from toadstone.experiments.words import rates as rates_in_words
@@ -27,22 +27,22 @@ class Purified:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The model's."""
+        """Those of the model."""
         return self.model.classes
 
     def probs(self, x: Rows) -> Float[ndarray, "n k"]:
-        """What the model says of the cleaned rows."""
+        """The model's probabilities for the cleaned rows."""
         return self.model.probs(self.purifier.purify(x, seed=self.seed))
 
 
 class PurifierJudge(Judge):
-    """Both models, on the test set and on the attack's trials, with every input cleaned."""
+    """Measured on both models, on the test set and on the attack's trials, with every input cleaned."""
 
     contract, verb, order = "purifier", Purifier, 5
     stage, heading, compared = "Inputs", "Cleaned inputs", "attack success after"
 
-    def measure(self, bench: Bench, defense: Purifier, side: str, seed: int) -> Measured:
-        return Measured(rates(Purified(bench.models[side], defense, seed), bench.poison.goal, bench.test))
+    def measure(self, bench: Bench, defense: Purifier, side: str, seed: int) -> Measurement:
+        return Measurement(rates(Purified(bench.models[side], defense, seed), bench.poison.goal, bench.test))
 
     def columns(self, record: Record, cell: Cell) -> dict[str, str]:
         return rates_in_words(cell)
@@ -54,7 +54,7 @@ class PurifierJudge(Judge):
         return f"attack success {self.brief(record, cell)}, accuracy {percent(cell.number('clean_accuracy'))}"
 
     def sentence(self, record: Record, cell: Cell, twin: Cell | None) -> Line:
-        return self.line(*left(record, cell, twin))
+        return self.line(*remainder(record, cell, twin))
 
 
 JUDGE = PurifierJudge()

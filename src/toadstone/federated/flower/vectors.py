@@ -66,7 +66,7 @@ def middle_counters(replies: Sequence[Arrays]) -> dict[str, ndarray]:
     for name, first in replies[0].items():
         if _is_counter(name, first):
             ordered = np.sort(np.stack([reply[name] for reply in replies]), axis=0)
-            middle[name] = ordered[(len(ordered) - 1) // 2]
+            middle[name] = np.asarray(ordered[(len(ordered) - 1) // 2])
     return middle
 
 
