@@ -140,3 +140,8 @@ def test_names_of_a_file_stay_in_one_line_of_what_is_said(tmp_path):
     texts = [finding.text for finding in audit_files([tmp_path]).findings]
     assert texts
     assert all(text.isprintable() and len(text) < 400 for text in texts)
+
+
+def test_an_escape_that_python_will_forbid_is_read_without_a_warning(tmp_path):
+    (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n(S'a\\d'\ntR.")
+    assert [finding.rule for finding in audit_files([tmp_path]).findings] == ["pickle-code"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -94,10 +95,12 @@ def look(scan: Scan, window: Window, where: str, depth: int) -> None:
 
 
 def scan_file(window: Window, where: str) -> Scan:
-    """Everything found in one file."""
+    """Everything found in one file. Decoders warn of what they will refuse one day: that is the file's affair."""
     scan = Scan(look, window.size)
     try:
-        look(scan, window, where, 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            look(scan, window, where, 0)
     except TooMuch as limit:
         scan.unscanned(where, str(limit))
     except RecursionError:
