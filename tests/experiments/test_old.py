@@ -7,6 +7,7 @@ import pytest
 
 from toadstone import attacks as a
 from toadstone import load
+from toadstone.core import Attack
 from toadstone.experiments import Experiment, run
 from toadstone.experiments.old import OldFormatWarning, new_fields, new_spec, opened
 from toadstone.experiments.record import Record
@@ -100,9 +101,9 @@ def test_the_command_line_opens_old_specs_with_one_note(tmp_path, capsys):
     from toadstone.cli.options import built
 
     spec = json.dumps({"name": "backdoor", "trigger": to_spec(Patch())})
-    assert built(spec, "spec") == a.Backdoor(Patch())
+    assert built(spec, "spec", Attack) == a.Backdoor(Patch())
     assert not capsys.readouterr().err
     path = tmp_path / "attack.json"
     path.write_text(json.dumps({"name": "label-flips", "which": "nearest"}))
-    assert built(str(path), "spec") == a.LabelFlips(variant="nearest")
+    assert built(str(path), "spec", Attack) == a.LabelFlips(variant="nearest")
     assert capsys.readouterr().err == "Note: spec has the form of an older version: it is read as the new one.\n"

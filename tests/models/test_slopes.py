@@ -60,13 +60,15 @@ def model(cut):
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("inspector", [NeuralCleanse(), ReferenceCleanse()], ids=["neural", "reference"])
 def test_a_cut_net_is_one_sentence_and_never_clean(cut, inspector):
-    with pytest.raises(ToadstoneError, match=r"^model's net gives an output without a gradient: take \.detach"):
+    with pytest.raises(
+        ToadstoneError, match=r"gradients.*: let (the forward of its net|its forward) return the tensor"
+    ):
         inspector.inspect(model(CUTS[cut]), ROWS, seed=0)
 
 
 @pytest.mark.parametrize("cut", ["detach", "no_grad", "numpy"])
 def test_fine_tuning_a_cut_net_is_one_sentence(cut):
-    with pytest.raises(ToadstoneError, match="gives an output without a gradient"):
+    with pytest.raises(ToadstoneError, match="answers without gradients"):
         FinePruning(layer="net.0").repair(model(CUTS[cut]), ROWS, seed=0)
 
 
@@ -87,5 +89,5 @@ def test_a_net_with_a_gradient_is_asked_as_before():
 
 def test_the_sentence_names_what_was_asked():
     check_slope(torch.ones(1, requires_grad=True), "net")
-    with pytest.raises(ToadstoneError, match=r"^net gives an output"):
+    with pytest.raises(ToadstoneError, match=r"^net answers without gradients"):
         check_slope(torch.ones(1), "net")

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toadstone.errors import ToadstoneError
+from toadstone.errors import NotApplicableError
 
 
 def check_slope(value: Tensor, of: str) -> None:
-    """Raise ToadstoneError where nothing can be differentiated through ``value``."""
+    """Raise NotApplicableError where nothing can be differentiated through ``value``."""
     if not value.requires_grad:
-        raise ToadstoneError(
-            f"{of} gives an output without a gradient: take .detach(), .data, torch.no_grad() and the like out of its "
-            "forward."
+        raise NotApplicableError(
+            f"{of} answers without gradients: let the forward of its net return the tensor of logits as torch made it, "
+            "without detach(), no_grad() or numpy on the way."
         )
 
 
@@ -28,7 +28,7 @@ def checked_slopes(net: nn.Module) -> Iterator[None]:
     def check(_net: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         asked = any(isinstance(one, Tensor) and one.requires_grad for one in inputs)
         if asked and torch.is_grad_enabled() and isinstance(output, Tensor):
-            check_slope(output, "model's net")
+            check_slope(output, "model")
 
     handle = net.register_forward_hook(check)
     try:

@@ -133,7 +133,7 @@ def differentiable(model: TorchModel, x: Rows) -> bool:
     """Whether the logits of some of the rows follow from the encoded rows by operations that have gradients: finite
     ones, which are not all 0."""
     check_rows(x)
-    with model.frozen(), torch.enable_grad():
+    with model.evaluating(), torch.enable_grad():
         batch = model.encode(np.asarray(handful(x, _TRIED))).to(model.device)
         if not batch.is_floating_point():
             return False
