@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the cases")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cases", type=int, default=10_500, help="the number of cases of all readers together")
+    parser.add_argument("--cases", type=int, default=21_000, help="the number of cases of all readers together")
     parser.add_argument("--only", nargs="+", choices=READERS, default=list(READERS), metavar="READER")
     options = parser.parse_args()
     each = options.cases // (10 if options.quick else 1) // len(READERS)

@@ -19,7 +19,7 @@ _OTHER = re.compile(r"(self\.)?_?(student|teacher|generator|resnet\w*|net_?[DG]|
 _VERB = re.compile(r"(self\.)?_?(get|build|create|make|load|init|save|define|prepare|new|setup)_")
 _BACKWARD = ("backward", "manual_backward")
 _LOSS = re.compile(r"(^|_)loss(es)?($|_)|criterion", re.IGNORECASE)
-_MOST = 1_000_000  # nodes that are looked at, those of a function again with each of its calls
+_MOST = 400_000  # nodes that are looked at, those of a function again with each of its calls
 _STEPS = ("training_step", "train_step", "compute_loss", "closure")
 
 
