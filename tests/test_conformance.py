@@ -152,6 +152,7 @@ EXAMPLES = {
 }
 
 
+SLOW = ("spectre", "scaling-detection", "meta-sift", "reference-cleanse", "fine-pruning", "kkt-attack")
 DRAWS_NOTHING = (a.Alfa, a.AlfaTilt, a.KKTAttack, a.MaximumRotation, a.MinMax)
 
 
@@ -162,7 +163,7 @@ def examples(entry: Entry) -> list[object]:
 @pytest.mark.parametrize(
     "obj",
     [
-        pytest.param(o, id=f"{e.name}-{i}")
+        pytest.param(o, id=f"{e.name}-{i}", marks=[pytest.mark.slow] * (e.name in SLOW))
         for e in entries()
         if e.contract in CONTRACTS and e.own
         for i, o in enumerate(examples(e))

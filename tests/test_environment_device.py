@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from accelerator import DEVICE, Accelerator
-from test_conformance import examples
+from test_conformance import SLOW, examples
 from toadstone import environment
 from toadstone.checks.common import toy
 from toadstone.core import Data, Mended, Tampered
@@ -91,7 +91,7 @@ def on_the_device(model):
 @pytest.mark.parametrize(
     ("obj", "contract"),
     [
-        pytest.param(obj, entry.contract, id=f"{entry.name}-{i}")
+        pytest.param(obj, entry.contract, id=f"{entry.name}-{i}", marks=[pytest.mark.slow] * (entry.name in SLOW))
         for entry in entries()
         if entry.own and entry.contract in CALLS
         for i, obj in enumerate(examples(entry))

@@ -95,6 +95,7 @@ def test_a_plugin_is_listed_and_described(site):
     assert described["threat"]["controls"] == ["inputs", "labels"]
 
 
+@pytest.mark.slow
 def test_a_plugin_runs_and_is_checked(site):
     code = """
 from toadstone.checks import check

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from test_plugins import installed
 
 MODULE = '''
@@ -84,6 +86,7 @@ SPEC = {
 }
 
 
+@pytest.mark.slow
 def test_defenses_of_a_strangers_package_are_scored_on_both_sides_without_an_edit(tmp_path):
     installed(tmp_path / "site", "strangers", "three", MODULE)
     (tmp_path / "spec.json").write_text(json.dumps(SPEC))

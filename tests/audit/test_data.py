@@ -268,6 +268,7 @@ def test_an_audit_that_was_killed_goes_on_and_says_the_same(tmp_path):
         assert Audit.load(folder / "audit.json").headline == again.audit.headline
 
 
+@pytest.mark.slow
 def test_a_stage_is_taken_for_the_same_data_and_settings_alone(tmp_path):
     asked = {"trusted": PARTS.clean, "model": SMALL, "folder": tmp_path}
     data = planted(0)[0]
@@ -465,6 +466,7 @@ def test_bad_input_is_one_sentence():
         Precomputed()
 
 
+@pytest.mark.slow
 def test_ten_thousand_flagged_rows_are_cheap():
     from time import process_time
 

@@ -253,6 +253,7 @@ def test_rows_without_a_label_stay_in_cleaned_data(tmp_path):
     assert (tmp_path / "out" / "cleaned.csv").read_text() == "".join(lines[:1] + lines[2:7] + lines[8:])
 
 
+@pytest.mark.slow
 def test_a_cleaned_frame_has_all_its_columns(tmp_path, table):
     other = {">50K": "<=50K", "<=50K": ">50K"}
     income = [other[v] if i < 40 else v for i, v in enumerate(table.column("income").to_pylist())]

@@ -61,6 +61,7 @@ def audit(trigger, seed):
     return audit_model(model, clean, seed=seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trigger", "seed"), [("patch", 0), ("patch", 1), ("blend", 2), ("blend", 3)])
 def test_an_infected_net_is_found_with_its_class(trigger, seed):
     found = audit(trigger, seed)
@@ -81,6 +82,7 @@ def test_an_infected_net_is_found_with_its_class(trigger, seed):
         assert finding.detail["again_alike"] > 0.7
 
 
+@pytest.mark.slow
 def test_clean_twins_are_accused_no_more_often_than_the_level():
     alarms = sum(audit("", seed).audit.verdict == "findings" for seed in range(3))
     assert Rate.of(alarms, 3).low <= 0.05
@@ -198,6 +200,7 @@ def test_bad_settings_are_turned_away():
             audit_model(given[0], given[1], **given[2])
 
 
+@pytest.mark.slow
 def test_a_killed_audit_goes_on_where_it_was(tmp_path, monkeypatch):
     model, clean, _ = example("patch", 0)
     calls = []
@@ -251,6 +254,7 @@ def toy(k, strength=30, side=8, seed=0):
     return net, Data(x.astype(np.uint8), y, tuple(map(str, range(k))))
 
 
+@pytest.mark.slow
 def test_a_quick_pass_over_many_classes_accuses_the_same_one(monkeypatch):
     net, clean = toy(40, 300)
     quick = audit_model(net, clean)

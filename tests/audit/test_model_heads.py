@@ -79,6 +79,7 @@ BUILDS = {
 }
 
 
+@pytest.mark.slow
 def test_the_plain_nets_are_told_apart():
     assert {name: expected(name) for name in NETS} == {
         "patch": ("findings", (TARGET,)),
@@ -87,6 +88,7 @@ def test_the_plain_nets_are_told_apart():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("head", HEADS)
 def test_a_head_changes_neither_verdict_nor_class(name, head):
@@ -97,6 +99,7 @@ def test_a_head_changes_neither_verdict_nor_class(name, head):
         assert any(line.startswith("The net's answer: ") for line in found.audit.checked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["patch", "clean"])
 @pytest.mark.parametrize("build", BUILDS)
 def test_nor_does_how_the_net_is_built(name, build):
@@ -105,6 +108,7 @@ def test_nor_does_how_the_net_is_built(name, build):
     assert (found.audit.verdict, found.accused) == expected(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["softmax", "dict"])
 def test_a_model_given_as_such_is_read_too_and_its_own_weights_are_mended(tmp_path, head):
     model, clean = example("patch")
@@ -146,6 +150,7 @@ def test_torchscript_is_undecided_with_the_way_on(inside):
     assert "give the torch.nn.Module that it came from" in found.audit.headline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_rows_of_some_of_the_classes_and_the_numbers_of_the_outputs(monkeypatch, name):
     """References cannot be led to classes that they never saw: that must neither accuse nor excuse."""

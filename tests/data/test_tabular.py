@@ -195,6 +195,7 @@ def test_too_many_columns(tmp_path, monkeypatch):
             load(path, label="y")
 
 
+@pytest.mark.slow
 def test_many_columns_take_time_in_proportion(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(",".join(f"c{i}" for i in range(5000)) + ",y\n" + "1," * 5000 + "1\n")

@@ -155,6 +155,7 @@ def test_descent_holds_its_bounds():
     assert torch.allclose(ends, (bases - 30 / 255).clamp(min=0))
 
 
+@pytest.mark.slow
 def test_poisons_take_an_image_to_their_class():
     train, held = pair()
     clean, hits = HEAD.fit(train, seed=0), 0

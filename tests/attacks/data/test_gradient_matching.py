@@ -171,6 +171,7 @@ def test_colour_images():
     assert np.abs(poison.x.astype(int) - train.x[poison.index]).max() <= 16
 
 
+@pytest.mark.slow
 def test_victims_trained_from_scratch_move_the_image_towards_the_target():
     parts = split(load("digits"), test=400, clean=100)
     trainer = Train(MLP((64,)), epochs=20, optimizer=Adam(3e-3), batch_size=32)
