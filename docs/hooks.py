@@ -22,6 +22,7 @@ from readme import STAGES
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 HIDDEN = ("cli",)  # has a page of its own
+WHOLE = ("evaluation",)  # packages that name a few functions for short, and are shown module by module
 LOG = logging.getLogger("mkdocs.hooks.toadstone")
 
 
@@ -256,7 +257,7 @@ def packages() -> dict[str, list[str]]:
         name = ".".join(init.parent.relative_to(SOURCE).parts)
         if name.split(".")[1] not in HIDDEN:
             # The names of attacks and defenses stand on the pages of their stages, under their modules.
-            names = [] if (init.parent / STAGES[0]).is_dir() else public(init)
+            names = [] if (init.parent / STAGES[0]).is_dir() or init.parent.name in WHOLE else public(init)
             found[name] = names or [f"{name}.{path.stem}" for path in modules(init.parent)]
     return {name: shown for name, shown in found.items() if shown}
 
