@@ -15,7 +15,7 @@ from toadstone.errors import NotApplicableError, ToadstoneError
 from toadstone.experiments import Cell, Experiment, Record, prepare, replay, run
 from toadstone.experiments.experiment import halves
 from toadstone.experiments.old import OldFormatWarning
-from toadstone.experiments.repeat import differences
+from toadstone.experiments.repeat import _measured_then, differences
 from toadstone.goals.backdoors import TargetedGoal
 from toadstone.models.nets import MLP
 from toadstone.report.verdict import headline
@@ -134,6 +134,14 @@ def test_trusted_halves_are_disjoint_and_stratified():
     assert rows == {x.tobytes() for x in clean.x[:]}
     with pytest.raises(ToadstoneError, match="at least 4"):
         halves(clean.take(np.arange(3)), 0)
+
+
+def test_a_figure_that_older_records_lack_is_no_difference():
+    new = {"poisoned": {"clean_accuracy": 0.9, "largest_class": 0.1}, "defense": {"tpr": 1.0}}
+    old = {"poisoned": {"clean_accuracy": 0.9}}
+    assert list(differences(old, _measured_then(new, old))) == ["defense: None was, {'tpr': 1.0} is"]
+    other = {"poisoned": {"clean_accuracy": 0.9, "largest_class": 0.2}, "defense": {"tpr": 1.0}}
+    assert list(differences(other, _measured_then(new, other))) == ["poisoned.largest_class: 0.2 was, 0.1 is"]
 
 
 def test_differences_finds_every_leaf():

@@ -19,6 +19,7 @@ from toadstone.registry import from_spec
 
 KINDS = (Experiment, FederatedExperiment, LabelNoise)
 _WORDS = ("reason", "not_applicable", "failed")  # sentences, which a later version may word differently
+_LATER = ("largest_class",)  # figures that older records lack
 
 
 def prepare(spec: object) -> tuple[Any, Splits | Data]:
@@ -65,13 +66,21 @@ def replay(record: Record) -> tuple[Record, list[str]]:
     if fingerprint(data) != record.info["data"]["fingerprint"]:
         raise ToadstoneError("record was made from other data than what loads now: the fingerprints differ.")
     again = run(experiment, data)
-    return again, list(differences(_figures(record), _figures(again)))
+    old = _figures(record)
+    return again, list(differences(old, _measured_then(_figures(again), old)))
 
 
 def _figures(record: Record) -> dict[str, Any]:
     """Everything that must be the same again: without seconds, and sentences only as present or absent."""
     rounds = {side: [_without(r, "seconds") for r in history] for side, history in record.series.items()}
     return _wordless(record.results) | ({"rounds": rounds} if rounds else {})
+
+
+def _measured_then(new: Any, old: Any) -> Any:
+    """The new figures, without those that were not measured yet when ``old`` was made."""
+    if not isinstance(new, Mapping) or not isinstance(old, Mapping):
+        return new
+    return {key: _measured_then(inner, old.get(key)) for key, inner in new.items() if key in old or key not in _LATER}
 
 
 def _wordless(value: Any) -> Any:
