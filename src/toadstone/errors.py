@@ -13,6 +13,14 @@ class RefusedError(ToadstoneError):
     """A server's rule rejected every update of a round."""
 
 
+def no_gradients(of: str) -> NotApplicableError:
+    """What is raised where a net cuts the gradients of its own answer; ``of`` begins the sentence."""
+    return NotApplicableError(
+        f"{of} answers without gradients: let the forward of its net return the tensor of logits as torch made it, "
+        "without detach(), no_grad() or numpy on the way."
+    )
+
+
 def missing_extra(what: str, extra: str) -> str:
     """One sentence: ``what`` needs packages that are not installed, and the command that installs them.
 

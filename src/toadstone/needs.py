@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from toadstone.core import Data, FeatureModel, Pool
-from toadstone.errors import NotApplicableError, ToadstoneError
+from toadstone.errors import NotApplicableError, ToadstoneError, no_gradients
 from toadstone.overlay import Overlay
 from toadstone.rows import check_two_classes
 
@@ -101,10 +101,7 @@ def _gradients(arguments: Arguments) -> None:
     if not all(hasattr(arguments["model"], part) for part in ("net", "encode", "frozen")):
         raise NotApplicableError(f"model is a {_kind(arguments)}, without gradients: a TorchModel is needed here.")
     if not _attached(arguments):
-        raise NotApplicableError(
-            "model answers without gradients: let the forward of its net return the tensor of logits as torch made it, "
-            "without detach(), no_grad() or numpy on the way."
-        )
+        raise no_gradients("model")
 
 
 def _attached(arguments: Arguments) -> bool:

@@ -9,16 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toadstone.errors import NotApplicableError
+from toadstone.errors import no_gradients
 
 
 def check_slope(value: Tensor, of: str) -> None:
     """Raise NotApplicableError where nothing can be differentiated through ``value``."""
     if not value.requires_grad:
-        raise NotApplicableError(
-            f"{of} answers without gradients: let the forward of its net return the tensor of logits as torch made it, "
-            "without detach(), no_grad() or numpy on the way."
-        )
+        raise no_gradients(of)
 
 
 @contextmanager

@@ -141,7 +141,15 @@ def _expressions(scan: Scan, told: dict[str, Any], where: str) -> None:
                     text,
                 )
                 what = f"MONAI would evaluate {text[:80]!r} as Python."
-                scan.add("imports-code" if bad else "unknown-import", where, what, level="error" if bad else "warning")
+                _imported(scan, where, what, bool(bad))
+
+
+def _imported(scan: Scan, where: str, text: str, dangerous: bool, **detail: Any) -> None:
+    """Write down what a loader would import: what is known to do harm, or what nothing is known of."""
+    if dangerous:
+        scan.add("imports-code", where, text, **detail)
+    else:
+        scan.add("unknown-import", where, text, level="warning", **detail)
 
 
 def _mlflow(scan: Scan, told: dict[str, Any], where: str) -> None:
@@ -150,13 +158,7 @@ def _mlflow(scan: Scan, told: dict[str, Any], where: str) -> None:
     if not _FLAVORS.fullmatch(module):
         what = danger(module, "_load_pyfunc") or danger(*(module.rpartition(".")[::2])) if "." in module else ""
         text = f"MLflow imports {module[:80]} to load it{f', which {what}' if what else ': no part of MLflow'}."
-        scan.add(
-            "imports-code" if what else "unknown-import",
-            where,
-            text,
-            level="error" if what else "warning",
-            name=module[:200],
-        )
+        _imported(scan, where, text, bool(what), name=module[:200])
     if code := told.get("code") or told.get("model_code_path"):
         text = f"MLflow imports Python from its folder {str(code)[:80]!r}: read it first."
         scan.add("remote-code", where, text, level="warning", key="code")
@@ -180,10 +182,4 @@ def _skops(scan: Scan, told: dict[str, Any], where: str) -> None:
     ):
         what = danger(module, name)
         text = f"Loading it imports {module[:80]}.{name[:60]}, which {what or 'toadstone does not know'}."
-        scan.add(
-            "imports-code" if what else "unknown-import",
-            where,
-            text,
-            level="error" if what else "warning",
-            name=f"{module}.{name}"[:200],
-        )
+        _imported(scan, where, text, bool(what), name=f"{module}.{name}"[:200])
