@@ -20,7 +20,7 @@ from toadstone.experiments.experiment import in_a_sentence, run
 from toadstone.experiments.label_noise import LabelNoise
 from toadstone.experiments.provenance import fingerprint
 from toadstone.experiments.record import Record
-from toadstone.experiments.repeat import prepare
+from toadstone.experiments.repeat import checked_object, prepare
 from toadstone.fields import Count, Filled, check, checked
 from toadstone.progress import track
 from toadstone.registry import from_spec, to_spec
@@ -85,8 +85,7 @@ def prepare_grid(spec: object, seeds: Iterable[int]) -> tuple[Grid, Source]:
 
     Each run splits the data with its own seed. Raises ToadstoneError where ``prepare`` does.
     """
-    if not isinstance(spec, Mapping):
-        raise ToadstoneError('spec is no JSON object: it holds "data", "split" and "experiment".')
+    spec = checked_object(spec)
     experiment, _ = prepare({key: value for key, value in spec.items() if key != "settings"})
     settings = spec.get("settings", [{}])
     if not isinstance(settings, list) or not all(isinstance(setting, Mapping) for setting in settings):

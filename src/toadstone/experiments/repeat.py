@@ -22,14 +22,20 @@ _WORDS = ("reason", "not_applicable", "failed")  # sentences, which a later vers
 _LATER = ("largest_class",)  # figures that older records lack
 
 
+def checked_object(spec: object) -> Mapping[str, Any]:
+    """``spec``, which ToadstoneError refuses where it is not a JSON object."""
+    if not isinstance(spec, Mapping):
+        raise ToadstoneError('spec is not a JSON object: it holds "data", "split" and "experiment".')
+    return spec
+
+
 def prepare(spec: object) -> tuple[Any, Splits | Data]:
     """The experiment and the data that a spec {"data": ..., "split": ..., "experiment": ...} describes.
 
     "experiment" may also name a "federated-experiment", or a "label-noise", which has no "split". Raises
     ToadstoneError for anything else.
     """
-    if not isinstance(spec, Mapping):
-        raise ToadstoneError('spec is no JSON object: it holds "data", "split" and "experiment".')
+    spec = checked_object(spec)
     if old.is_old_spec(spec):
         old.warn("The spec")
         spec = old.new_spec(spec)

@@ -63,6 +63,12 @@ def measured(value: Figure | Json | None) -> bool:
     return isinstance(figure, Figure) and figure.value is not None
 
 
+def collapse(cell: Cell) -> str:
+    """What a collapsed model does, after "the model"."""
+    share = cell.figure("largest_class")
+    return f"gives {rate(share)} of the clean rows one class" if measured(share) else "is no better than chance"
+
+
 def pretty(name: str) -> str:
     """A registered name as a title: 'neural-cleanse' is 'Neural cleanse'."""
     words = name.replace("-", " ").replace("_", " ")

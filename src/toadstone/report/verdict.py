@@ -9,7 +9,7 @@ from toadstone.experiments.cells import Cell
 from toadstone.experiments.judges import JUDGES
 from toadstone.experiments.judges.base import Judge, Line, above, collapsed
 from toadstone.experiments.record import Record
-from toadstone.experiments.words import attack_name, classes, listed, measured, percent, pretty, rate
+from toadstone.experiments.words import attack_name, classes, collapse, listed, measured, percent, pretty, rate
 
 
 def planted(record: Record) -> str:
@@ -29,10 +29,8 @@ def works(record: Record) -> Line:
     if not measured(now):
         return Line("Attack", "attack", "open", "not measured", "Its success was not measured: there were no trials.")
     if collapsed(sides[0], len(classes(record))):
-        share = sides[0].figure("largest_class")
-        what = f"gives {rate(share)} of the clean rows one class" if measured(share) else "is no better than chance"
-        text = f"It shows nothing: the model {what}, with clean accuracy {rate(accuracy)} (on the clean twin "
-        text += f"{rate(before)}); its attack success rate {rate(now)} comes from that."
+        text = f"It shows nothing: the model {collapse(sides[0])}, with clean accuracy {rate(accuracy)} (on the "
+        text += f"clean twin {rate(before)}); its attack success rate {rate(now)} comes from that."
         return Line("Attack", "attack", "open", "ruined", text)
     mood, status, start = ("bad", "works", "It works") if above(now, twin) else ("good", "fails", "It does not show")
     text = f"{start}: attack success rate {rate(now)}, on the clean twin {rate(twin)}."

@@ -6,7 +6,7 @@ from toadstone.core import Repair
 from toadstone.experiments.cells import Cell
 from toadstone.experiments.judges.base import Bench, Judge, Line, Measurement, above, beside, collapsed, rates
 from toadstone.experiments.record import Record
-from toadstone.experiments.words import classes, measured, percent, rate
+from toadstone.experiments.words import classes, collapse, percent, rate
 from toadstone.experiments.words import rates as rates_in_words
 
 
@@ -49,9 +49,7 @@ def remainder(record: Record, cell: Cell, twin: Cell | None) -> tuple[str, str, 
     text += beside(twin, f"; on the clean twin accuracy goes {change}.")
     short = f"attack success {percent(cell.number('attack_success_rate'))} at accuracy {_accuracy(cell)}"
     if collapsed(cell, len(classes(record))):
-        share = cell.figure("largest_class")
-        what = f"gives {rate(share)} of the clean rows one class" if measured(share) else "is no better than chance"
-        return "bad", "ruined", f"{text} The model {what}: that is no repair.", short
+        return "bad", "ruined", f"{text} The model {collapse(cell)}: that is no repair.", short
     if not above(after, clean.figure("attack_success_rate")):
         return "good", "removed", text, short
     if above(start, after):
